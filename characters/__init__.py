@@ -1,0 +1,1 @@
+"""The character repository: the one home of characters."""

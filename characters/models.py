@@ -1,0 +1,111 @@
+"""Characters, their lines and versions: fields and constraints only. Line and Version carry the safety.
+
+States are the canonical bytes of zonecluster.protocol.character, kept as bytes so that they stay byte-equal.
+"""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from worlds.models import World
+
+
+class Character(models.Model):
+    """A character of an account. Its edition is the account's; nothing of it is stored here."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="characters")
+    name = models.CharField(max_length=20)
+    name_key = models.CharField(max_length=40, help_text="The name without case and look-alikes: reserved on all worlds.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "name_key", condition=models.Q(deleted_at__isnull=True), name="character_name_taken"
+            )
+        ]
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Line(models.Model):
+    """The head of one line of history: who may write, and the newest accepted state."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    character = models.ForeignKey(Character, on_delete=models.PROTECT, related_name="lines")
+    world = models.ForeignKey(
+        World, on_delete=models.PROTECT, null=True, blank=True, related_name="forks",
+        help_text="The world whose fork this is; empty: the main line.",
+    )
+    grants = models.PositiveIntegerField(default=0, help_text="How often a lease was granted.")
+    epoch = models.BigIntegerField(default=0, help_text="Fencing number of the newest lease.")
+    holder = models.ForeignKey(World, on_delete=models.PROTECT, null=True, blank=True, related_name="leases")
+    lease_until = models.DateTimeField(null=True, blank=True, db_index=True)
+    acquire_op_id = models.UUIDField(null=True, blank=True, help_text="Key of the newest grant: repeated, it is the same grant.")
+    version = models.BigIntegerField(default=0)
+    chain = models.BinaryField(max_length=32)
+    state_hash = models.BinaryField(max_length=32)
+    state = models.BinaryField()
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("character", "world", nulls_distinct=False, name="one_line_for_character_and_world")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.character_id} {'main' if self.world_id is None else 'fork'} v{self.version}"
+
+
+class Version(models.Model):
+    """One accepted write. Append-only."""
+
+    class Kind(models.TextChoices):
+        CREATE = "create"
+        FORK = "fork"
+        PERIODIC = "periodic"
+        LEVEL = "level"
+        QUEST = "quest"
+        ITEM = "item"
+        TRADE = "trade"
+        HANDOFF = "handoff"
+        LOGOUT = "logout"
+        RESTORE = "restore"
+
+    line = models.ForeignKey(Line, on_delete=models.PROTECT, related_name="versions")
+    version = models.BigIntegerField()
+    op_id = models.UUIDField(unique=True)
+    epoch = models.BigIntegerField()
+    world = models.ForeignKey(World, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=16, choices=Kind)
+    prev_chain = models.BinaryField(max_length=32)
+    chain = models.BinaryField(max_length=32)
+    state_hash = models.BinaryField(max_length=32)
+    state = models.BinaryField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("line", "version", name="version_once_in_line")]
+        ordering = ["line", "-version"]
+
+    def __str__(self) -> str:
+        return f"v{self.version} ({self.kind})"
+
+
+class Incarnation(models.Model):
+    """How often the master was restored from a backup; part of every epoch, so that old leases cannot come back."""
+
+    number = models.PositiveIntegerField(unique=True)
+    began_at = models.DateTimeField()
+    reason = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return str(self.number)

@@ -1,0 +1,1 @@
+"""A Python client of Waystone: REST, world link, zone link. Async."""

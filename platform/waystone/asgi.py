@@ -1,0 +1,9 @@
+"""The gateway process: everything that is a WebSocket."""
+
+import os
+
+from channels.routing import ProtocolTypeRouter
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "waystone.settings")
+application = ProtocolTypeRouter({"http": get_asgi_application()})

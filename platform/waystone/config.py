@@ -1,0 +1,106 @@
+"""The deployment's configuration: read once from the environment and from `<state dir>/waystone.env`.
+
+Standard library only: the bootstrap reads it before anything is installed. The environment wins over the file;
+the file is written by `manage.py up` on the first start and may be edited.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def state_dir() -> Path:
+    """Return the folder of everything this clone keeps: databases, keys, logs."""
+    return Path(os.environ.get("WAYSTONE_STATE_DIR", ROOT / "var")).resolve()
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """Return the `KEY=value` lines of a file; empty if there is none.
+
+    Raises: ValueError: a line that is neither empty, a comment nor KEY=value (names file and line).
+    """
+    if not path.exists():
+        return {}
+    values = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        key, equals, value = line.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise ValueError(f"{path}:{number}: expected KEY=value, found {line!r}")
+        values[key.strip()] = value.strip()
+    return values
+
+
+@dataclass(frozen=True)
+class Config:
+    """What every process of a deployment is told. Paths absolute, ports 1..65535."""
+
+    state_dir: Path
+    role: str  # all, master or world
+    secret_key: str
+    debug: bool
+    database_url: str
+    redis_url: str
+    bind: str
+    web_port: int
+    gateway_port: int
+    public_url: str  # of the site
+    gateway_url: str  # of the world link, ws:// or wss://
+    master_url: str  # what the world dials
+    allowed_hosts: tuple[str, ...]
+    world: str  # slug of the world that this deployment runs
+    world_key_file: Path  # Ed25519 private key, PEM
+    signing_keys_dir: Path  # the master's Ed25519 private keys, PEM, named <kid>.pem
+    mail_dir: Path  # where mail is written when no SMTP server is set
+    smtp_url: str
+
+    @classmethod
+    def load(cls) -> "Config":
+        """Read the environment and the file.
+
+        Raises: ValueError: a value that cannot be used, named.
+        """
+        state = state_dir()
+        values = {**read_env_file(state / "waystone.env"), **os.environ}
+
+        def text(name: str, default: str) -> str:
+            return values.get(name, default)
+
+        def port(name: str, default: int) -> int:
+            raw = text(name, str(default))
+            if not raw.isdigit() or not 1 <= int(raw) <= 65535:
+                raise ValueError(f"{name}={raw!r}: a port is a number from 1 to 65535")
+            return int(raw)
+
+        bind = text("WAYSTONE_BIND", "127.0.0.1")
+        web_port = port("WAYSTONE_WEB_PORT", 8000)
+        gateway_port = port("WAYSTONE_GATEWAY_PORT", 8001)
+        public_url = text("WAYSTONE_PUBLIC_URL", f"http://{bind}:{web_port}")
+        role = text("WAYSTONE_ROLE", "all")
+        if role not in ("all", "master", "world"):
+            raise ValueError(f"WAYSTONE_ROLE={role!r}: use all, master or world")
+        world = text("WAYSTONE_WORLD", "demo")
+        return cls(
+            state_dir=state,
+            role=role,
+            secret_key=text("WAYSTONE_SECRET_KEY", ""),
+            debug=text("WAYSTONE_DEBUG", "") == "1",
+            database_url=text("DATABASE_URL", ""),
+            redis_url=text("REDIS_URL", ""),
+            bind=bind,
+            web_port=web_port,
+            gateway_port=gateway_port,
+            public_url=public_url,
+            gateway_url=text("WAYSTONE_GATEWAY_URL", f"ws://{bind}:{gateway_port}/world-link/"),
+            master_url=text("WAYSTONE_MASTER_URL", public_url),
+            allowed_hosts=tuple(text("WAYSTONE_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",")),
+            world=world,
+            world_key_file=Path(text("WAYSTONE_WORLD_KEY_FILE", str(state / "keys" / f"world-{world}.pem"))),
+            signing_keys_dir=Path(text("WAYSTONE_SIGNING_KEYS_DIR", str(state / "keys" / "signing"))),
+            mail_dir=Path(text("WAYSTONE_MAIL_DIR", str(state / "mail"))),
+            smtp_url=text("WAYSTONE_SMTP_URL", ""),
+        )

@@ -1,0 +1,202 @@
+"""The uplink's requests and answers, used by the master's API and by the world daemon alike.
+
+JSON over HTTPS, POST to `<master>/api/v1/uplink/<verb>/`. Bytes are base64. States are the character
+documents of zonecluster.protocol.character. Every request is idempotent or fenced: repeating one is harmless.
+
+Source: docs/protocol.md, section "Uplink".
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from zonecluster.protocol.character import CharacterState
+from zonecluster.protocol.to_client import CharacterSummary
+
+MAX_BATCH = 500
+MAX_BODY_BYTES = 40 * 1024 * 1024  # a full batch of the largest states
+
+Chain = Annotated[bytes, Meta(min_length=32, max_length=32)]
+SaveKind = Literal["periodic", "level", "quest", "item", "handoff", "logout"]
+
+# Why the master refuses. `stale`: the head has moved or the lease is another's: drop the character.
+RefusalCode = Literal[
+    "bad_ticket",
+    "ticket_expired",
+    "ticket_used",
+    "world_suspended",
+    "unknown_character",
+    "character_locked",
+    "not_admitted",     # no open admission of that account to this world
+    "held_elsewhere",   # another world's lease is in force
+    "stale",
+    "op_id_reused",     # the same op_id with other content
+    "bad_chain",        # prev_chain is not the head's
+    "invalid_state",
+    "account_banned",
+]
+
+
+class Refusal(Struct, frozen=True):
+    """An answer of 4xx: problem+json carries these as `code` and `detail`."""
+
+    code: RefusalCode
+    detail: str
+
+
+class Redeem(Struct, frozen=True):
+    """Use a player's ticket: once."""
+
+    ticket: Annotated[str, Meta(max_length=4096)]
+
+
+class Limits(Struct, frozen=True):
+    """What the account's edition allows, as far as a world enforces it."""
+
+    level_cap: int | None
+
+
+class Admission(Struct, frozen=True):
+    """The account may play here. `admission` is the ticket's jti, `account` this world's pseudonym of it."""
+
+    admission: UUID
+    account: UUID
+    edition: str
+    limits: Limits
+    characters: list[CharacterSummary]
+
+
+class Acquire(Struct, frozen=True):
+    """Ask for the lease of the line that this world plays of a character. Repeat with the same op_id after a lost answer."""
+
+    admission: UUID
+    character: UUID
+    op_id: UUID
+
+
+class Lease(Struct, frozen=True):
+    """The right to write one line, and its head. `lease_s`: seconds from now until it lapses unless renewed."""
+
+    character: UUID
+    name: str
+    line: UUID
+    line_kind: Literal["main", "fork"]
+    epoch: int
+    lease_s: float
+    version: int
+    chain: Chain
+    state: CharacterState
+
+
+class LeaseRef(Struct, frozen=True):
+    """Names one lease."""
+
+    line: UUID
+    epoch: int
+
+
+class Renew(Struct, frozen=True):
+    """Prolong leases, one batch per world every 30 s."""
+
+    leases: Annotated[list[LeaseRef], Meta(max_length=MAX_BATCH)]
+
+
+class Renewed(Struct, frozen=True):
+    """`held` leases run for `lease_s` from now; `lost` ones are another's or gone: drop those characters."""
+
+    lease_s: float
+    held: list[LeaseRef]
+    lost: list[LeaseRef]
+
+
+class Save(Struct, frozen=True):
+    """One write: replaces the head `version` by `version + 1`, if epoch, version, chain and holder match."""
+
+    line: UUID
+    epoch: int
+    version: int
+    prev_chain: Chain
+    op_id: UUID
+    kind: SaveKind
+    state: CharacterState
+
+
+class SaveBatch(Struct, frozen=True):
+    """Writes of different lines; each stands or falls by itself."""
+
+    saves: Annotated[list[Save], Meta(min_length=1, max_length=MAX_BATCH)]
+
+
+class Saved(Struct, frozen=True):
+    """The outcome of one write. Accepted: `version`, `chain` and a signed `receipt`; else `refusal`."""
+
+    op_id: UUID
+    version: int = 0
+    chain: bytes = b""
+    receipt: str = ""
+    refusal: Refusal | None = None
+
+
+class SavedBatch(Struct, frozen=True):
+    """Outcomes, in the order of the writes."""
+
+    results: list[Saved]
+
+
+class Release(Struct, frozen=True):
+    """Give a lease back. Releasing what is not held is not an error."""
+
+    line: UUID
+    epoch: int
+
+
+class Released(Struct, frozen=True):
+    """`was_held`: the lease was this world's until now."""
+
+    was_held: bool
+
+
+class ClusterReport(Struct, frozen=True):
+    """One cluster, as the daemon sees it."""
+
+    name: Annotated[str, Meta(max_length=24)]
+    is_alive: bool
+    players: Annotated[int, Meta(ge=0)]
+    tick_ms: float
+
+
+class Report(Struct, frozen=True):
+    """Every 5 s: the world is up. Populations in it are not believed: the master counts leases."""
+
+    gateway_url: Annotated[str, Meta(max_length=200)]
+    started_at: datetime
+    clusters: Annotated[list[ClusterReport], Meta(max_length=1000)]
+
+
+class AccountNews(Struct, frozen=True):
+    """The edition or standing of an account in play here, as it is now."""
+
+    account: UUID
+    edition: str
+    limits: Limits
+    is_banned: bool
+
+
+class Reported(Struct, frozen=True):
+    """The master's side: the tier, whether the world is suspended, and news of every account with a lease here."""
+
+    tier: str
+    is_suspended: bool
+    accounts: list[AccountNews]
+
+
+decoders: dict[type, msgspec.json.Decoder] = {
+    kind: msgspec.json.Decoder(kind)
+    for kind in (
+        Redeem, Admission, Acquire, Lease, Renew, Renewed, SaveBatch, SavedBatch, Release, Released, Report, Reported, Refusal
+    )
+}
+encoder = msgspec.json.Encoder(order="sorted")

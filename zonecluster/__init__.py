@@ -1,0 +1,1 @@
+"""The zone cluster: a process that serves a chosen set of zones."""

@@ -1,0 +1,299 @@
+"""Messages between the processes of one world: gateways, world daemon, zone clusters.
+
+Carried in batches (one bus message for each pair of processes per tick) by the Channels layer, MessagePack
+inside. The bus may lose, double or reorder any of them: nothing here has to arrive for anything to stay right.
+Every request that matters is repeated by a time-out, and every answer names the request it answers.
+
+Channel names: `daemon.<world>`, `cluster.<world>.<cluster>`, `gateway.<gateway id>`.
+A process start is an `incarnation` (random u64): messages of a dead incarnation are told apart by it.
+
+Source: docs/protocol.md, section "Bus".
+"""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from zonecluster.protocol.character import CharacterState
+from zonecluster.protocol.from_client import ClientMessage, Command
+from zonecluster.protocol.to_client import ServerMessage
+
+Incarnation = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Link = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # one WebSocket, unique within its gateway's incarnation
+
+
+class BusMessage(Struct, frozen=True, tag_field="t"):
+    """Anything on the bus."""
+
+
+# ---------------------------------------------------------------- gateway → daemon
+
+
+class GatewayAlive(BusMessage):
+    """Once a second. A new incarnation means that all links of the old one are gone."""
+
+    gateway: str
+    incarnation: Incarnation
+
+
+class LinkMessage(BusMessage):
+    """A client message the daemon answers: Hello, Enter, ZoneTokenRequest, Logout."""
+
+    gateway: str
+    incarnation: Incarnation
+    link: Link
+    message: ClientMessage
+
+
+class LinkClosed(BusMessage):
+    """The WebSocket is gone."""
+
+    gateway: str
+    incarnation: Incarnation
+    link: Link
+
+
+# ---------------------------------------------------------------- daemon → gateway
+
+
+class ToLinks(BusMessage):
+    """Deliver `message` to these links (from the daemon or a cluster)."""
+
+    links: list[Link]
+    message: ServerMessage
+
+
+class Route(BusMessage):
+    """Commands of this link go to this cluster from now on; empty cluster: they are refused with not_now."""
+
+    link: Link
+    session: UUID
+    cluster: str
+
+
+class CloseLink(BusMessage):
+    """Close the WebSocket after what was sent to it before."""
+
+    link: Link
+
+
+# ---------------------------------------------------------------- gateway → cluster
+
+
+class SessionCommand(BusMessage):
+    """A command of a player, to be run by the cluster that owns the player."""
+
+    session: UUID
+    command: Command
+
+
+# ---------------------------------------------------------------- cluster → daemon
+
+
+class ClusterAlive(BusMessage):
+    """Every 0.5 s, and at once after start. A new incarnation means the old process is dead."""
+
+    cluster: str
+    incarnation: Incarnation
+    instances: list[int]
+    players: int
+    tick_ms: float
+    dilation: float = 1.0
+
+
+class Resident(Struct, frozen=True):
+    """Where one player of a cluster is now."""
+
+    session: UUID
+    instance: int
+    position: tuple[float, float, float]
+    heading_deg: float
+    is_dirty: bool  # durable state (anything but the place) changed since the last checkpoint that was accepted
+
+
+class Residents(BusMessage):
+    """Once a second, all players of the cluster: how a restarted daemon learns who is in play, and how places survive."""
+
+    cluster: str
+    incarnation: Incarnation
+    residents: list[Resident]
+
+
+class InstanceOpened(BusMessage):
+    """Answer to OpenInstance; `error` is empty when it is open."""
+
+    cluster: str
+    incarnation: Incarnation
+    instance: int
+    error: str = ""
+
+
+class Admitted(BusMessage):
+    """Answer to Admit: the entity stands (or will, at activation) and this token opens the zone link."""
+
+    cluster: str
+    incarnation: Incarnation
+    session: UUID
+    request: UUID
+    entity: int
+    connect_token: bytes
+
+
+class AdmitRefused(BusMessage):
+    """Answer to Admit: no, and why."""
+
+    cluster: str
+    session: UUID
+    request: UUID
+    reason: str
+
+
+class Frozen(BusMessage):
+    """Answer to Freeze: the player does not change any more; this is its state."""
+
+    cluster: str
+    session: UUID
+    request: UUID
+    state: CharacterState
+
+
+class Checkpoint(BusMessage):
+    """Answer to TakeCheckpoint, or sent at once when something durable happened: the state to save."""
+
+    cluster: str
+    session: UUID
+    state: CharacterState
+    kind: str  # periodic, level, quest, item, ...: Version.kind
+
+
+class PortalEntered(BusMessage):
+    """The player went into the trigger of a zone link, or used it by command; the daemon decides."""
+
+    cluster: str
+    session: UUID
+    link: str
+
+
+class Unknown(BusMessage):
+    """A request named a session that this cluster does not have."""
+
+    cluster: str
+    incarnation: Incarnation
+    session: UUID
+    request: UUID | None = None
+
+
+# ---------------------------------------------------------------- daemon → cluster
+
+
+class OpenInstance(BusMessage):
+    """Run a copy of this zone; content comes from the ORM."""
+
+    instance: int
+    zone: str
+
+
+class CloseInstance(BusMessage):
+    """Stop an empty instance."""
+
+    instance: int
+
+
+class Admit(BusMessage):
+    """Take this player into an instance; repeat with the same `request` gets the same answer.
+
+    The state is one that the repository has committed; `place` in it for this world says where to stand, else
+    the zone's entry.
+    """
+
+    session: UUID
+    request: UUID
+    instance: int
+    character: UUID
+    name: str
+    state: CharacterState
+    gateway: str
+    link: Link | None
+
+
+class MintToken(BusMessage):
+    """A fresh connect token for a player who is here (zone link lost, or client restarted); answered by Admitted."""
+
+    session: UUID
+    request: UUID
+
+
+class Attach(BusMessage):
+    """The player's world link is now this one (None: none; the entity stands still)."""
+
+    session: UUID
+    gateway: str
+    link: Link | None
+
+
+class Freeze(BusMessage):
+    """First phase of a handoff or a logout: stop changing this player and tell the state."""
+
+    session: UUID
+    request: UUID
+
+
+class Thaw(BusMessage):
+    """The handoff failed: go on here. `text` is told to the player. Also sent where no Freeze is known to be: harmless."""
+
+    session: UUID
+    text: str = ""
+
+
+class Remove(BusMessage):
+    """The player is elsewhere or gone: delete the entity and its zone link."""
+
+    session: UUID
+
+
+class TakeCheckpoint(BusMessage):
+    """Tell the state now, to be saved."""
+
+    session: UUID
+    kind: str = "periodic"
+
+
+class Saved(BusMessage):
+    """The repository accepted a checkpoint of this player: what was dirty up to it is clean."""
+
+    session: UUID
+
+
+class Hail(BusMessage):
+    """Broadcast by a starting daemon to its clusters and gateways: announce yourselves at once."""
+
+    world: str
+
+
+FromGateway = GatewayAlive | LinkMessage | LinkClosed
+FromCluster = (
+    ClusterAlive | Residents | InstanceOpened | Admitted | AdmitRefused | Frozen | Checkpoint | PortalEntered | Unknown
+)
+ToDaemon = FromGateway | FromCluster
+ToGateway = ToLinks | Route | CloseLink | Hail
+ToCluster = (
+    SessionCommand
+    | OpenInstance
+    | CloseInstance
+    | Admit
+    | MintToken
+    | Attach
+    | Freeze
+    | Thaw
+    | Remove
+    | TakeCheckpoint
+    | Saved
+    | Hail
+)
+
+encoder = msgspec.msgpack.Encoder()
+daemon_decoder = msgspec.msgpack.Decoder(list[ToDaemon])
+gateway_decoder = msgspec.msgpack.Decoder(list[ToGateway])
+cluster_decoder = msgspec.msgpack.Decoder(list[ToCluster])

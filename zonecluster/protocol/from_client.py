@@ -1,0 +1,87 @@
+"""World link, client to server: every message a player's client may send, and the two decoders.
+
+Text frames carry JSON, binary frames carry MessagePack; the types are the same. Unknown types, unknown
+fields' types and values out of range are refused by the decoder: what comes out of it is safe to dispatch.
+
+Source: docs/protocol.md, section "World link".
+"""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+PROTOCOL_VERSION = 1
+MAX_FRAME_BYTES = 8 * 1024  # the largest legal message (a ticket in Hello) is under 4 KB
+
+Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+Text = Annotated[str, Meta(min_length=1, max_length=400)]
+Token = Annotated[str, Meta(min_length=16, max_length=4096)]
+
+
+class FromClient(Struct, frozen=True, tag_field="type", tag=str.lower):
+    """Anything a client sends."""
+
+
+class Hello(FromClient):
+    """First message of a link, within 10 s: a ticket to enter, or a resume token to come back."""
+
+    protocol_version: int
+    client: Annotated[str, Meta(max_length=80)] = ""
+    ticket: Token | None = None
+    resume: Token | None = None
+
+
+class Enter(FromClient):
+    """Play this character; answered by Entered or Refused."""
+
+    character: UUID
+
+
+class ZoneTokenRequest(FromClient, tag="zone_token_request"):
+    """Ask for a fresh connect token to the zone the character is in (the zone link was lost)."""
+
+
+class Say(FromClient):
+    """Speak to everybody within earshot (30 m); answered by Result."""
+
+    seq: Seq
+    text: Text
+
+
+class Look(FromClient):
+    """Describe the zone and who is near; answered by Surroundings."""
+
+    seq: Seq
+
+
+class Describe(FromClient):
+    """Ask for names and kinds of entities seen in snapshots; answered by Described."""
+
+    seq: Seq
+    entities: Annotated[list[Annotated[int, Meta(ge=0, le=2**32 - 1)]], Meta(min_length=1, max_length=64)]
+
+
+class UsePortal(FromClient, tag="use_portal"):
+    """Go through the named zone link; the character must stand within its trigger."""
+
+    seq: Seq
+    link: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class Logout(FromClient):
+    """Leave the world: saved, released, then Goodbye."""
+
+
+class Ping(FromClient):
+    """Answered by Pong at once, by the gateway."""
+
+    seq: Seq
+
+
+ClientMessage = Hello | Enter | ZoneTokenRequest | Say | Look | Describe | UsePortal | Logout | Ping
+Command = Say | Look | Describe | UsePortal  # what the player's zone cluster runs, in order
+
+json_decoder = msgspec.json.Decoder(ClientMessage)
+msgpack_decoder = msgspec.msgpack.Decoder(ClientMessage)

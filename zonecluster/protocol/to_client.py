@@ -1,0 +1,176 @@
+"""World link, server to client: every message a player's client may get, and the two encoders.
+
+Source: docs/protocol.md, section "World link".
+"""
+
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+EntityKind = Literal["player", "creature"]
+
+# Why the server said no. Clients show `reason` and `advice`; programs decide by `code`.
+RefusalCode = Literal[
+    "bad_frame",            # not JSON or MessagePack, or not a message of this protocol
+    "bad_protocol_version",
+    "bad_ticket",           # not signed by the master, not for this world, wrong type
+    "ticket_expired",
+    "ticket_used",
+    "bad_resume_token",     # unknown, or the grace period is over: log in again
+    "not_now",              # a legal message in the wrong state
+    "unknown_character",
+    "character_locked",
+    "character_elsewhere",  # another world holds its lease
+    "world_full",
+    "world_unavailable",    # daemon or clusters are starting; try again
+    "master_unavailable",
+    "too_fast",
+]
+
+
+class ToClient(Struct, frozen=True, tag_field="type", tag=str.lower):
+    """Anything the server sends."""
+
+
+class CharacterSummary(Struct, frozen=True):
+    """One character the account may enter with, as the master tells it."""
+
+    id: UUID
+    name: str
+    level: int
+    line: Literal["main", "fork"]
+    zone: str | None = None  # where it stands in this world, if it was here before
+    is_locked: bool = False
+
+
+class Welcome(ToClient):
+    """Answer to a good Hello. `playing` is set when a resume found the character still in the world."""
+
+    world: str
+    characters: list[CharacterSummary]
+    edition: str
+    motd: str
+    resume: str
+    playing: UUID | None = None
+
+
+class Entered(ToClient):
+    """The character is in the world. A ZoneAssigned follows (or came just before)."""
+
+    character: UUID
+    name: str
+    line: Literal["main", "fork"]
+
+
+class ZoneAssigned(ToClient):
+    """Where to open the zone link, and with what.
+
+    `connect_token` is NETCODE 1.02's 2048 bytes, base64 in JSON and raw in MessagePack. `entity` is the player's own
+    entity id in snapshots of this instance. `size` is the zone's extent in metres: snapshot positions are
+    fractions of it. The old zone link, if any, is to be closed once the new one is up.
+    """
+
+    zone: str
+    zone_name: str
+    instance: int
+    entity: int
+    size: float
+    connect_token: bytes
+
+
+class Result(ToClient):
+    """Answer to the command of that `seq`."""
+
+    seq: int
+    ok: bool
+    text: str = ""
+
+
+class Heard(ToClient):
+    """Somebody spoke within earshot."""
+
+    speaker: str
+    entity: int
+    text: str
+
+
+class NearbyEntity(Struct, frozen=True):
+    """One entity, described. Distance in metres from the asking player."""
+
+    id: int
+    name: str
+    kind: EntityKind
+    distance: float
+
+
+class Exit(Struct, frozen=True):
+    """One zone link that starts in this zone; x, y in metres."""
+
+    link: str
+    label: str
+    target_zone: str
+    x: float
+    y: float
+    radius: float
+
+
+class Surroundings(ToClient):
+    """Answer to Look. x, y, z in metres."""
+
+    seq: int
+    zone: str
+    zone_name: str
+    description: str
+    x: float
+    y: float
+    z: float
+    nearby: list[NearbyEntity]
+    exits: list[Exit]
+
+
+class Described(ToClient):
+    """Answer to Describe: the entities that exist; those that do not are left out."""
+
+    seq: int
+    entities: list[NearbyEntity]
+
+
+class Notice(ToClient):
+    """A plain message from the world for the player to read."""
+
+    text: str
+    level: Literal["info", "warning"] = "info"
+
+
+class Refused(ToClient):
+    """No, why, and what to do. `seq` names the command, if it was one."""
+
+    code: RefusalCode
+    reason: str
+    advice: str
+    seq: int | None = None
+
+
+class Goodbye(ToClient):
+    """Last message before the server closes the link."""
+
+    reason: str
+    is_saved: bool
+
+
+class Pong(ToClient):
+    """Answer to Ping."""
+
+    seq: int
+
+
+ServerMessage = (
+    Welcome | Entered | ZoneAssigned | Result | Heard | Surroundings | Described | Notice | Refused | Goodbye | Pong
+)
+
+json_encoder = msgspec.json.Encoder()
+msgpack_encoder = msgspec.msgpack.Encoder()
+json_decoder = msgspec.json.Decoder(ServerMessage)
+msgpack_decoder = msgspec.msgpack.Decoder(ServerMessage)

@@ -1,0 +1,1 @@
+"""Zones as arrays, and the systems that step them."""
