@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import structlog
 from channels.layers import get_channel_layer
+from redis.exceptions import RedisError
 
 from zonecluster.protocol import bus
 
@@ -62,7 +63,7 @@ class Outbox:
         try:
             for channel, messages in waiting.items():
                 await layer.send(channel, {"type": "bus.batch", "payload": bus.encoder.encode(messages)})
-        except (OSError, ConnectionError, TimeoutError) as error:
+        except (OSError, RedisError) as error:  # redis' ConnectionError and TimeoutError are not the built-in ones
             self.failed_flushes += 1
             if self.failed_flushes == 1:
                 log.warning("bus_unreachable", error=str(error))

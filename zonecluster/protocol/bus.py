@@ -157,6 +157,7 @@ class Frozen(BusMessage):
     session: UUID
     request: UUID
     state: CharacterState
+    serial: int = 0  # to be echoed in Saved
 
 
 class Checkpoint(BusMessage):
@@ -166,6 +167,7 @@ class Checkpoint(BusMessage):
     session: UUID
     state: CharacterState
     kind: str  # periodic, level, quest, item, ...: Version.kind
+    serial: int = 0  # to be echoed in Saved
 
 
 class PortalEntered(BusMessage):
@@ -189,9 +191,9 @@ class Unknown(BusMessage):
 
 
 class OpenInstance(BusMessage):
-    """Run a copy of this zone; content comes from the ORM."""
+    """Run a copy of this zone; content comes from the ORM. Repeated for an open instance: answered again."""
 
-    instance: int
+    instance: Annotated[int, Meta(ge=1, le=2**32 - 1)]
     zone: str
 
 
@@ -238,6 +240,7 @@ class Freeze(BusMessage):
 
     session: UUID
     request: UUID
+    instance: int = 0  # 0: wherever the session is on this cluster
 
 
 class Thaw(BusMessage):
@@ -245,12 +248,17 @@ class Thaw(BusMessage):
 
     session: UUID
     text: str = ""
+    instance: int = 0  # go on in this one, and drop the session from any other of this cluster; 0: the frozen one
 
 
 class Remove(BusMessage):
-    """The player is elsewhere or gone: delete the entity and its zone link."""
+    """The player is elsewhere or gone: delete the entity and its zone link.
+
+    After a handoff between two instances of one cluster only `instance` is meant: the session lives on in the other.
+    """
 
     session: UUID
+    instance: int = 0  # 0: all of this cluster
 
 
 class TakeCheckpoint(BusMessage):
@@ -264,6 +272,7 @@ class Saved(BusMessage):
     """The repository accepted a checkpoint of this player: what was dirty up to it is clean."""
 
     session: UUID
+    serial: int = 0  # of the Checkpoint or Frozen that was accepted; 0: the last one sent
 
 
 class Hail(BusMessage):
