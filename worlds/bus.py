@@ -3,7 +3,9 @@
 It may lose, double or reorder messages, and drops rather than waits: whoever needs an answer asks again.
 """
 
+import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,6 +18,10 @@ from zonecluster.protocol import bus
 log = structlog.get_logger(__name__)
 
 MAX_QUEUED = 20_000  # messages waiting for one destination; more are dropped and counted
+SEND_TIMEOUT_S = 2.0  # a bus that does not answer for this long counts as down
+RETRY_S = (0.2, 0.5, 1.0, 2.0)  # waits between attempts to subscribe; the last one repeats
+BUS_ERRORS = (OSError, TimeoutError, RedisError)  # what a bus that is down raises
+EMPTY_BATCH = bus.encoder.encode([])  # sent to oneself: its arrival shows that the subscription works
 
 
 def daemon_channel(world: str) -> str:
@@ -61,16 +67,71 @@ class Outbox:
         waiting, self._waiting = self._waiting, defaultdict(list)
         layer = get_channel_layer()
         try:
-            for channel, messages in waiting.items():
-                await layer.send(channel, {"type": "bus.batch", "payload": bus.encoder.encode(messages)})
-        except (OSError, RedisError) as error:  # redis' ConnectionError and TimeoutError are not the built-in ones
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                for channel, messages in waiting.items():
+                    await layer.send(channel, {"type": "bus.batch", "payload": bus.encoder.encode(messages)})
+        except BUS_ERRORS as error:
             self.failed_flushes += 1
             if self.failed_flushes == 1:
-                log.warning("bus_unreachable", error=str(error))
+                log.warning("bus_unreachable", error=str(error) or type(error).__name__)
         else:
             if self.failed_flushes:
                 log.info("bus_back", lost_batches=self.failed_flushes)
             self.failed_flushes = 0
+
+
+class Inbox:
+    """What arrives on a process's channel, and on a group it belongs to; subscribes again after every outage.
+
+    One Inbox in a process: when a subscription fails it resets the process's channel layer, since the layer
+    would otherwise take a subscription that never reached the bus for a good one. A bus that goes down later is
+    the layer's own affair: it connects and subscribes again within about a second of its return.
+    """
+
+    def __init__(self, channel: str, decoder: msgspec.msgpack.Decoder, group: str | None = None) -> None:
+        self._channel = channel
+        self._decoder = decoder
+        self._group = group
+        self.is_subscribed = False
+
+    async def run(self, handle: Callable[[list[Any]], None]) -> None:
+        """Give every batch to `handle`, for ever. A bus that is down is waited for; only cancelling ends this."""
+        attempt = 0
+        while True:
+            try:
+                await self._listen(handle)
+            except* BUS_ERRORS as group:
+                if attempt == 0:
+                    log.warning("bus_subscription_failed", channel=self._channel, error=str(group.exceptions[0]))
+                await self._reset_layer()
+            self.is_subscribed = False
+            await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            attempt += 1
+
+    async def _listen(self, handle: Callable[[list[Any]], None]) -> None:
+        """Subscribe, then pump batches until a subscription fails."""
+        layer = get_channel_layer()
+        async with asyncio.TaskGroup() as pumps:
+            if self._group:
+                for_group = await layer.new_channel()
+                await layer.group_add(self._group, for_group)
+                pumps.create_task(self._pump(for_group, handle))
+            pumps.create_task(self._pump(self._channel, handle))
+            await layer.send(self._channel, {"type": "bus.batch", "payload": EMPTY_BATCH})
+
+    async def _pump(self, channel: str, handle: Callable[[list[Any]], None]) -> None:
+        layer = get_channel_layer()
+        while True:
+            messages = decode_batch(await layer.receive(channel), self._decoder)
+            self.is_subscribed = True
+            if messages:
+                handle(messages)
+
+    async def _reset_layer(self) -> None:
+        try:
+            await get_channel_layer().flush()
+        except BUS_ERRORS as error:
+            log.debug("bus_reset_failed", error=str(error))
 
 
 def decode_batch(message: dict[str, Any], decoder: msgspec.msgpack.Decoder) -> list[Any]:

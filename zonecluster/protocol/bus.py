@@ -55,6 +55,25 @@ class LinkClosed(BusMessage):
     link: Link
 
 
+class OpenLink(Struct, frozen=True):
+    """One welcomed world link, and the session whose commands it carries (None: not in play)."""
+
+    link: Link
+    session: UUID | None
+
+
+class LinksOpen(BusMessage):
+    """All welcomed links of a gateway, every 5 s and at once after Hail.
+
+    How a restarted daemon learns which link carries which session, and how a lost LinkClosed or Route heals: a
+    link that the daemon knows and that is not here is closed.
+    """
+
+    gateway: str
+    incarnation: Incarnation
+    links: list[OpenLink]
+
+
 # ---------------------------------------------------------------- daemon → gateway
 
 
@@ -281,7 +300,7 @@ class Hail(BusMessage):
     world: str
 
 
-FromGateway = GatewayAlive | LinkMessage | LinkClosed
+FromGateway = GatewayAlive | LinkMessage | LinkClosed | LinksOpen
 FromCluster = (
     ClusterAlive | Residents | InstanceOpened | Admitted | AdmitRefused | Frozen | Checkpoint | PortalEntered | Unknown
 )
