@@ -21,7 +21,6 @@ MAX_QUEUED = 20_000  # messages waiting for one destination; more are dropped an
 SEND_TIMEOUT_S = 2.0  # a bus that does not answer for this long counts as down
 RETRY_S = (0.2, 0.5, 1.0, 2.0)  # waits between attempts to subscribe; the last one repeats
 BUS_ERRORS = (OSError, TimeoutError, RedisError)  # what a bus that is down raises
-EMPTY_BATCH = bus.encoder.encode([])  # sent to oneself: its arrival shows that the subscription works
 
 
 def daemon_channel(world: str) -> str:
@@ -84,27 +83,26 @@ class Inbox:
     """What arrives on a process's channel, and on a group it belongs to; subscribes again after every outage.
 
     One Inbox in a process: when a subscription fails it resets the process's channel layer, since the layer
-    would otherwise take a subscription that never reached the bus for a good one. A bus that goes down later is
-    the layer's own affair: it connects and subscribes again within about a second of its return.
+    would otherwise take a subscription that never reached the bus for a good one. A bus that goes down later
+    is the layer's own affair: it connects and subscribes again within about a second of its return.
     """
 
     def __init__(self, channel: str, decoder: msgspec.msgpack.Decoder, group: str | None = None) -> None:
         self._channel = channel
         self._decoder = decoder
         self._group = group
-        self.is_subscribed = False
 
     async def run(self, handle: Callable[[list[Any]], None]) -> None:
-        """Give every batch to `handle`, for ever. A bus that is down is waited for; only cancelling ends this."""
+        """Give every batch to `handle`, for ever; waits for a bus that is down. Only cancelling ends this."""
         attempt = 0
         while True:
             try:
                 await self._listen(handle)
-            except* BUS_ERRORS as group:
+            except* BUS_ERRORS as errors:
                 if attempt == 0:
-                    log.warning("bus_subscription_failed", channel=self._channel, error=str(group.exceptions[0]))
+                    cause = str(errors.exceptions[0])
+                    log.warning("bus_subscription_failed", channel=self._channel, error=cause)
                 await self._reset_layer()
-            self.is_subscribed = False
             await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
             attempt += 1
 
@@ -117,13 +115,11 @@ class Inbox:
                 await layer.group_add(self._group, for_group)
                 pumps.create_task(self._pump(for_group, handle))
             pumps.create_task(self._pump(self._channel, handle))
-            await layer.send(self._channel, {"type": "bus.batch", "payload": EMPTY_BATCH})
 
     async def _pump(self, channel: str, handle: Callable[[list[Any]], None]) -> None:
         layer = get_channel_layer()
         while True:
             messages = decode_batch(await layer.receive(channel), self._decoder)
-            self.is_subscribed = True
             if messages:
                 handle(messages)
 
