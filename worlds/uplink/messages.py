@@ -19,6 +19,7 @@ from zonecluster.protocol.to_client import CharacterSummary
 MAX_BATCH = 500
 MAX_BODY_BYTES = 40 * 1024 * 1024  # a full batch of the largest states
 
+Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # epochs and versions
 Chain = Annotated[bytes, Meta(min_length=32, max_length=32)]
 SaveKind = Literal["periodic", "level", "quest", "item", "handoff", "logout"]
 
@@ -37,6 +38,9 @@ RefusalCode = Literal[
     "bad_chain",        # prev_chain is not the head's
     "invalid_state",
     "account_banned",
+    "bad_proof",        # 401: no world has signed this request in this form; also a revoked key
+    "bad_request",      # 400, 413: not the struct of this verb, out of range, or too large
+    "master_fault",     # 503: the master cannot answer now (its database is away): ask again, same op_id
 ]
 
 
@@ -70,7 +74,10 @@ class Admission(Struct, frozen=True):
 
 
 class Acquire(Struct, frozen=True):
-    """Ask for the lease of the line that this world plays of a character. Repeat with the same op_id after a lost answer."""
+    """Ask for the lease of the line that this world plays of a character.
+
+    Repeat with the same op_id after a lost answer.
+    """
 
     admission: UUID
     character: UUID
@@ -78,7 +85,7 @@ class Acquire(Struct, frozen=True):
 
 
 class Lease(Struct, frozen=True):
-    """The right to write one line, and its head. `lease_s`: seconds from now until it lapses unless renewed."""
+    """The right to write one line, and its head. `lease_s`: seconds until it lapses unless renewed."""
 
     character: UUID
     name: str
@@ -95,7 +102,7 @@ class LeaseRef(Struct, frozen=True):
     """Names one lease."""
 
     line: UUID
-    epoch: int
+    epoch: Number
 
 
 class Renew(Struct, frozen=True):
@@ -116,8 +123,8 @@ class Save(Struct, frozen=True):
     """One write: replaces the head `version` by `version + 1`, if epoch, version, chain and holder match."""
 
     line: UUID
-    epoch: int
-    version: int
+    epoch: Number
+    version: Number
     prev_chain: Chain
     op_id: UUID
     kind: SaveKind
@@ -150,7 +157,7 @@ class Release(Struct, frozen=True):
     """Give a lease back. Releasing what is not held is not an error."""
 
     line: UUID
-    epoch: int
+    epoch: Number
 
 
 class Released(Struct, frozen=True):
@@ -186,7 +193,7 @@ class AccountNews(Struct, frozen=True):
 
 
 class Reported(Struct, frozen=True):
-    """The master's side: the tier, whether the world is suspended, and news of every account with a lease here."""
+    """The master's side: the tier, whether the world is suspended, and news of each account with a lease here."""
 
     tier: str
     is_suspended: bool
@@ -196,7 +203,8 @@ class Reported(Struct, frozen=True):
 decoders: dict[type, msgspec.json.Decoder] = {
     kind: msgspec.json.Decoder(kind)
     for kind in (
-        Redeem, Admission, Acquire, Lease, Renew, Renewed, SaveBatch, SavedBatch, Release, Released, Report, Reported, Refusal
+        Redeem, Admission, Acquire, Lease, Renew, Renewed, SaveBatch, SavedBatch, Release, Released,
+        Report, Reported, Refusal,
     )
 }
 encoder = msgspec.json.Encoder(order="sorted")

@@ -1,0 +1,75 @@
+"""Signed JSON under tickets, receipts and uplink proofs: compact JWS by Ed25519.
+
+Pure. The only accepted algorithm is EdDSA with an Ed25519 key; the type in the header keeps a token made for
+one purpose from being used for another (RFC 8725, section 3.11). Times are checked by the callers, who have
+the clock.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jwt
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from jwt.api_jws import PyJWS
+
+from worlds.uplink.keys import KeyPair
+
+MAX_TOKEN_CHARS = 4096  # the largest of ours has about 700
+
+_jws = PyJWS(algorithms=["EdDSA"])
+_encoder = msgspec.json.Encoder(order="sorted")
+Claims = TypeVar("Claims")
+
+
+class BadToken(ValueError):
+    """A token that proves nothing; the message says why. For logs and for the peer."""
+
+
+def sign(key: KeyPair, kind: str, claims: dict[str, Any]) -> str:
+    """Return a compact JWS of the claims with header `typ` = kind. Equal claims give equal bytes."""
+    return _jws.encode(
+        _encoder.encode(claims),
+        key.private,
+        algorithm="EdDSA",
+        headers={"typ": kind, "kid": key.kid},
+        sort_headers=True,
+    )
+
+
+def verify(token: str, kind: str, key_of: Callable[[str], Ed25519PublicKey | None]) -> tuple[bytes, str]:
+    """Check the form, the type, the algorithm, the key and the signature of a token of any origin.
+
+    Args: key_of: returns the public key of a kid, or None if it is unknown or revoked.
+    Returns: the payload (JSON bytes, not yet parsed) and the kid.
+    Raises: BadToken.
+    """
+    if len(token) > MAX_TOKEN_CHARS:
+        raise BadToken(f"the token has more than {MAX_TOKEN_CHARS} characters")
+    try:
+        header = _jws.get_unverified_header(token)
+    except jwt.PyJWTError as error:
+        raise BadToken(f"not a signed token: {error}") from error
+    if header.get("alg") != "EdDSA":
+        raise BadToken(f"the algorithm is {header.get('alg')!r}; only EdDSA is accepted")
+    if header.get("typ") != kind:
+        raise BadToken(f"the token's type is {header.get('typ')!r}; {kind!r} is needed")
+    kid = header.get("kid")
+    key = key_of(kid) if isinstance(kid, str) else None
+    if key is None:
+        raise BadToken("the token's key is unknown or revoked")
+    try:
+        return _jws.decode(token, key, algorithms=["EdDSA"]), kid
+    except jwt.PyJWTError as error:
+        raise BadToken(f"the signature does not hold: {error}") from error
+
+
+def parse_claims(payload: bytes, kind: type[Claims]) -> Claims:
+    """Return the payload as a struct.
+
+    Raises: BadToken: a claim is missing or of the wrong type.
+    """
+    try:
+        return msgspec.json.decode(payload, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadToken(f"the claims are not right: {error}") from error
