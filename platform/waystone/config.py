@@ -1,7 +1,8 @@
 """The deployment's configuration: read once from the environment and from `<state dir>/waystone.env`.
 
-Standard library only: the bootstrap reads it before anything is installed. The environment wins over the file;
-the file is written by `manage.py up` on the first start and may be edited.
+Standard library only: the bootstrap reads it before anything is installed. The environment wins over
+`waystone.env` (written by `manage.py up` on the first start; may be edited), which wins over `embedded.env`
+(written at each start: how to reach the embedded servers; not to be edited).
 """
 
 import os
@@ -65,7 +66,11 @@ class Config:
         Raises: ValueError: a value that cannot be used, named.
         """
         state = state_dir()
-        values = {**read_env_file(state / "waystone.env"), **os.environ}
+        values = {
+            **read_env_file(state / "embedded.env"),
+            **read_env_file(state / "waystone.env"),
+            **os.environ,
+        }
 
         def text(name: str, default: str) -> str:
             return values.get(name, default)

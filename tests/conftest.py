@@ -1,0 +1,54 @@
+"""Common to all tests: Django set up against embedded servers of this pytest process."""
+
+import atexit
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import django
+import pytest
+import redis
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from tests.embedded_servers import EmbeddedServers  # noqa: E402  (the line above makes it importable)
+
+# Here and not in a hook: conftest files further down may import models, and settings are read once.
+_servers = EmbeddedServers()
+os.environ.update(_servers.environment(), DJANGO_SETTINGS_MODULE="waystone.settings")
+atexit.register(_servers.stop)
+django.setup()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start the servers, unless everything that was collected is a unit test."""
+    if session.config.option.collectonly:
+        return
+    if any(HERE / "unit" not in item.path.parents for item in session.items):
+        _servers.start()
+
+
+def pytest_unconfigure() -> None:
+    """Stop the servers; pytest calls this after Ctrl-C too, and the kernel stops them after kill -9."""
+    _servers.stop()
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis(request: pytest.FixtureRequest) -> None:
+    """Give each integration test an empty Redis: throttles and caches of another test are not its own."""
+    if HERE / "integration" in request.path.parents:
+        with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+            client.flushall()
+
+
+@pytest.fixture
+def process_environment(transactional_db: None) -> Iterator[dict[str, str]]:
+    """Yield the environment for real processes that are to work on this test's database."""
+    from django.db import connection  # noqa: PLC0415  (the test database exists only now)
+
+    name = connection.settings_dict["NAME"]
+    url = os.environ["DATABASE_URL"].replace("/waystone?", f"/{name}?")
+    path = os.pathsep.join(str(HERE.parent / part) for part in (".", "platform", "clients/python"))
+    yield {**os.environ, "DATABASE_URL": url, "PYTHONPATH": path}
