@@ -22,6 +22,10 @@ from zonecluster.protocol.to_client import ServerMessage
 
 Incarnation = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Link = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # one WebSocket, unique within its gateway's incarnation
+# Fences a session's orders (Admit, Freeze, Thaw, Remove): the daemon numbers them, growing for each session,
+# also across daemon restarts. A cluster ignores an order below the highest it has seen of that session (it remembers
+# the number for ten minutes after the session left), and answers an equal one again. 0: not fenced.
+Order = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class BusMessage(Struct, frozen=True, tag_field="t"):
@@ -130,6 +134,9 @@ class Resident(Struct, frozen=True):
     position: tuple[float, float, float]
     heading_deg: float
     is_dirty: bool  # durable state (anything but the place) changed since the last checkpoint that was accepted
+    stay: Order = 0  # order of the Admit that made this entity
+    is_frozen: bool = False
+    link: Link | None = None  # the world link it is attached to
 
 
 class Residents(BusMessage):
@@ -186,7 +193,8 @@ class Checkpoint(BusMessage):
     session: UUID
     state: CharacterState
     kind: str  # periodic, level, quest, item, ...: Version.kind
-    serial: int = 0  # to be echoed in Saved
+    serial: int = 0  # to be echoed in Saved; grows: the daemon drops one that is not above the last of this stay
+    stay: Order = 0
 
 
 class PortalEntered(BusMessage):
@@ -195,6 +203,16 @@ class PortalEntered(BusMessage):
     cluster: str
     session: UUID
     link: str
+    stay: Order = 0
+
+
+class Removed(BusMessage):
+    """Answer to Remove, also when there was nothing to remove: the session is not in that instance any more."""
+
+    cluster: str
+    incarnation: Incarnation
+    session: UUID
+    order: Order
 
 
 class Unknown(BusMessage):
@@ -237,6 +255,7 @@ class Admit(BusMessage):
     state: CharacterState
     gateway: str
     link: Link | None
+    order: Order = 0
 
 
 class MintToken(BusMessage):
@@ -260,6 +279,7 @@ class Freeze(BusMessage):
     session: UUID
     request: UUID
     instance: int = 0  # 0: wherever the session is on this cluster
+    order: Order = 0
 
 
 class Thaw(BusMessage):
@@ -268,6 +288,7 @@ class Thaw(BusMessage):
     session: UUID
     text: str = ""
     instance: int = 0  # go on in this one, and drop the session from any other of this cluster; 0: the frozen one
+    order: Order = 0
 
 
 class Remove(BusMessage):
@@ -278,6 +299,7 @@ class Remove(BusMessage):
 
     session: UUID
     instance: int = 0  # 0: all of this cluster
+    order: Order = 0
 
 
 class TakeCheckpoint(BusMessage):
@@ -302,7 +324,16 @@ class Hail(BusMessage):
 
 FromGateway = GatewayAlive | LinkMessage | LinkClosed | LinksOpen
 FromCluster = (
-    ClusterAlive | Residents | InstanceOpened | Admitted | AdmitRefused | Frozen | Checkpoint | PortalEntered | Unknown
+    ClusterAlive
+    | Residents
+    | InstanceOpened
+    | Admitted
+    | AdmitRefused
+    | Frozen
+    | Checkpoint
+    | PortalEntered
+    | Removed
+    | Unknown
 )
 ToDaemon = FromGateway | FromCluster
 ToGateway = ToLinks | Route | CloseLink | Hail
