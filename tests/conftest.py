@@ -9,6 +9,7 @@ from pathlib import Path
 import django
 import pytest
 import redis
+from django.conf import settings
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -16,10 +17,13 @@ sys.path.insert(0, str(HERE.parent))
 from tests.embedded_servers import EmbeddedServers  # noqa: E402  (the line above makes it importable)
 
 # Here and not in a hook: conftest files further down may import models, and settings are read once.
+if settings.configured:
+    raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: the tests choose their own servers first.")
 _servers = EmbeddedServers()
-os.environ.update(_servers.environment(), DJANGO_SETTINGS_MODULE="waystone.settings")
 atexit.register(_servers.stop)
+os.environ.update(_servers.environment(), DJANGO_SETTINGS_MODULE="waystone.settings")
 django.setup()
+del os.environ["DJANGO_SETTINGS_MODULE"]  # or pytest-xdist's workers read their settings too early
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -51,4 +55,5 @@ def process_environment(transactional_db: None) -> Iterator[dict[str, str]]:
     name = connection.settings_dict["NAME"]
     url = os.environ["DATABASE_URL"].replace("/waystone?", f"/{name}?")
     path = os.pathsep.join(str(HERE.parent / part) for part in (".", "platform", "clients/python"))
-    yield {**os.environ, "DATABASE_URL": url, "PYTHONPATH": path}
+    own = {"DATABASE_URL": url, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "waystone.settings"}
+    yield {**os.environ, **own}

@@ -69,9 +69,8 @@ class Postgres:
             **identity,
         )
         if done.returncode != 0:
-            raise EmbeddedServerError(
-                f"initdb failed with exit code {done.returncode}: {done.stdout.strip()}"
-            )
+            said = done.stdout.strip()
+            raise EmbeddedServerError(f"initdb failed with exit code {done.returncode}: {said}")
         temporary.rename(self.data_dir)
 
     def argv(self) -> list[str]:

@@ -43,9 +43,10 @@ def spawn(
     death_signal: int = signal.SIGTERM,
     cwd: Path = Path("/"),
 ) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own; the kernel sends it `death_signal` when the caller's thread ends.
+    """Start a child in a session of its own; the kernel signals it when the caller's thread ends.
 
     Call it from the main thread: the kernel watches the thread, not the process, that forked.
+    Args: death_signal: what the kernel sends then.
     Raises: OSError: the program cannot be started, or the user cannot be changed to.
     """
     identity = {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": []}

