@@ -28,6 +28,9 @@ class World(models.Model):
 
     slug = models.CharField(max_length=40, unique=True, validators=[slug_validator])
     name = models.CharField(max_length=60)
+    name_key = models.CharField(
+        max_length=200, blank=True, editable=False, help_text="The name without case and look-alikes; set by services."
+    )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="worlds"
     )
@@ -50,6 +53,9 @@ class World(models.Model):
     report = models.JSONField(default=dict, blank=True, editable=False, help_text="What the world last said of itself.")
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name_key"], condition=~models.Q(name_key=""), name="world_name_taken")
+        ]
         ordering = ["name"]
 
     def __str__(self) -> str:

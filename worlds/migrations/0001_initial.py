@@ -23,6 +23,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('slug', models.CharField(max_length=40, unique=True, validators=[django.core.validators.RegexValidator('^[a-z][a-z0-9]*(-[a-z0-9]+)*$', 'Use small letters, digits and single hyphens, and start with a letter.')])),
                 ('name', models.CharField(max_length=60)),
+                ('name_key', models.CharField(blank=True, editable=False, help_text='The name without case and look-alikes; set by services.', max_length=200)),
                 ('tier', models.CharField(choices=[('official', 'Official'), ('verified', 'Verified'), ('open', 'Open')], default='open', max_length=16)),
                 ('tagline', models.CharField(blank=True, max_length=140)),
                 ('description', models.TextField(blank=True, max_length=4000)),
@@ -42,6 +43,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['name'],
+                'constraints': [models.UniqueConstraint(condition=models.Q(('name_key', ''), _negated=True), fields=('name_key',), name='world_name_taken')],
             },
         ),
         migrations.CreateModel(

@@ -1,0 +1,90 @@
+"""A content pack as plain values, after it was checked. Lengths in metres, headings in degrees, 0 = north, clockwise."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Where:
+    """The place in the files that a value came from."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class ClusterContent:
+    """A zone cluster that zones of the pack ask for."""
+
+    slug: str
+    max_players: int
+    where: Where
+
+
+@dataclass(frozen=True)
+class CreatureContent:
+    """A kind of creature."""
+
+    slug: str
+    name: str
+    speed: float  # m/s
+    where: Where
+
+
+@dataclass(frozen=True)
+class LinkContent:
+    """A portal: a disc that leads to a point of the target zone."""
+
+    slug: str
+    label: str
+    x: float
+    y: float
+    radius: float
+    target: str
+    arrival_x: float
+    arrival_y: float
+    arrival_heading_deg: float
+    where: Where
+
+
+@dataclass(frozen=True)
+class SpawnContent:
+    """So many creatures of a kind, wandering within a disc."""
+
+    creature: str
+    count: int
+    x: float
+    y: float
+    radius: float
+    where: Where
+
+
+@dataclass(frozen=True)
+class ZoneContent:
+    """A zone with everything in it."""
+
+    slug: str
+    name: str
+    description: str
+    size: float
+    cluster: str
+    is_entry: bool
+    entry_x: float
+    entry_y: float
+    entry_heading_deg: float
+    top_speed: float  # m/s
+    max_players: int
+    links: tuple[LinkContent, ...]
+    spawns: tuple[SpawnContent, ...]
+    where: Where
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A whole pack. `digest`: hex SHA-256 over its files."""
+
+    name: str
+    version: str
+    digest: str
+    clusters: tuple[ClusterContent, ...]
+    creatures: tuple[CreatureContent, ...]
+    zones: tuple[ZoneContent, ...]

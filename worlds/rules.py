@@ -1,0 +1,61 @@
+"""Rules about worlds on plain values: when one is online, which slugs and names may be taken. Pure."""
+
+import re
+import unicodedata
+from datetime import datetime, timedelta
+
+ONLINE_FOR = timedelta(seconds=15)  # a world reports every 5 s: three reports may be lost
+
+SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+MIN_SLUG, MAX_SLUG = 3, 40
+# Words of the site's own addresses, and words by which a world could pass for the platform.
+RESERVED_SLUGS = frozenset(
+    "about account accounts admin api app blog characters docs help home legal login logout master me news new "
+    "official play privacy register root search settings signup staff static status support system terms ticket "
+    "tickets uplink waystone waystone-official well-known world world-link worlds www".split()
+)
+# What looks alike in common typefaces; applied after lower case and without accents.
+_LOOK_ALIKES = str.maketrans(
+    {"0": "o", "1": "l", "i": "l", "|": "l", "!": "l", "5": "s", "$": "s", "3": "e", "@": "a"}
+)
+_WRITTEN_TOGETHER = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "KATAKANA-HIRAGANA"}
+_PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
+
+
+def is_online(last_report_at: datetime | None, now: datetime) -> bool:
+    """Return whether a world has reported lately."""
+    return last_report_at is not None and now - last_report_at <= ONLINE_FOR
+
+
+def slug_fault(slug: str) -> str:
+    """Return why nobody may register a world under this slug; empty if it is fine."""
+    if not MIN_SLUG <= len(slug) <= MAX_SLUG:
+        return f"The address name must have {MIN_SLUG} to {MAX_SLUG} characters."
+    if not SLUG.fullmatch(slug):
+        return "Use small letters, digits and single hyphens, and start with a letter."
+    if slug in RESERVED_SLUGS or slug.startswith("waystone"):
+        return f"The address name {slug!r} is reserved; choose another."
+    return ""
+
+
+def name_fault(name: str) -> str:
+    """Return why a world may not have this name; empty if it is fine."""
+    if not 3 <= len(name.strip()) <= 60:
+        return "The name must have 3 to 60 characters."
+    if name != name.strip() or "  " in name or not name.isprintable():
+        return "The name must not hold control characters, double spaces, or spaces at its ends."
+    scripts = {unicodedata.name(c, "?").split(" ")[0] for c in name if c.isalpha()}
+    if len(scripts) > 1 and not scripts <= _WRITTEN_TOGETHER:
+        return "The name mixes alphabets, by which it could pass for another; use one."
+    if not name_key(name):
+        return "The name needs letters or digits."
+    return ""
+
+
+def name_key(name: str) -> str:
+    """Return a name without case, accents, punctuation and look-alikes: two worlds must not share one."""
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_LOOK_ALIKES)
+    for pair, single in _PAIRS:
+        plain = plain.replace(pair, single)
+    return "".join(c for c in plain if c.isalnum())[:200]
