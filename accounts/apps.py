@@ -1,6 +1,13 @@
+"""Accounts: people, their e-mail and password, editions from a ledger of entitlements, the audit record."""
+
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
     name = "accounts"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        import_module("accounts.openapi")  # drf-spectacular finds its extensions by their being imported

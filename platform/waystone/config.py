@@ -57,7 +57,9 @@ class Config:
     world_key_file: Path  # Ed25519 private key, PEM
     signing_keys_dir: Path  # the master's Ed25519 private keys, PEM, named <kid>.pem
     mail_dir: Path  # where mail is written when no SMTP server is set
-    smtp_url: str
+    smtp_url: str  # smtp://, smtp+tls:// or smtps://user:password@host:port
+    mail_from: str
+    trusted_proxies: int  # proxies of our own before the web process; 0: X-Forwarded-For is not believed
 
     @classmethod
     def load(cls) -> "Config":
@@ -79,6 +81,12 @@ class Config:
             raw = text(name, str(default))
             if not raw.isdigit() or not 1 <= int(raw) <= 65535:
                 raise ValueError(f"{name}={raw!r}: a port is a number from 1 to 65535")
+            return int(raw)
+
+        def count(name: str, default: int) -> int:
+            raw = text(name, str(default))
+            if not raw.isdigit():
+                raise ValueError(f"{name}={raw!r}: expected a whole number, 0 or more")
             return int(raw)
 
         bind = text("WAYSTONE_BIND", "127.0.0.1")
@@ -108,4 +116,6 @@ class Config:
             signing_keys_dir=Path(text("WAYSTONE_SIGNING_KEYS_DIR", str(state / "keys" / "signing"))),
             mail_dir=Path(text("WAYSTONE_MAIL_DIR", str(state / "mail"))),
             smtp_url=text("WAYSTONE_SMTP_URL", ""),
+            mail_from=text("WAYSTONE_MAIL_FROM", "Waystone <waystone@localhost>"),
+            trusted_proxies=count("WAYSTONE_TRUSTED_PROXIES", 0),
         )

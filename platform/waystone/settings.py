@@ -29,6 +29,28 @@ def database_from_url(url: str) -> dict[str, object]:
     }
 
 
+def mail_from_url(url: str) -> dict[str, object]:
+    """Return Django's EMAIL_ settings for smtp://, smtp+tls:// (STARTTLS) or smtps:// ; empty: letters become files.
+
+    Raises: ValueError: another kind of URL, or no host.
+    """
+    if not url:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.filebased.EmailBackend"}
+    parts = urlsplit(url)
+    ports = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+    if parts.scheme not in ports or not parts.hostname:
+        raise ValueError("WAYSTONE_SMTP_URL: expected smtp://, smtp+tls:// or smtps://user:password@host:port")
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or ports[parts.scheme],
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_TLS": parts.scheme == "smtp+tls",
+        "EMAIL_USE_SSL": parts.scheme == "smtps",
+    }
+
+
 # A command that needs no database (makemigrations --check, schema) may run before `up` has made one.
 NO_DATABASE_YET = "postgresql://waystone@127.0.0.1:1/waystone"
 
@@ -68,6 +90,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "waystone.security.content_security_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -78,6 +101,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "accounts.middleware.password_check_busy",
 ]
 
 ROOT_URLCONF = "waystone.urls"
@@ -103,7 +127,7 @@ DATABASES = {"default": database_from_url(CONFIG.database_url or NO_DATABASE_YET
 
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "waystone.cache.PatientRedisCache",
         "LOCATION": CONFIG.redis_url or "redis://127.0.0.1:1/0",
         "KEY_PREFIX": "waystone",
     }
@@ -118,32 +142,40 @@ CHANNEL_LAYERS = {
 
 AUTH_USER_MODEL = "accounts.Account"
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_HASHERS = ["accounts.passwords.GatedArgon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"  # mandatory with the journeys of the website issue
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # a letter when the password was changed
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = True  # a lost-password request for a stranger's address gets a letter as well
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ALLAUTH_TRUSTED_PROXY_COUNT = CONFIG.trusted_proxies
 HEADLESS_CLIENTS = ("app",)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "my_characters"
 LOGOUT_REDIRECT_URL = "home"
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 
-EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+PUBLIC_URL = CONFIG.public_url.rstrip("/")  # links in letters begin with it, never with a request's Host header
 EMAIL_FILE_PATH = CONFIG.mail_dir
-DEFAULT_FROM_EMAIL = "Waystone <waystone@localhost>"
+EMAIL_TIMEOUT = 10  # seconds; a mail server that hangs must not hold a web thread
+DEFAULT_FROM_EMAIL = CONFIG.mail_from
+globals().update(mail_from_url(CONFIG.smtp_url))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "allauth.headless.contrib.rest_framework.authentication.XSessionTokenAuthentication",
+        "accounts.authentication.SessionTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     # Forgetting to name a permission locks an endpoint, never opens it.
@@ -158,6 +190,9 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Register, list worlds, manage characters and get tickets to play.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

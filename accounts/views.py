@@ -1,0 +1,65 @@
+"""Pages of accounts: sign-up and the account page. Log-in, log-out and lost password are allauth's views (urls)."""
+
+from urllib.parse import urlencode
+
+import structlog
+from allauth.core import ratelimit
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import selectors, services
+from accounts.forms import RegistrationForm
+from accounts.rules import LIMITS
+
+log = structlog.get_logger(__name__)
+
+
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_up(request: HttpRequest) -> HttpResponse:
+    """Register a person, then send them to the log-in page: the same way whether or not the address was free."""
+    if request.user.is_authenticated:
+        return redirect("my_characters")
+    form = RegistrationForm(request.POST or None)
+    if request.method == "POST":
+        if not ratelimit.consume(request, action="signup"):
+            log.warning("rate_limited", action="signup")
+            return render(request, "429.html", status=429, headers={"Retry-After": "60"})
+        if form.is_valid() and _is_registered(form):
+            messages.success(
+                request,
+                "All set: log in with the password you just chose. We have written you a letter, too. "
+                "(Had this address an account before? Then nothing changed; the letter says how to get in.)",
+            )
+            return redirect(reverse("account_login") + "?" + urlencode({"email": form.cleaned_data["email"]}))
+    return render(request, "account/signup.html", {"form": form}, status=400 if form.errors else 200)
+
+
+def _is_registered(form: RegistrationForm) -> bool:
+    """Register what a valid form says; put what is wrong with it on the form."""
+    try:
+        services.register_account(**form.cleaned_data, now=timezone.now())
+    except services.RegistrationRefused as refusal:
+        for field, texts in refusal.errors.items():
+            form.add_error(field, texts)
+        return False
+    return True
+
+
+@login_required
+@require_safe
+def account_page(request: HttpRequest) -> HttpResponse:
+    """Show the account: address, edition and what it allows."""
+    edition = selectors.edition_of(request.user, timezone.now())
+    context = {
+        "edition": edition.value,
+        "limits": LIMITS[edition],
+        "is_email_confirmed": selectors.is_email_confirmed(request.user),
+    }
+    return render(request, "account/page.html", context)

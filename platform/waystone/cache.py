@@ -1,0 +1,68 @@
+"""The cache: Redis, and each process's own memory while Redis is down.
+
+Nothing that has to be right lives here: rate limits, and pages that may be made again. Without this, log-in would
+stop with Redis; with it, limits count per process until Redis is back (at most RETRY_AFTER seconds later).
+"""
+
+import time
+from typing import Any
+
+import structlog
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.redis import RedisCache
+from redis.exceptions import RedisError
+
+log = structlog.get_logger(__name__)
+
+RETRY_AFTER = 2.0  # seconds without asking a Redis that did not answer
+
+
+class PatientRedisCache(RedisCache):
+    """Django's Redis cache with a fallback."""
+
+    def __init__(self, server: str | list[str], params: dict[str, Any]) -> None:
+        super().__init__(server, params)
+        self._own = LocMemCache("waystone-without-redis", params)
+        self._down_until = 0.0  # monotonic seconds
+
+    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        if time.monotonic() >= self._down_until:
+            try:
+                return getattr(super(), method)(*args, **kwargs)
+            except RedisError as error:
+                self._down_until = time.monotonic() + RETRY_AFTER
+                log.warning("cache_down", cause=str(error), fallback="memory of this process")
+        return getattr(self._own, method)(*args, **kwargs)
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        return self._call("add", *args, **kwargs)
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        return self._call("get", *args, **kwargs)
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        return self._call("set", *args, **kwargs)
+
+    def touch(self, *args: Any, **kwargs: Any) -> bool:
+        return self._call("touch", *args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> bool:
+        return self._call("delete", *args, **kwargs)
+
+    def get_many(self, *args: Any, **kwargs: Any) -> dict:
+        return self._call("get_many", *args, **kwargs)
+
+    def has_key(self, *args: Any, **kwargs: Any) -> bool:
+        return self._call("has_key", *args, **kwargs)
+
+    def incr(self, *args: Any, **kwargs: Any) -> int:
+        return self._call("incr", *args, **kwargs)
+
+    def set_many(self, *args: Any, **kwargs: Any) -> list:
+        return self._call("set_many", *args, **kwargs)
+
+    def delete_many(self, *args: Any, **kwargs: Any) -> None:
+        return self._call("delete_many", *args, **kwargs)
+
+    def clear(self) -> bool:
+        return self._call("clear")
