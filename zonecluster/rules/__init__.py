@@ -1,1 +1,1 @@
-"""Game rules as pure functions on plain values."""
+"""The rules of play as pure functions on values and character documents. No I/O, no clock, no Django."""

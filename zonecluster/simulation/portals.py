@@ -1,0 +1,60 @@
+"""The fourth system: who walked into a portal. It only tells; the world daemon decides what comes of it.
+
+Leave first: a trigger fires when a player comes in from outside. Who arrives, or is sent back, within one has
+to leave it before it fires.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zonecluster.simulation.content import Triggers
+from zonecluster.simulation.tables import Tables
+
+QUIET_AFTER_ARRIVAL_S = 1.0  # triggers are silent so long after arriving or being sent back
+PENDING_S = 10.0  # an entry that nobody answered is forgotten then, and the triggers work again
+
+
+@dataclass(frozen=True)
+class PortalEntries:
+    """Players who went into a trigger in this tick: `rows` (k,), `links` (k,) indices of the zone's links."""
+
+    rows: np.ndarray
+    links: np.ndarray
+
+
+def enter_portals(tables: Tables, triggers: Triggers, dt: float) -> PortalEntries:
+    """Find the players who came into a trigger since the last tick; each is told once, until re-armed.
+
+    Writes: was_inside, is_portal_pending, portal_tick.
+    """
+    rows = tables.player_rows()
+    forgotten = rows[
+        tables.is_portal_pending[rows]
+        & ~tables.is_frozen[rows]
+        & (tables.tick - tables.portal_tick[rows] > round(PENDING_S / dt))
+    ]
+    rearm(tables, forgotten, dt)
+    inside = triggers.contain(tables.position[rows])
+    came_in = inside & ~tables.was_inside[rows]
+    tables.was_inside[rows] = inside
+    may_fire = (
+        ~tables.is_frozen[rows] & ~tables.is_portal_pending[rows] & (tables.tick >= tables.portal_tick[rows])
+    )
+    fires = came_in.any(axis=1) & may_fire
+    entered = rows[fires]
+    mark_pending(tables, entered)
+    links = came_in[fires].argmax(axis=1) if len(entered) else np.empty(0, np.int64)
+    return PortalEntries(entered, links)
+
+
+def mark_pending(tables: Tables, rows: np.ndarray) -> None:
+    """Remember that the daemon has been told of these players' portal."""
+    tables.is_portal_pending[rows] = True
+    tables.portal_tick[rows] = tables.tick
+
+
+def rearm(tables: Tables, rows: np.ndarray, dt: float) -> None:
+    """Let triggers work again for these players, after a short silence, and only once they have left them."""
+    tables.is_portal_pending[rows] = False
+    tables.portal_tick[rows] = tables.tick + round(QUIET_AFTER_ARRIVAL_S / dt)
