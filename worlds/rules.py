@@ -3,17 +3,19 @@
 import re
 import unicodedata
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 ONLINE_FOR = timedelta(seconds=15)  # a world reports every 5 s: three reports may be lost
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MIN_SLUG, MAX_SLUG = 3, 40
 # Words of the site's own addresses, and words by which a world could pass for the platform.
-RESERVED_SLUGS = frozenset(
-    "about account accounts admin api app blog characters docs help home legal login logout master me news new "
-    "official play privacy register root search settings signup staff static status support system terms ticket "
-    "tickets uplink waystone waystone-official well-known world world-link worlds www".split()
-)
+_RESERVED = """
+about account accounts admin api app blog characters docs help home legal login logout master me news new
+official play privacy register root search settings signup staff static status support system terms ticket tickets
+uplink waystone well-known world world-link worlds www
+"""
+RESERVED_SLUGS = frozenset(_RESERVED.split())
 # What looks alike in common typefaces; applied after lower case and without accents.
 _LOOK_ALIKES = str.maketrans(
     {"0": "o", "1": "l", "i": "l", "|": "l", "!": "l", "5": "s", "$": "s", "3": "e", "@": "a"}
@@ -59,3 +61,19 @@ def name_key(name: str) -> str:
     for pair, single in _PAIRS:
         plain = plain.replace(pair, single)
     return "".join(c for c in plain if c.isalnum())[:200]
+
+
+def gateway_fault(url: str) -> str:
+    """Return why an address cannot be that of a world link; empty if it can."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "This is not an address; it looks like wss://play.example.org/world-link/."
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or port == 0:
+        return "The gateway's address begins with wss:// or ws:// and names a host."
+    if parts.username or parts.password or parts.fragment or parts.query:
+        return "The gateway's address must hold no name, password, query or fragment."
+    if len(url) > 200 or not url.isprintable() or " " in url:
+        return "The gateway's address must have at most 200 characters and no spaces."
+    return ""

@@ -60,6 +60,9 @@ class Config:
     smtp_url: str  # smtp://, smtp+tls:// or smtps://user:password@host:port
     mail_from: str
     trusted_proxies: int  # proxies of our own before the web process; 0: X-Forwarded-For is not believed
+    udp_bind: str  # address that zone clusters bind
+    udp_public_host: str  # address of the zone clusters that players use; empty: the bound one
+    udp_port_base: int  # cluster i of the demo world, by name, listens on this + i; 0: any free port
 
     @classmethod
     def load(cls) -> "Config":
@@ -77,10 +80,10 @@ class Config:
         def text(name: str, default: str) -> str:
             return values.get(name, default)
 
-        def port(name: str, default: int) -> int:
+        def port(name: str, default: int, lowest: int = 1) -> int:
             raw = text(name, str(default))
-            if not raw.isdigit() or not 1 <= int(raw) <= 65535:
-                raise ValueError(f"{name}={raw!r}: a port is a number from 1 to 65535")
+            if not raw.isdigit() or not lowest <= int(raw) <= 65535:
+                raise ValueError(f"{name}={raw!r}: a port is a number from {lowest} to 65535")
             return int(raw)
 
         def count(name: str, default: int) -> int:
@@ -118,4 +121,7 @@ class Config:
             smtp_url=text("WAYSTONE_SMTP_URL", ""),
             mail_from=text("WAYSTONE_MAIL_FROM", "Waystone <waystone@localhost>"),
             trusted_proxies=count("WAYSTONE_TRUSTED_PROXIES", 0),
+            udp_bind=text("WAYSTONE_UDP_BIND", bind),
+            udp_public_host=text("WAYSTONE_UDP_PUBLIC_HOST", ""),
+            udp_port_base=port("WAYSTONE_UDP_PORT_BASE", 0, lowest=0),
         )

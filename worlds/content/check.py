@@ -1,4 +1,4 @@
-"""Zones of a pack against each other: doubles, portals that lead nowhere, places outside, what nobody can reach. Pure."""
+"""Zones of a pack against each other: doubles, portals to nowhere, places outside, zones nobody reaches."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ def check_pack(
 ) -> list[Problem]:
     """Return everything wrong between the parts of a pack.
 
-    Args: is_complete: every file could be read; else names that are missing are not held against those who use them.
+    Args: is_complete: every file could be read; else missing names are not held against those who use them.
     """
     problems = [
         *_doubles("cluster", clusters),
@@ -116,7 +116,7 @@ def _names(clusters: set[str], creatures: set[str], zones: list[ZoneContent]) ->
             if link.target not in known:
                 yield _refuse(
                     link.where,
-                    f"link {link.slug!r} leads nowhere: there is no zone {link.target!r}; there are: {_list(known)}",
+                    f"link {link.slug!r} leads nowhere: no zone {link.target!r}; there are: {_list(known)}",
                 )
         for spawn in zone.spawns:
             if spawn.creature not in creatures:
@@ -164,9 +164,9 @@ def _arrivals(zones: list[ZoneContent]) -> Iterator[Problem]:
                         if other.target == zone.slug
                         else "carries the player on at once"
                     )
+                    trigger = f"the trigger of {target.slug!r}/{other.slug!r}"
                     yield _refuse(
-                        link.where,
-                        f"{place} is within {CLEARANCE:g} m of the trigger of {target.slug!r}/{other.slug!r}, which {effect}",
+                        link.where, f"{place} is within {CLEARANCE:g} m of {trigger}, which {effect}"
                     )
 
 

@@ -1,9 +1,10 @@
-"""Reads the folder of a content pack. Everything in it is hostile: no links are followed, nothing large is read."""
+"""Reads the folder of a content pack. All of it is hostile: no links are followed, nothing large is read."""
 
 import os
 import stat
 from pathlib import Path
 
+from worlds.content.pack import Pack
 from worlds.content.parse import (
     CLUSTERS_FILE,
     CREATURES_FILE,
@@ -13,7 +14,6 @@ from worlds.content.parse import (
     ZONES_FOLDER,
     parse_pack,
 )
-from worlds.content.pack import Pack
 from worlds.content.problems import InvalidPack, Problem
 
 _LAYOUT = f"a pack holds {PACK_FILE}, {CLUSTERS_FILE}, {CREATURES_FILE}, {ZONES_FOLDER}*.toml and *.md"
@@ -85,7 +85,7 @@ def _fault(path: Path, name: str) -> str:
 
 
 def _read(path: Path) -> bytes:
-    """Return the content, cut just over the limit: the parser then refuses it. A link put here meanwhile fails."""
+    """Return the content, cut just over the limit (the parser refuses it). A link made meanwhile fails."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         return file.read(MAX_FILE_BYTES + 1)

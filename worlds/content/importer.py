@@ -1,4 +1,4 @@
-"""Brings a world's rows in line with a content pack: in place by slug, in one transaction, with a list of changes.
+"""Brings a world's rows in line with a content pack: in place by slug, in one transaction, with a diff.
 
 Rows keep their ids, so a running cluster and the admin's history go on. Clusters are only added: where they
 listen is the operator's business, not the pack's.
@@ -12,7 +12,8 @@ from typing import Any, Literal
 from django.db import transaction
 from django.db.models import Model
 
-from accounts.models import Account, AuditRecord
+from accounts.models import Account
+from accounts.services import record_audit
 from worlds.content.pack import Pack, ZoneContent
 from worlds.models import (
     ContentPack,
@@ -26,8 +27,9 @@ from worlds.models import (
 )
 
 _ZONE_FIELDS = (
-    "name", "description", "size", "is_entry", "entry_x", "entry_y", "entry_heading_deg", "top_speed", "max_players",
-)  # fmt: skip
+    *("name", "description", "size", "top_speed", "max_players"),
+    *("is_entry", "entry_x", "entry_y", "entry_heading_deg"),
+)
 _LINK_FIELDS = ("label", "x", "y", "radius", "arrival_x", "arrival_y", "arrival_heading_deg")
 
 
@@ -71,11 +73,11 @@ def import_pack(
             world=world,
             defaults={"name": pack.name, "version": pack.version, "digest": pack.digest, "imported_at": now},
         )
-        AuditRecord.objects.create(
-            at=now,
+        record_audit(
+            now=now,
             account=by,
-            action="content.imported",
-            target=f"world {world.slug}",
+            action="content_imported",
+            target=world.slug,
             detail={
                 "pack": pack.name,
                 "version": pack.version,

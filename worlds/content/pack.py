@@ -1,4 +1,4 @@
-"""A content pack as plain values, after it was checked. Lengths in metres, headings in degrees, 0 = north, clockwise."""
+"""A content pack as plain values, checked. Lengths in metres, headings in degrees, 0 = north, clockwise."""
 
 from dataclasses import dataclass
 

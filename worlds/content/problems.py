@@ -11,7 +11,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong, where, and what to do about it. `file` is relative to the pack; line from 1."""
+    """One thing that is wrong, where, and what to do. `file` is relative to the pack; lines count from 1."""
 
     file: str
     line: int

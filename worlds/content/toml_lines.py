@@ -67,7 +67,7 @@ class _Scan:
         self.lines.setdefault(path, line)
 
     def resolved(self, keys: list[str]) -> KeyPath:
-        """Return the path of a header's keys, with the newest element wherever a key names an array of tables."""
+        """Return the path of a header's keys, with the newest element where a key names an array."""
         path: KeyPath = ()
         for key in keys:
             path = (*path, key)

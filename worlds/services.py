@@ -1,0 +1,175 @@
+"""Writes about worlds on the master: registration, keys, suspension; each with its audit row."""
+
+from datetime import datetime
+from typing import Any
+
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.db import IntegrityError, transaction
+
+from accounts.models import Account
+from accounts.services import record_audit
+from worlds.models import World, WorldKey
+from worlds.rules import gateway_fault, name_fault, name_key, slug_fault
+from worlds.uplink.keys import thumbprint
+
+log = structlog.get_logger(__name__)
+
+
+class WorldRefused(ValueError):
+    """A world cannot be registered or changed so. `errors`: field name → sentences for the operator."""
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__("; ".join(text for texts in errors.values() for text in texts))
+        self.errors = errors
+
+
+class KeyRefused(ValueError):
+    """A public key cannot be registered for this world; the message says why and what to do."""
+
+
+def register_world(
+    *,
+    slug: str,
+    name: str,
+    gateway_url: str,
+    owner: Account | None,
+    by: Account | None,
+    now: datetime,
+    **about: Any,
+) -> World:
+    """Register a world.
+
+    Args: about: tier, tagline, description, motd, language, region, ruleset, edition, max_players.
+    Raises: WorldRefused: a bad or taken slug or name, or a bad gateway address.
+    """
+    faults = {"slug": slug_fault(slug), "name": name_fault(name), "gateway_url": gateway_fault(gateway_url)}
+    errors = {field: [fault] for field, fault in faults.items() if fault}
+    if errors:
+        raise WorldRefused(errors)
+    world = World(
+        slug=slug, name=name, name_key=name_key(name), gateway_url=gateway_url, owner=owner, **about
+    )
+    try:
+        with transaction.atomic():
+            world.save(force_insert=True)
+            detail = {"name": name, "tier": str(world.tier)}
+            record_audit(action="world_registered", account=by, target=slug, detail=detail, now=now)
+    except IntegrityError as error:  # the constraints decide, also between two requests at once
+        field = "slug" if World.objects.filter(slug=slug).exists() else "name"
+        log.info("world_refused", slug=slug, field=field)
+        raise WorldRefused(
+            {field: [f"A world with this or a very similar {field} exists; choose another."]}
+        ) from error
+    log.info("world_registered", slug=slug)
+    return world
+
+
+def rename_world(*, world: World, name: str, by: Account | None, now: datetime) -> None:
+    """Give a world another name.
+
+    Raises: WorldRefused: bad or taken.
+    """
+    if fault := name_fault(name):
+        raise WorldRefused({"name": [fault]})
+    before = world.name
+    try:
+        with transaction.atomic():
+            World.objects.filter(pk=world.pk).update(name=name, name_key=name_key(name))
+            detail = {"before": before, "after": name}
+            record_audit(action="world_renamed", account=by, target=world.slug, detail=detail, now=now)
+    except IntegrityError as error:
+        raise WorldRefused(
+            {"name": ["A world with this or a very similar name exists; choose another."]}
+        ) from error
+    world.name, world.name_key = name, name_key(name)
+
+
+def move_gateway(*, world: World, gateway_url: str, by: Account | None, now: datetime) -> bool:
+    """Publish another address of the world link.
+
+    Returns: whether it was another.
+    Raises: WorldRefused: not such an address.
+    """
+    if fault := gateway_fault(gateway_url):
+        raise WorldRefused({"gateway_url": [fault]})
+    with transaction.atomic():
+        row = World.objects.select_for_update().get(pk=world.pk)
+        if row.gateway_url == gateway_url:
+            return False
+        detail = {"before": row.gateway_url, "after": gateway_url}
+        World.objects.filter(pk=world.pk).update(gateway_url=gateway_url)
+        record_audit(action="world_gateway_moved", account=by, target=world.slug, detail=detail, now=now)
+    world.gateway_url = gateway_url
+    return True
+
+
+def suspend_world(*, world: World, reason: str, by: Account | None, now: datetime) -> bool:
+    """Stop a world's tickets, grants and writes. Suspending a suspended world changes nothing.
+
+    Returns: whether it was not suspended before.
+    """
+    return _set_suspension(world, suspended_at=now, action="world_suspended", reason=reason, by=by, now=now)
+
+
+def lift_suspension(*, world: World, reason: str, by: Account | None, now: datetime) -> bool:
+    """Let a suspended world go on. Returns: whether it was suspended."""
+    return _set_suspension(
+        world, suspended_at=None, action="world_suspension_lifted", reason=reason, by=by, now=now
+    )
+
+
+def _set_suspension(
+    world: World,
+    *,
+    suspended_at: datetime | None,
+    action: str,
+    reason: str,
+    by: Account | None,
+    now: datetime,
+) -> bool:
+    with transaction.atomic():
+        candidates = World.objects.filter(pk=world.pk, suspended_at__isnull=suspended_at is not None)
+        if not candidates.update(suspended_at=suspended_at):
+            return False
+        record_audit(action=action, account=by, target=world.slug, detail={"reason": reason}, now=now)
+    world.suspended_at = suspended_at
+    log.info(action, slug=world.slug)
+    return True
+
+
+def register_world_key(*, world: World, public_key: bytes, by: Account | None, now: datetime) -> WorldKey:
+    """Let a world prove itself by this Ed25519 key. Registering the same key again changes nothing.
+
+    Args: public_key: 32 raw bytes.
+    Raises: KeyRefused: not a key, revoked, or another world's.
+    """
+    if len(public_key) != 32:
+        raise KeyRefused(f"An Ed25519 public key has 32 bytes, this has {len(public_key)}.")
+    kid = thumbprint(Ed25519PublicKey.from_public_bytes(public_key))
+    with transaction.atomic():
+        key, is_new = WorldKey.objects.get_or_create(
+            kid=kid, defaults={"world": world, "public_key": public_key, "created_at": now}
+        )
+        if key.world_id != world.pk:
+            log.warning("world_key_refused", kid=kid, slug=world.slug, cause="belongs to another world")
+            raise KeyRefused("This key belongs to another world; make a new one.")
+        if key.revoked_at is not None:
+            raise KeyRefused("This key was revoked; a revoked key never comes back: make a new one.")
+        if is_new:
+            record_audit(
+                action="world_key_registered", account=by, target=world.slug, detail={"kid": kid}, now=now
+            )
+    return key
+
+
+def revoke_world_key(*, key: WorldKey, by: Account | None, now: datetime) -> bool:
+    """Refuse a key from now on. Returns: whether it was valid before."""
+    with transaction.atomic():
+        if not WorldKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now):
+            return False
+        detail = {"kid": key.kid}
+        record_audit(action="world_key_revoked", account=by, target=key.world.slug, detail=detail, now=now)
+    key.revoked_at = now
+    log.info("world_key_revoked", slug=key.world.slug, kid=key.kid)
+    return True
