@@ -52,6 +52,10 @@ class Config:
     public_url: str  # of the site
     gateway_url: str  # of the world link, ws:// or wss://
     master_url: str  # what the world dials
+    postgres_port: int  # of the embedded servers, on 127.0.0.1
+    valkey_port: int
+    web_workers: int
+    log_format: str  # json, console, or empty: console on a terminal, else json
     allowed_hosts: tuple[str, ...]
     world: str  # slug of the world that this deployment runs
     world_key_file: Path  # Ed25519 private key, PEM
@@ -95,10 +99,14 @@ class Config:
         bind = text("WAYSTONE_BIND", "127.0.0.1")
         web_port = port("WAYSTONE_WEB_PORT", 8000)
         gateway_port = port("WAYSTONE_GATEWAY_PORT", 8001)
-        public_url = text("WAYSTONE_PUBLIC_URL", f"http://{bind}:{web_port}")
+        reached_at = "127.0.0.1" if bind in ("0.0.0.0", "::", "") else bind
+        public_url = text("WAYSTONE_PUBLIC_URL", f"http://{reached_at}:{web_port}").rstrip("/")
         role = text("WAYSTONE_ROLE", "all")
         if role not in ("all", "master", "world"):
             raise ValueError(f"WAYSTONE_ROLE={role!r}: use all, master or world")
+        log_format = text("WAYSTONE_LOG_FORMAT", "")
+        if log_format not in ("", "json", "console"):
+            raise ValueError(f"WAYSTONE_LOG_FORMAT={log_format!r}: use json or console, or leave it out")
         world = text("WAYSTONE_WORLD", "demo")
         return cls(
             state_dir=state,
@@ -111,8 +119,12 @@ class Config:
             web_port=web_port,
             gateway_port=gateway_port,
             public_url=public_url,
-            gateway_url=text("WAYSTONE_GATEWAY_URL", f"ws://{bind}:{gateway_port}/world-link/"),
+            gateway_url=text("WAYSTONE_GATEWAY_URL", f"ws://{reached_at}:{gateway_port}/world-link/"),
             master_url=text("WAYSTONE_MASTER_URL", public_url),
+            postgres_port=port("WAYSTONE_POSTGRES_PORT", 8002),
+            valkey_port=port("WAYSTONE_VALKEY_PORT", 8003),
+            web_workers=max(1, count("WAYSTONE_WEB_WORKERS", 1)),
+            log_format=log_format,
             allowed_hosts=tuple(text("WAYSTONE_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",")),
             world=world,
             world_key_file=Path(text("WAYSTONE_WORLD_KEY_FILE", str(state / "keys" / f"world-{world}.pem"))),

@@ -30,7 +30,7 @@ def database_from_url(url: str) -> dict[str, object]:
 
 
 def mail_from_url(url: str) -> dict[str, object]:
-    """Return Django's EMAIL_ settings for smtp://, smtp+tls:// (STARTTLS) or smtps:// ; empty: letters become files.
+    """Return Django's EMAIL_ settings for smtp://, smtp+tls:// (STARTTLS), smtps://; empty: letters to files.
 
     Raises: ValueError: another kind of URL, or no host.
     """
@@ -51,9 +51,19 @@ def mail_from_url(url: str) -> dict[str, object]:
     }
 
 
+def rate_limits(public_url: str) -> dict[str, str]:
+    """Return the limits on registering and logging in that depend on who can reach the site.
+
+    A site at a loopback address has one person for all its callers, and that person runs bots.
+    """
+    is_local = urlsplit(public_url).hostname in ("127.0.0.1", "localhost", "::1")
+    return {"signup": "600/m/ip", "login": "600/m/ip"} if is_local else {}
+
+
 # A command that needs no database (makemigrations --check, schema) may run before `up` has made one.
 NO_DATABASE_YET = "postgresql://waystone@127.0.0.1:1/waystone"
 
+PUBLIC_URL = CONFIG.public_url.rstrip("/")  # links in letters begin with it
 SECRET_KEY = CONFIG.secret_key or "not-a-secret: commands run before `manage.py up` has made one"
 DEBUG = CONFIG.debug
 ALLOWED_HOSTS = list(CONFIG.allowed_hosts)
@@ -158,8 +168,9 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # a letter when the password was changed
-ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = True  # a lost-password request for a stranger's address gets a letter as well
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = True  # lost password, unknown address: a letter as well
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ACCOUNT_RATE_LIMITS = rate_limits(PUBLIC_URL)  # the other ones are allauth's own
 ALLAUTH_TRUSTED_PROXY_COUNT = CONFIG.trusted_proxies
 HEADLESS_CLIENTS = ("app",)
 LOGIN_URL = "account_login"
@@ -167,7 +178,6 @@ LOGIN_REDIRECT_URL = "my_characters"
 LOGOUT_REDIRECT_URL = "home"
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 
-PUBLIC_URL = CONFIG.public_url.rstrip("/")  # links in letters begin with it, never with a request's Host header
 EMAIL_FILE_PATH = CONFIG.mail_dir
 EMAIL_TIMEOUT = 10  # seconds; a mail server that hangs must not hold a web thread
 DEFAULT_FROM_EMAIL = CONFIG.mail_from
@@ -205,6 +215,9 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "waystone:celery:"}
+
+LOGGING_CONFIG = "waystone.logs.configure"
+LOGGING = {"format": CONFIG.log_format}
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

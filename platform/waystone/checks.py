@@ -1,0 +1,73 @@
+"""`manage.py test` and `manage.py check-all`: everything that a commit has to pass."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TYPED_PACKAGES = ("waystone", "accounts", "worlds", "characters", "zonecluster", "waystone_client")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSER_PACKAGES = ("chromium", "fonts-dejavu-core", "fonts-noto-color-emoji")
+
+
+def test(arguments: list[str]) -> int:
+    """Run pytest with these arguments; without any, everything, the browser tests' Chromium included."""
+    if not arguments and not _have_browser():
+        return 2
+    return _run("tests", [sys.executable, "-m", "pytest", *arguments])
+
+
+def check_all(arguments: list[str]) -> int:
+    """Run every check and the tests; arguments go to pytest. Returns 0 only if all passed."""
+    if "--help" in arguments:
+        print("check-all [pytest's arguments]: ruff, format, mypy, import law, tests")  # noqa: T201
+        return 0
+    failed = [name for name, argv in static_checks() if _run(name, argv) != 0]
+    if test(arguments) != 0:
+        failed.append("tests")
+    print(f"failed: {', '.join(failed)}" if failed else "all checks passed")  # noqa: T201
+    return 1 if failed else 0
+
+
+def static_checks() -> list[tuple[str, list[str]]]:
+    """Return name and command line of each check that runs nothing of the project."""
+    binaries = Path(sys.executable).parent
+    return [
+        ("ruff", [str(binaries / "ruff"), "check", "."]),
+        ("format", [str(binaries / "ruff"), "format", "--check", "."]),
+        ("mypy", [sys.executable, "-m", "mypy", *(part for p in TYPED_PACKAGES for part in ("-p", p))]),
+        ("import law", [str(binaries / "lint-imports")]),
+    ]
+
+
+def _run(name: str, argv: list[str]) -> int:
+    print(f"--- {name}", flush=True)  # noqa: T201
+    paths = [str(ROOT / part) for part in ("platform", "clients/python", ".")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "MYPYPATH": os.pathsep.join(paths)}
+    env.pop("DJANGO_SETTINGS_MODULE", None)  # tests/conftest.py chooses the servers before settings are read
+    return subprocess.run(argv, cwd=ROOT, env=env, check=False).returncode
+
+
+def _have_browser() -> bool:
+    """Return whether Chromium is there; as root on Debian, install it."""
+    if any(map(shutil.which, BROWSERS)):
+        return True
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        print(  # noqa: T201
+            "The browser tests need Chromium, which is not installed. As root: apt-get update && "
+            f"apt-get install {' '.join(BROWSER_PACKAGES)}\nWithout it: manage.py test -m 'not browser'",
+            file=sys.stderr,
+        )
+        return False
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for argv in (
+        ["apt-get", "update", "-q"],
+        ["apt-get", "install", "-q", "-y", "--no-install-recommends", *BROWSER_PACKAGES],
+    ):
+        print(f"--- {' '.join(argv)}", flush=True)  # noqa: T201
+        if subprocess.run(argv, env=environment, check=False).returncode != 0:
+            print("Chromium could not be installed; the lines above say why.", file=sys.stderr)  # noqa: T201
+            return False
+    return True

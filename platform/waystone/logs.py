@@ -1,0 +1,82 @@
+"""Logging of every process: structlog and the standard library through one renderer.
+
+JSON lines where a machine reads (supervised, or output to a file), colours on a terminal. Values of fields whose
+name says that they are secret, or a person's, are replaced before anything is written.
+"""
+
+import logging
+import os
+import sys
+from typing import Any
+
+import structlog
+
+SECRET_FIELDS = ("password", "token", "ticket", "secret", "authorization", "cookie", "email", "private_key")
+REDACTED = "[redacted]"
+LEVELS = {
+    "channels_redis.pubsub": logging.CRITICAL,  # a traceback each second while Redis is down; worlds.bus says it once
+    "daphne": logging.WARNING,
+    "django.channels.server": logging.WARNING,
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "asyncio": logging.WARNING,
+}
+
+
+def redact(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Replace what must not be in a log; a structlog processor."""
+    for name in event:
+        if any(secret in name.lower() for secret in SECRET_FIELDS):
+            event[name] = REDACTED
+    return event
+
+
+def _name_process(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    event.setdefault("process", os.environ.get("WAYSTONE_PROCESS", "manage"))
+    return event
+
+
+def configure(options: dict[str, Any]) -> None:
+    """Set up logging; Django calls it with settings.LOGGING.
+
+    Args: options: {"format": "json" or "console" or ""; "" means console on a terminal, else json}.
+    """
+    is_console = options["format"] == "console" or (not options["format"] and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redact,
+        _name_process,
+    ]
+    ending: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if is_console:
+        ending.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+    else:
+        ending += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()  # stderr
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *shared], processors=ending
+        )
+    )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        if type(old) is logging.StreamHandler:  # not pytest's, which derive from it
+            root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    for name, level in LEVELS.items():
+        logging.getLogger(name).setLevel(level)
