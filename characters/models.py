@@ -7,6 +7,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from worlds.models import World
 
@@ -17,8 +18,10 @@ class Character(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="characters")
     name = models.CharField(max_length=20)
-    name_key = models.CharField(max_length=40, help_text="The name without case and look-alikes: reserved on all worlds.")
-    created_at = models.DateTimeField(auto_now_add=True)
+    name_key = models.CharField(
+        max_length=40, help_text="The name without case and look-alikes: reserved on all worlds."
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -39,23 +42,31 @@ class Line(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     character = models.ForeignKey(Character, on_delete=models.PROTECT, related_name="lines")
     world = models.ForeignKey(
-        World, on_delete=models.PROTECT, null=True, blank=True, related_name="forks",
+        World,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="forks",
         help_text="The world whose fork this is; empty: the main line.",
     )
     grants = models.PositiveIntegerField(default=0, help_text="How often a lease was granted.")
     epoch = models.BigIntegerField(default=0, help_text="Fencing number of the newest lease.")
     holder = models.ForeignKey(World, on_delete=models.PROTECT, null=True, blank=True, related_name="leases")
     lease_until = models.DateTimeField(null=True, blank=True, db_index=True)
-    acquire_op_id = models.UUIDField(null=True, blank=True, help_text="Key of the newest grant: repeated, it is the same grant.")
+    acquire_op_id = models.UUIDField(
+        null=True, blank=True, help_text="Key of the newest grant: repeated, it is the same grant."
+    )
     version = models.BigIntegerField(default=0)
     chain = models.BinaryField(max_length=32)
     state_hash = models.BinaryField(max_length=32)
     state = models.BinaryField()
-    updated_at = models.DateTimeField(auto_now=True)
+    updated_at = models.DateTimeField(default=timezone.now, editable=False, help_text="Of the newest write.")
 
     class Meta:
         constraints = [
-            models.UniqueConstraint("character", "world", nulls_distinct=False, name="one_line_for_character_and_world")
+            models.UniqueConstraint(
+                "character", "world", nulls_distinct=False, name="one_line_for_character_and_world"
+            )
         ]
 
     def __str__(self) -> str:
@@ -98,7 +109,10 @@ class Version(models.Model):
 
 
 class Incarnation(models.Model):
-    """How often the master was restored from a backup; part of every epoch, so that old leases cannot come back."""
+    """How often the master was restored from a backup, as a part of every epoch: old leases cannot come back.
+
+    No row counts as incarnation 1.
+    """
 
     number = models.PositiveIntegerField(unique=True)
     began_at = models.DateTimeField()

@@ -193,7 +193,7 @@ class AccountNews(Struct, frozen=True):
 
 
 class Reported(Struct, frozen=True):
-    """The master's side: the tier, whether the world is suspended, and news of each account with a lease here."""
+    """The master's side: tier, whether the world is suspended, and news of each account with a lease here."""
 
     tier: str
     is_suspended: bool

@@ -1,9 +1,8 @@
 """A world's proof on the uplink: a JWT of 60 s, signed by the world's key, bound to method, path and body.
 
 Both sides: the world daemon signs, the master checks. Pure; the clock is an argument. The proof is checked in
-two steps, so that the master reads no large body of a stranger: first the head (who, when, for what), then the
-body.
-Not bound to one use: every uplink request is idempotent or fenced, so a repeated one does no harm.
+two steps, so that the master reads no large body of a stranger: first the head (who, when, for what), then
+the body. Not bound to one use: every uplink request is idempotent or fenced, so a repeated one does no harm.
 """
 
 from collections.abc import Callable

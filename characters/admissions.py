@@ -1,0 +1,41 @@
+"""A world redeems a player's ticket: from then on it may acquire the account's characters."""
+
+from datetime import datetime
+
+import structlog
+
+from accounts.rules import LIMITS, Edition
+from accounts.selectors import edition_of
+from characters.refusals import Refused
+from characters.selectors import summaries_for_world
+from worlds.models import World
+from worlds.tickets import pseudonym_of, redeem_ticket
+from worlds.uplink.messages import Admission, Limits, Redeem, Refusal
+from worlds.uplink.ticket import TicketRefused
+
+log = structlog.get_logger(__name__)
+
+
+def admit(*, world: World, request: Redeem, now: datetime) -> Admission:
+    """Use a ticket and return what the world may know of the account.
+
+    Raises: Refused: bad_ticket, ticket_expired, ticket_used, world_suspended or account_banned.
+    """
+    try:
+        ticket = redeem_ticket(token=request.ticket, world=world, now=now)
+    except TicketRefused as error:
+        log.info("ticket_refused", reason=error.code, detail=error.detail, world=world.slug)
+        raise Refused(Refusal(error.code, error.detail)) from error
+    edition = edition_of(ticket.account, now)
+    return Admission(
+        admission=ticket.jti,
+        account=pseudonym_of(ticket.account, world).value,
+        edition=edition.value,
+        limits=limits_message(edition),
+        characters=summaries_for_world(ticket.account, world, now),
+    )
+
+
+def limits_message(edition: Edition) -> Limits:
+    """Return the limits of an edition as the uplink tells them."""
+    return Limits(level_cap=LIMITS[edition].level_cap)

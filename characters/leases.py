@@ -1,0 +1,215 @@
+"""Leases: which world may write which line. Granted, renewed and taken back here, and nowhere else.
+
+`now` is the master's clock. A lease that lapses changes nothing by itself: it moves when another acquire is granted.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import F, Max
+
+from accounts.rules import LIMITS
+from accounts.selectors import edition_of
+from characters.lines import fork_main_line
+from characters.models import Character, Incarnation, Line
+from characters.refusals import Refused
+from characters.rules import LEASE, LEASE_S, Grant, Head, Standing, decide_grant, line_kind, locked
+from worlds.models import World
+from worlds.tickets import is_banned, open_admission
+from worlds.uplink.messages import Acquire, Lease, LeaseRef, Refusal, Release, Renew, Renewed
+from zonecluster.protocol.character import decode_state
+
+log = structlog.get_logger(__name__)
+
+
+def current_incarnation() -> int:
+    """Return the master's incarnation; 1 until a restore has raised it."""
+    return Incarnation.objects.aggregate(newest=Max("number"))["newest"] or 1
+
+
+def acquire_lease(*, world: World, request: Acquire, now: datetime) -> Lease:
+    """Grant a world the line that it plays of a character, under a new epoch. The same op_id gets the same grant.
+
+    The first acquire of a world that does not write main makes its fork.
+
+    Raises: Refused: world_suspended, unknown_character, stale, held_elsewhere, not_admitted, account_banned or
+        character_locked.
+    """
+    try:
+        with transaction.atomic():
+            character = _lock_character(request.character)
+            line, head = _lock_line(character, world)
+            decision = _decide(character, head, world, request, now)
+            lease = _grant(character, line, decision, world, request, now)
+    except Refused as error:
+        log.info(
+            "lease_refused",
+            reason=error.refusal.code,
+            world=world.slug,
+            character=str(request.character),
+            op_id=str(request.op_id),
+        )
+        raise
+    log.info(
+        "lease_granted",
+        world=world.slug,
+        character=str(lease.character),
+        line=str(lease.line),
+        epoch=lease.epoch,
+        op_id=str(request.op_id),
+        is_repeat=decision.is_repeat,
+    )
+    return lease
+
+
+def _lock_character(character_id: UUID) -> Character:
+    """Return the character, locked: acquires, forks and deletion of one character come one after the other."""
+    characters = Character.objects.select_for_update(no_key=True, of=("self",)).select_related("account")
+    found = characters.filter(id=character_id, deleted_at=None).first()
+    if found is None:
+        raise Refused(Refusal("unknown_character", "there is no such character"))
+    return found
+
+
+def _lock_line(character: Character, world: World) -> tuple[Line | None, Head]:
+    """Return the line that the world plays, locked, and its head; None and an empty head before its first fork."""
+    owner = None if line_kind(world.tier) == "main" else world
+    line = Line.objects.select_for_update(no_key=True).filter(character=character, world=owner).first()
+    if line is None:
+        return None, Head(owner=world.pk)
+    return line, head_of(line)
+
+
+def head_of(line: Line) -> Head:
+    """Return a line's head as the rules see it: worlds by primary key."""
+    return Head(
+        owner=line.world_id,
+        grants=line.grants,
+        epoch=line.epoch,
+        holder=line.holder_id,
+        lease_until=line.lease_until,
+        acquire_op_id=line.acquire_op_id,
+        version=line.version,
+        chain=bytes(line.chain),
+    )
+
+
+def _decide(character: Character, head: Head, world: World, request: Acquire, now: datetime) -> Grant:
+    admission = open_admission(jti=request.admission, world=world, now=now)
+    slots = LIMITS[edition_of(character.account, now)].character_slots
+    ids = Character.objects.filter(account=character.account, deleted_at=None).order_by("created_at", "id")
+    standing = Standing(
+        is_suspended=world.suspended_at is not None,
+        is_admitted=admission is not None and admission.account_id == character.account_id,
+        is_banned=is_banned(character.account, now),
+        is_locked=character.id in locked(list(ids.values_list("id", flat=True)), slots),
+    )
+    decision = decide_grant(
+        head,
+        world=world.pk,
+        op_id=request.op_id,
+        incarnation=current_incarnation(),
+        standing=standing,
+        now=now,
+    )
+    if isinstance(decision, Refusal):
+        raise Refused(decision)
+    return decision
+
+
+def _grant(
+    character: Character, line: Line | None, grant: Grant, world: World, request: Acquire, now: datetime
+) -> Lease:
+    if line is None:
+        line = fork_main_line(character=character, world=world, now=now)
+        log.info("line_forked", world=world.slug, character=str(character.id), line=str(line.id))
+    changes: dict[str, object] = {"lease_until": now + LEASE}
+    if not grant.is_repeat:
+        changes |= {
+            "grants": F("grants") + 1,
+            "epoch": grant.epoch,
+            "holder": world,
+            "acquire_op_id": request.op_id,
+        }
+    Line.objects.filter(pk=line.pk).update(**changes)
+    return Lease(
+        character=character.id,
+        name=character.name,
+        line=line.id,
+        line_kind="main" if line.world_id is None else "fork",
+        epoch=grant.epoch,
+        lease_s=LEASE_S,
+        version=line.version,
+        chain=bytes(line.chain),
+        state=decode_state(bytes(line.state)),
+    )
+
+
+# Rows are locked in the order of their ids, so that a renewal and a batch of saves cannot block each other for
+# good. A world that may no longer write main (its tier was taken) does not keep main's leases either.
+_RENEW = """
+WITH asked AS (
+    SELECT * FROM unnest(%(lines)s::uuid[], %(epochs)s::bigint[]) AS given(line, epoch)
+), held AS (
+    SELECT line.id FROM characters_line AS line
+    JOIN asked ON asked.line = line.id AND asked.epoch = line.epoch
+    JOIN worlds_world AS world ON world.id = line.holder_id
+    WHERE line.holder_id = %(world)s
+      AND (line.world_id = world.id OR (line.world_id IS NULL AND world.tier = 'official'))
+    ORDER BY line.id
+    FOR NO KEY UPDATE OF line
+)
+UPDATE characters_line AS line SET lease_until = %(until)s
+FROM held, asked
+WHERE line.id = held.id AND asked.line = line.id AND line.epoch = asked.epoch AND line.holder_id = %(world)s
+RETURNING line.id, line.epoch
+"""
+
+
+def renew_leases(*, world: World, request: Renew, now: datetime) -> Renewed:
+    """Prolong all leases of the batch that are this world's still, lapsed ones too, in one statement.
+
+    Raises: Refused: world_suspended.
+    """
+    if world.suspended_at is not None:
+        log.info("renewal_refused", reason="world_suspended", world=world.slug, leases=len(request.leases))
+        raise Refused(
+            Refusal("world_suspended", "the staff suspended this world; its leases are not renewed")
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _RENEW,
+            {
+                "lines": [lease.line for lease in request.leases],
+                "epochs": [lease.epoch for lease in request.leases],
+                "world": world.pk,
+                "until": now + LEASE,
+            },
+        )
+        kept = set(cursor.fetchall())
+    held = [lease for lease in request.leases if (lease.line, lease.epoch) in kept]
+    lost = [lease for lease in request.leases if (lease.line, lease.epoch) not in kept]
+    _log_renewal(world, held, lost)
+    return Renewed(lease_s=LEASE_S, held=held, lost=lost)
+
+
+def _log_renewal(world: World, held: Sequence[LeaseRef], lost: Sequence[LeaseRef]) -> None:
+    log.debug("leases_renewed", world=world.slug, held=len(held))
+    for lease in lost:
+        log.info("renewal_refused", reason="stale", world=world.slug, line=str(lease.line), epoch=lease.epoch)
+
+
+def release_lease(*, world: World, request: Release, now: datetime) -> bool:
+    """Take a lease back that the world gives up; fenced by its epoch. Works for a suspended world too.
+
+    Returns: False if this was not the lease in force: nothing changed.
+    """
+    mine = Line.objects.filter(id=request.line, epoch=request.epoch, holder=world)
+    was_held = mine.update(holder=None, lease_until=None) == 1
+    log.info(
+        "lease_released", world=world.slug, line=str(request.line), epoch=request.epoch, was_held=was_held
+    )
+    return was_held

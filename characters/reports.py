@@ -1,0 +1,60 @@
+"""A world reports that it is up; the master answers with what the world must know about itself and its players."""
+
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import msgspec
+import structlog
+
+from accounts.selectors import edition_of_many
+from characters.admissions import limits_message
+from characters.models import Line
+from characters.refusals import Refused
+from worlds.models import Pseudonym, World
+from worlds.tickets import is_banned
+from worlds.uplink.messages import AccountNews, Refusal, Report, Reported
+
+log = structlog.get_logger(__name__)
+
+
+def receive_report(*, world: World, report: Report, now: datetime) -> Reported:
+    """Note that the world is up and where its gateway is. Nothing in the report is believed beyond that.
+
+    Raises: Refused: bad_request: the gateway's address cannot be one.
+    """
+    _check_gateway_url(report.gateway_url)
+    World.objects.filter(pk=world.pk).update(
+        last_report_at=now, report=msgspec.to_builtins(report), gateway_url=report.gateway_url
+    )
+    log.debug("world_reported", world=world.slug)
+    return Reported(
+        tier=world.tier, is_suspended=world.suspended_at is not None, accounts=_news_for(world, now)
+    )
+
+
+def _check_gateway_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_good = (
+            parts.scheme in ("ws", "wss") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:  # a port that is no number, or a bad IPv6 address
+        is_good = False
+    if not is_good or not url.isascii() or not url.isprintable() or " " in url:
+        raise Refused(Refusal("bad_request", "gateway_url must be a ws:// or wss:// address"))
+
+
+def _news_for(world: World, now: datetime) -> list[AccountNews]:
+    """Return the standing of every account that has a character in play there: three queries in all."""
+    played = Line.objects.filter(holder=world).values("character__account")
+    pseudonyms = list(Pseudonym.objects.filter(world=world, account__in=played).select_related("account"))
+    editions = edition_of_many([pseudonym.account_id for pseudonym in pseudonyms], now)
+    return [
+        AccountNews(
+            account=pseudonym.value,
+            edition=editions[pseudonym.account_id].value,
+            limits=limits_message(editions[pseudonym.account_id]),
+            is_banned=is_banned(pseudonym.account, now),
+        )
+        for pseudonym in pseudonyms
+    ]

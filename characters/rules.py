@@ -1,0 +1,188 @@
+"""The repository's decisions on plain values: who may write which line, which write is accepted. Pure.
+
+The services ask these before they change rows; the one statement that saves says the same in SQL, and a test
+holds the two together. A simulator can run them without a database.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from worlds.uplink.messages import Refusal
+
+LEASE_S = 120.0  # worlds renew every 30 s: three renewals may be lost
+LEASE = timedelta(seconds=LEASE_S)
+EPOCHS_PER_INCARNATION = 10**6
+
+LineKind = Literal["main", "fork"]
+
+
+def line_kind(tier: str) -> LineKind:
+    """Return which line a world of this tier plays. Verified worlds write main once budgets exist."""
+    return "main" if tier == "official" else "fork"
+
+
+def next_epoch(incarnation: int, grants: int) -> int:
+    """Return the epoch of the next grant of a line that was granted `grants` times: greater than all before.
+
+    Raises: ValueError: the line has used up this incarnation's epochs (one grant a minute for two years).
+    """
+    if not 0 <= grants < EPOCHS_PER_INCARNATION - 1:
+        raise ValueError(f"{grants} grants: raise the incarnation before this line is granted again")
+    return incarnation * EPOCHS_PER_INCARNATION + grants + 1
+
+
+def locked(ids: Sequence[UUID], slots: int) -> set[UUID]:
+    """Return the characters that are over the edition's slots: all but the oldest.
+
+    Args: ids: the account's characters that are not deleted, oldest first.
+    """
+    return set(ids[slots:])
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a line as the decisions see it. Worlds are any comparable keys; `chain` has 32 bytes."""
+
+    owner: object = None  # the world whose fork this is; None: main
+    grants: int = 0
+    epoch: int = 0
+    holder: object = None
+    lease_until: datetime | None = None
+    acquire_op_id: UUID | None = None
+    version: int = 0
+    chain: bytes = b""
+
+    def is_leased(self, now: datetime) -> bool:
+        """Return whether a lease is in force."""
+        return self.holder is not None and self.lease_until is not None and now < self.lease_until
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What else decides an acquire: the world's and the account's standing at this instant."""
+
+    is_suspended: bool = False
+    is_admitted: bool = True
+    is_banned: bool = False
+    is_locked: bool = False
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The lease is given; `is_repeat`: it was already, by the same op_id, and keeps its epoch."""
+
+    epoch: int
+    is_repeat: bool
+
+
+def decide_grant(
+    head: Head, *, world: object, op_id: UUID, incarnation: int, standing: Standing, now: datetime
+) -> Grant | Refusal:
+    """Decide an acquire.
+
+    The holder gets a new epoch whatever the account's standing, also of a lease that lapsed unclaimed: it gives
+    nothing that a renewal would not, and a restarted world daemon must fence its dead predecessor and save.
+    """
+    if standing.is_suspended:
+        return Refusal("world_suspended", "the staff suspended this world; it gets no leases")
+    if op_id == head.acquire_op_id:
+        if head.holder == world:
+            return Grant(head.epoch, is_repeat=True)
+        return Refusal("stale", "the lease of this op_id was given back or taken; use a new op_id")
+    if head.holder == world:
+        return Grant(next_epoch(incarnation, head.grants), is_repeat=False)
+    if head.is_leased(now):
+        return Refusal(
+            "held_elsewhere", "another world holds the lease; log out there, or wait until it lapses"
+        )
+    if not standing.is_admitted:
+        return Refusal(
+            "not_admitted", "the account has no open admission to this world; it needs a new ticket"
+        )
+    if standing.is_banned:
+        return Refusal("account_banned", "the account is banned")
+    if standing.is_locked:
+        return Refusal(
+            "character_locked", "the character is over its edition's slots; it is kept, not playable"
+        )
+    return Grant(next_epoch(incarnation, head.grants), is_repeat=False)
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write that a world asks for. `state` is canonical, the hashes have 32 bytes each."""
+
+    line: UUID
+    epoch: int
+    version: int
+    prev_chain: bytes
+    op_id: UUID
+    kind: str
+    state_hash: bytes
+    state: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class EarlierWrite:
+    """An accepted write of the journal, to compare with one of the same op_id."""
+
+    world: object
+    line: UUID
+    epoch: int
+    version: int
+    prev_chain: bytes
+    kind: str
+    state_hash: bytes
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The world that writes, at this instant."""
+
+    world: object
+    is_official: bool
+    is_suspended: bool
+
+
+def decide_save(
+    write: Write, *, head: Head | None, earlier: EarlierWrite | None, writer: Writer
+) -> Refusal | Literal["accepted", "repeated"]:
+    """Decide a write. The lease's end does not matter: a lapsed lease moves only by another acquire.
+
+    Args: head: of the line named, None if there is none; earlier: the accepted write of this op_id, if any.
+    """
+    if earlier is not None:
+        return "repeated" if is_same_write(write, earlier, writer.world) else _reused()
+    if writer.is_suspended:
+        return Refusal("world_suspended", "the staff suspended this world; nothing is written")
+    if head is None or head.holder != writer.world or head.epoch != write.epoch:
+        return Refusal("stale", "this world does not hold the lease of that epoch; drop the character")
+    if head.owner != writer.world and not (head.owner is None and writer.is_official):
+        return Refusal("stale", "this world may not write this line any more; drop the character")
+    if head.version != write.version:
+        return Refusal(
+            "stale", f"the head is version {head.version}, not {write.version}; drop the character"
+        )
+    if head.chain != write.prev_chain:
+        return Refusal("bad_chain", "prev_chain is not the head's chain; drop the character")
+    return "accepted"
+
+
+def is_same_write(write: Write, earlier: EarlierWrite, world: object) -> bool:
+    """Return whether a write is the very one that was accepted before."""
+    return earlier == EarlierWrite(
+        world=world,
+        line=write.line,
+        epoch=write.epoch,
+        version=write.version + 1,
+        prev_chain=write.prev_chain,
+        kind=write.kind,
+        state_hash=write.state_hash,
+    )
+
+
+def _reused() -> Refusal:
+    return Refusal("op_id_reused", "this op_id belongs to another write; each write needs a new one")

@@ -1,0 +1,250 @@
+"""Saves: accepted writes to lines. One SQL statement decides, moves the head and appends the version.
+
+A batch is one transaction and one round trip while all goes well; each write in it stands or falls by itself.
+Every outcome has a name and a log line; a refused write changes nothing, and an accepted one is never undone here.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from msgspec import Struct
+
+from characters.leases import head_of
+from characters.models import Line, Version
+from characters.rules import EarlierWrite, Write, Writer, decide_save
+from worlds.models import World
+from worlds.signing import signing_keys
+from worlds.uplink.keys import KeyPair
+from worlds.uplink.messages import Chain, Number, Refusal, Saved, SaveKind
+from worlds.uplink.receipt import Receipt, sign_receipt
+from zonecluster.protocol.character import InvalidState, canonical_state, next_chain, state_hash
+
+log = structlog.get_logger(__name__)
+
+
+class IncomingSave(Struct, frozen=True):
+    """The uplink's Save as it is received: the state is not parsed yet, so that a bad one spoils no other write."""
+
+    line: UUID
+    epoch: Number
+    version: Number
+    prev_chain: Chain
+    op_id: UUID
+    kind: SaveKind
+    state: msgspec.Raw
+
+
+# All that rules.decide_save asks for, as one statement. The lines are locked in the order of their ids (see
+# leases._RENEW). A world can lock only lines that it holds. An op_id that was used before is left to the
+# classification below; two at the same instant meet at the unique constraint.
+_SAVE = """
+WITH asked AS (
+    SELECT * FROM unnest(
+        %(lines)s::uuid[], %(epochs)s::bigint[], %(versions)s::bigint[], %(prev_chains)s::bytea[],
+        %(op_ids)s::uuid[], %(kinds)s::text[], %(chains)s::bytea[], %(hashes)s::bytea[], %(states)s::bytea[]
+    ) AS given(line, epoch, version, prev_chain, op_id, kind, chain, state_hash, state)
+), held AS (
+    SELECT line.id FROM characters_line AS line
+    JOIN asked ON asked.line = line.id
+    JOIN worlds_world AS world ON world.id = line.holder_id
+    WHERE line.holder_id = %(world)s
+      AND world.suspended_at IS NULL
+      AND (line.world_id = world.id OR (line.world_id IS NULL AND world.tier = 'official'))
+      AND NOT EXISTS (SELECT FROM characters_version AS seen WHERE seen.op_id = asked.op_id)
+    ORDER BY line.id
+    FOR NO KEY UPDATE OF line
+), head AS (
+    UPDATE characters_line AS line
+    SET version = line.version + 1, chain = asked.chain, state_hash = asked.state_hash, state = asked.state,
+        updated_at = %(now)s
+    FROM held, asked
+    WHERE line.id = held.id AND line.id = asked.line
+      AND line.holder_id = %(world)s AND line.epoch = asked.epoch
+      AND line.version = asked.version AND line.chain = asked.prev_chain
+    RETURNING line.id, line.version, asked.op_id
+)
+INSERT INTO characters_version
+    (line_id, version, op_id, epoch, world_id, at, kind, prev_chain, chain, state_hash, state)
+SELECT head.id, head.version, asked.op_id, asked.epoch, %(world)s, %(now)s, asked.kind,
+       asked.prev_chain, asked.chain, asked.state_hash, asked.state
+FROM head JOIN asked ON asked.op_id = head.op_id AND asked.line = head.id
+RETURNING op_id
+"""
+
+
+def save_batch(*, world: World, saves: Sequence[IncomingSave], now: datetime) -> list[Saved]:
+    """Write each save of the batch, or refuse it; outcomes in the order of the batch.
+
+    Args: saves: of different lines; a further one of the same line is put off (master_fault) or refused.
+    """
+    key = signing_keys(settings.CONFIG.signing_keys_dir).newest
+    writes = [_checked(save) for save in saves]
+    valid = [write for write in writes if isinstance(write, Write)]
+    with transaction.atomic():
+        accepted = _write(world, _first_of_each(valid), now)
+        known = _journal_of([write.op_id for write in valid])
+        missed = [write for write in valid if write.op_id not in accepted]
+        heads = {line.id: line for line in Line.objects.filter(id__in=[write.line for write in missed])}
+    results = []
+    for save, write in zip(saves, writes, strict=True):
+        if isinstance(write, Refusal):
+            result = Saved(op_id=save.op_id, refusal=write)
+        else:
+            is_new = write.op_id in accepted
+            accepted.discard(write.op_id)
+            result = _outcome(world, key, write, known.get(write.op_id), heads.get(write.line), is_new)
+        _log_outcome(world, save, result)
+        results.append(result)
+    return results
+
+
+def _checked(save: IncomingSave) -> Write | Refusal:
+    """Return the write with its state checked and made canonical."""
+    try:
+        state = canonical_state(bytes(save.state))
+    except InvalidState as error:
+        return Refusal("invalid_state", str(error))
+    return Write(
+        line=save.line,
+        epoch=save.epoch,
+        version=save.version,
+        prev_chain=save.prev_chain,
+        op_id=save.op_id,
+        kind=save.kind,
+        state_hash=state_hash(state),
+        state=state,
+    )
+
+
+def _first_of_each(writes: Sequence[Write]) -> list[Write]:
+    """Return the writes without those that name a line or an op_id of an earlier one in the batch."""
+    lines, op_ids, first = set(), set(), []
+    for write in writes:
+        if write.line not in lines and write.op_id not in op_ids:
+            first.append(write)
+        lines.add(write.line)
+        op_ids.add(write.op_id)
+    return first
+
+
+def _write(world: World, writes: Sequence[Write], now: datetime) -> set[UUID]:
+    """Run the statement; return the op_ids that were written."""
+    if not writes:
+        return set()
+    try:
+        with transaction.atomic():
+            return _run_statement(world, writes, now)
+    except IntegrityError as error:
+        if len(writes) == 1:
+            log.info(
+                "op_id_taken", world=world.slug, op_id=str(writes[0].op_id), error=str(error).split("\n")[0]
+            )
+            return set()
+    # Another request took one of the op_ids at this very instant: only that write may fail, so each goes alone.
+    return set().union(*(_write(world, [write], now) for write in writes))
+
+
+def _run_statement(world: World, writes: Sequence[Write], now: datetime) -> set[UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SAVE,
+            {
+                "world": world.pk,
+                "now": now,
+                "lines": [write.line for write in writes],
+                "epochs": [write.epoch for write in writes],
+                "versions": [write.version for write in writes],
+                "prev_chains": [write.prev_chain for write in writes],
+                "op_ids": [write.op_id for write in writes],
+                "kinds": [write.kind for write in writes],
+                "chains": [
+                    next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash)
+                    for write in writes
+                ],
+                "hashes": [write.state_hash for write in writes],
+                "states": [write.state for write in writes],
+            },
+        )
+        return {op_id for (op_id,) in cursor.fetchall()}
+
+
+def _journal_of(op_ids: Sequence[UUID]) -> dict[UUID, Version]:
+    """Return the accepted writes of these op_ids, without their states."""
+    return {row.op_id: row for row in Version.objects.filter(op_id__in=op_ids).defer("state")}
+
+
+def _outcome(
+    world: World, key: KeyPair, write: Write, row: Version | None, line: Line | None, is_new: bool
+) -> Saved:
+    """Return the answer to one write: its own row's receipt, the first answer again, or why not."""
+    if not is_new:
+        decision = decide_save(
+            write,
+            head=head_of(line) if line else None,
+            earlier=_earlier(row) if row else None,
+            writer=Writer(
+                world.pk, is_official=world.tier == "official", is_suspended=world.suspended_at is not None
+            ),
+        )
+        if decision == "accepted":
+            # The head came to match only after the statement ran, or a second write of the batch names the line.
+            decision = Refusal("master_fault", "another request was under way; ask again with the same op_id")
+        if isinstance(decision, Refusal):
+            return Saved(op_id=write.op_id, refusal=decision)
+    assert row is not None  # accepted and repeated writes are in the journal
+    return Saved(
+        op_id=write.op_id, version=row.version, chain=bytes(row.chain), receipt=_receipt(world, key, row)
+    )
+
+
+def _earlier(row: Version) -> EarlierWrite:
+    return EarlierWrite(
+        world=row.world_id,
+        line=row.line_id,
+        epoch=row.epoch,
+        version=row.version,
+        prev_chain=bytes(row.prev_chain),
+        kind=row.kind,
+        state_hash=bytes(row.state_hash),
+    )
+
+
+def _receipt(world: World, key: KeyPair, row: Version) -> str:
+    return sign_receipt(
+        key,
+        Receipt(
+            world=world.slug,
+            line=row.line_id,
+            version=row.version,
+            epoch=row.epoch,
+            op_id=row.op_id,
+            chain=bytes(row.chain),
+            state_hash=bytes(row.state_hash),
+            at=row.at,
+        ),
+    )
+
+
+def _log_outcome(world: World, save: IncomingSave, result: Saved) -> None:
+    fields = {
+        "world": world.slug,
+        "line": str(save.line),
+        "epoch": save.epoch,
+        "op_id": str(save.op_id),
+        "kind": save.kind,
+    }
+    if result.refusal is None:
+        log.info("save_accepted", version=result.version, **fields)
+    else:
+        log.warning(
+            "save_refused",
+            reason=result.refusal.code,
+            detail=result.refusal.detail,
+            asked_version=save.version,
+            **fields,
+        )

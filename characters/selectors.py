@@ -1,0 +1,146 @@
+"""Reads about characters: an account's list, a world's view of it, and how many play where."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Count
+
+from accounts.models import Account
+from accounts.rules import LIMITS, Edition
+from accounts.selectors import edition_of
+from characters.models import Line
+from characters.rules import line_kind, locked
+from worlds.models import World
+from zonecluster.protocol.character import CharacterState, decode_state
+from zonecluster.protocol.to_client import CharacterSummary
+from zonecluster.rules.character import level_of
+
+
+@dataclass(frozen=True)
+class LineRow:
+    """One line of a character, as a page shows it. `places`: world slug → zone slug."""
+
+    id: UUID
+    world: str | None  # slug of the world whose fork it is; None: main
+    world_name: str | None
+    version: int
+    level: int
+    places: dict[str, str]
+    updated_at: datetime
+    playing_in: str | None  # slug of the world whose lease is in force
+    playing_in_name: str | None
+
+
+@dataclass(frozen=True)
+class CharacterRow:
+    """One character of an account. `level` and `places` are those of its main line."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    is_locked: bool
+    level: int
+    places: dict[str, str]
+    main: LineRow
+    forks: list[LineRow]
+
+    @property
+    def playing_in(self) -> str | None:
+        """Slug of a world that plays it now."""
+        return next((line.playing_in for line in (self.main, *self.forks) if line.playing_in), None)
+
+
+@dataclass(frozen=True)
+class CharacterList:
+    """An account's characters, oldest first, and what its edition allows."""
+
+    edition: Edition
+    slots: int
+    characters: list[CharacterRow]
+
+    @property
+    def free_slots(self) -> int:
+        return max(0, self.slots - len(self.characters))
+
+
+def characters_of(account: Account, now: datetime) -> CharacterList:
+    """Return the account's characters with their lines, oldest first: one query, and one for the edition."""
+    edition = edition_of(account, now)
+    slots = LIMITS[edition].character_slots
+    lines_by_character: dict[UUID, list[Line]] = defaultdict(list)
+    for line in _lines_of(account):
+        lines_by_character[line.character_id].append(line)
+    over = locked(list(lines_by_character), slots)
+    rows = [_character_row(lines, now, is_locked=key in over) for key, lines in lines_by_character.items()]
+    return CharacterList(edition=edition, slots=slots, characters=rows)
+
+
+def character_of(account: Account, character_id: UUID, now: datetime) -> CharacterRow | None:
+    """Return one of the account's characters, or None."""
+    rows = characters_of(account, now).characters
+    return next((row for row in rows if row.id == character_id), None)
+
+
+def summaries_for_world(account: Account, world: World, now: datetime) -> list[CharacterSummary]:
+    """Return the account's characters as this world may know them: each by the line that the world plays."""
+    summaries = []
+    kind = line_kind(world.tier)
+    for row in characters_of(account, now).characters:
+        fork = next((line for line in row.forks if line.world == world.slug), None)
+        line = fork if kind == "fork" and fork else row.main
+        zone = line.places.get(world.slug)
+        summaries.append(
+            CharacterSummary(
+                id=row.id, name=row.name, level=line.level, line=kind, zone=zone, is_locked=row.is_locked
+            )
+        )
+    return summaries
+
+
+def players_by_world(now: datetime) -> dict[int, int]:
+    """Return how many leases are in force for each world, by its primary key; worlds without any are left out."""
+    leased = Line.objects.filter(holder__isnull=False, lease_until__gt=now)
+    counts = leased.values("holder").annotate(players=Count("id")).values_list("holder", "players")
+    return dict(counts)
+
+
+def _lines_of(account: Account) -> Iterable[Line]:
+    lines = Line.objects.filter(character__account=account, character__deleted_at=None)
+    return lines.select_related("character", "world", "holder").order_by(
+        "character__created_at", "character_id", "world_id"
+    )
+
+
+def _character_row(lines: list[Line], now: datetime, *, is_locked: bool) -> CharacterRow:
+    rows = [_line_row(line, now) for line in lines]
+    main = next(row for row in rows if row.world is None)
+    character = lines[0].character
+    return CharacterRow(
+        id=character.id,
+        name=character.name,
+        created_at=character.created_at,
+        is_locked=is_locked,
+        level=main.level,
+        places=main.places,
+        main=main,
+        forks=[row for row in rows if row.world is not None],
+    )
+
+
+def _line_row(line: Line, now: datetime) -> LineRow:
+    state: CharacterState = decode_state(bytes(line.state))
+    holder = line.holder if line.lease_until and now < line.lease_until else None
+    return LineRow(
+        id=line.id,
+        world=line.world.slug if line.world else None,
+        world_name=line.world.name if line.world else None,
+        version=line.version,
+        level=level_of(state),
+        places={world: place.zone for world, place in state.places.items()},
+        updated_at=line.updated_at,
+        playing_in=holder.slug if holder else None,
+        playing_in_name=holder.name if holder else None,
+    )

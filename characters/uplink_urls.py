@@ -1,0 +1,14 @@
+"""Addresses of the uplink, below /api/v1/uplink/."""
+
+from django.urls import path
+
+from characters import uplink_api
+
+urlpatterns = [
+    path("redeem/", uplink_api.redeem, name="uplink_redeem"),
+    path("acquire/", uplink_api.acquire, name="uplink_acquire"),
+    path("renew/", uplink_api.renew, name="uplink_renew"),
+    path("save/", uplink_api.save, name="uplink_save"),
+    path("release/", uplink_api.release, name="uplink_release"),
+    path("report/", uplink_api.report, name="uplink_report"),
+]

@@ -1,0 +1,160 @@
+"""Tickets: the master lets one account enter one world, once, within 60 s. Issued for players, redeemed by worlds.
+
+A redeemed ticket is the account's admission to that world: while it is open, the world may acquire leases of the
+account's characters. Redeeming one closes the account's admissions elsewhere; running leases go on.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from accounts.models import Account
+from accounts.rules import LIMITS
+from accounts.selectors import edition_of
+from worlds.models import Pseudonym, Ticket, World
+from worlds.rules import is_online
+from worlds.signing import signing_keys
+from worlds.uplink.jws import sign
+from worlds.uplink.ticket import ISSUER, TICKET_LIFETIME_S, TICKET_TYPE, TicketRefused, check_ticket
+
+log = structlog.get_logger(__name__)
+
+ADMISSION_FOR = timedelta(hours=24)  # how long a world may acquire by one redeemed ticket
+KEPT_FOR = timedelta(days=1)  # a ticket's row after its end; long after it could be replayed
+MAX_WAITING = (
+    30  # unredeemed tickets of one account; a client needs one, a script that asks for more is stopped
+)
+
+
+class NoTicket(Exception):
+    """The account gets no ticket; `code` says why to programs, the message to people."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class IssuedTicket:
+    """What a player's client needs to enter."""
+
+    ticket: str
+    gateway_url: str
+    expires_at: datetime
+
+
+def is_banned(account: Account, now: datetime) -> bool:
+    """Return whether the account may not play at this instant."""
+    return not account.is_active or (account.banned_until is not None and now < account.banned_until)
+
+
+def pseudonym_of(account: Account, world: World) -> Pseudonym:
+    """Return the only name under which the world knows the account; made on first use."""
+    try:
+        with transaction.atomic():
+            return Pseudonym.objects.get_or_create(account=account, world=world)[0]
+    except IntegrityError:  # two first tickets at once: the other one made it
+        return Pseudonym.objects.get(account=account, world=world)
+
+
+def issue_ticket(*, account: Account, world: World, now: datetime) -> IssuedTicket:
+    """Sign a ticket for one entry into a world.
+
+    Raises: NoTicket: account_banned, edition_needed, world_suspended, world_offline or too_many_tickets.
+        NoSigningKey: the master has no key.
+    """
+    _check_may_enter(account, world, now)
+    with transaction.atomic():
+        pseudonym = pseudonym_of(account, world)
+        issued = now.replace(microsecond=0)  # the claims count whole seconds
+        row = Ticket.objects.create(
+            jti=uuid4(),
+            account=account,
+            world=world,
+            issued_at=issued,
+            expires_at=issued + timedelta(seconds=TICKET_LIFETIME_S),
+        )
+    iat = int(issued.timestamp())
+    claims = {
+        "iss": ISSUER,
+        "aud": world.slug,
+        "sub": pseudonym.value,
+        "jti": row.jti,
+        "iat": iat,
+        "nbf": iat,
+        "exp": iat + TICKET_LIFETIME_S,
+        "edition": edition_of(account, now).value,
+    }
+    key = signing_keys(settings.CONFIG.signing_keys_dir).newest
+    log.info("ticket_issued", world=world.slug, jti=str(row.jti), pseudonym=str(pseudonym.value))
+    return IssuedTicket(sign(key, TICKET_TYPE, claims), world.gateway_url, row.expires_at)
+
+
+def _check_may_enter(account: Account, world: World, now: datetime) -> None:
+    if is_banned(account, now):
+        until = f"until {account.banned_until:%Y-%m-%d %H:%M} UTC" if account.banned_until else "by the staff"
+        raise NoTicket("account_banned", f"Your account is banned {until}.")
+    if world.suspended_at is not None:
+        raise NoTicket("world_suspended", f"{world.name} is suspended by the staff; choose another world.")
+    if world.edition == "premium" and not LIMITS[edition_of(account, now)].may_enter_premium_worlds:
+        raise NoTicket("edition_needed", f"{world.name} is for the Premium edition; upgrade to enter.")
+    if not is_online(world.last_report_at, now):
+        raise NoTicket("world_offline", f"{world.name} does not answer at the moment; try again in a minute.")
+    waiting = Ticket.objects.filter(account=account, redeemed_at=None, expires_at__gt=now).count()
+    if waiting >= MAX_WAITING:
+        raise NoTicket("too_many_tickets", "You asked for many tickets and used none; wait a minute.")
+
+
+def redeem_ticket(*, token: str, world: World, now: datetime) -> Ticket:
+    """Use a ticket: once, by the world it is for. Its row becomes the account's admission.
+
+    Raises: TicketRefused: bad_ticket, ticket_expired, ticket_used, world_suspended or account_banned.
+    """
+    keys = signing_keys(settings.CONFIG.signing_keys_dir)
+    claims = check_ticket(token, keys.key_of, world=world.slug, now=now)
+    if world.suspended_at is not None:
+        raise TicketRefused("world_suspended", "the staff suspended this world")
+    with transaction.atomic():
+        account = _lock_account_of(claims.jti, world)
+        if is_banned(account, now):
+            raise TicketRefused("account_banned", "the account is banned")
+        unused = Ticket.objects.filter(jti=claims.jti, world=world, redeemed_at=None, closed_at=None)
+        if unused.filter(expires_at__gt=now).update(redeemed_at=now) != 1:
+            raise TicketRefused("ticket_used", "the ticket was used before; get a new one")
+        elsewhere = Ticket.objects.filter(account=account, redeemed_at__isnull=False, closed_at=None)
+        closed = elsewhere.exclude(world=world).update(closed_at=now)
+    log.info("ticket_redeemed", world=world.slug, jti=str(claims.jti), closed_elsewhere=closed)
+    return Ticket.objects.select_related("account").get(jti=claims.jti)
+
+
+def _lock_account_of(jti: object, world: World) -> Account:
+    """Return the ticket's account, locked: two redeems at once must each see what the other one opened."""
+    account = Account.objects.select_for_update(no_key=True).filter(tickets__jti=jti, tickets__world=world)
+    found = account.first()
+    if found is None:
+        raise TicketRefused("bad_ticket", "the master knows no such ticket; it may be too old")
+    return found
+
+
+def open_admission(*, jti: object, world: World, now: datetime) -> Ticket | None:
+    """Return the redeemed ticket by which this world may acquire now, or None."""
+    return Ticket.objects.filter(
+        jti=jti, world=world, closed_at=None, redeemed_at__gt=now - ADMISSION_FOR
+    ).first()
+
+
+def close_old_admissions(*, now: datetime) -> int:
+    """Close admissions older than ADMISSION_FOR; return how many."""
+    return Ticket.objects.filter(closed_at=None, redeemed_at__lte=now - ADMISSION_FOR).update(closed_at=now)
+
+
+def delete_old_tickets(*, now: datetime) -> int:
+    """Delete tickets that nobody can use any more since KEPT_FOR; return how many."""
+    unused = Ticket.objects.filter(redeemed_at=None, expires_at__lt=now - KEPT_FOR)
+    closed = Ticket.objects.filter(closed_at__lt=now - KEPT_FOR)
+    return unused.delete()[0] + closed.delete()[0]
