@@ -12,8 +12,8 @@ MIN_SLUG, MAX_SLUG = 3, 40
 # Words of the site's own addresses, and words by which a world could pass for the platform.
 _RESERVED = """
 about account accounts admin api app blog characters docs help home legal login logout master me news new
-official play privacy register root search settings signup staff static status support system terms ticket tickets
-uplink waystone well-known world world-link worlds www
+official play privacy register root search settings signup staff static status support system terms ticket
+tickets uplink waystone well-known world world-link worlds www
 """
 RESERVED_SLUGS = frozenset(_RESERVED.split())
 # What looks alike in common typefaces; applied after lower case and without accents.

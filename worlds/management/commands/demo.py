@@ -1,4 +1,4 @@
-"""`manage.py demo`: the demo world with its content, clusters, key and log-ins. `up` runs it on each start."""
+"""`manage.py demo`: the demo world with its content, clusters, key and log-ins. Each start of `up` runs it."""
 
 from typing import Any
 

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Import a content pack: a folder of TOML files, see docs/content.md. Importing it again changes nothing."
+    help = "Import a content pack (a folder; see docs/content.md). Importing it again changes nothing."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", type=Path, help="the folder of the pack")

@@ -1,0 +1,219 @@
+"""REST: the public list of worlds, and one world. Plain rows, bytes kept for seconds, answers with an ETag.
+
+DRF's serializers take 4 ms a page (STACK): here they only describe the answers for the schema.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from hashlib import sha256
+
+import msgspec
+from django.core.cache.backends.locmem import LocMemCache
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.cache import get_conditional_response
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from accounts.openapi import problems
+from accounts.rules import Edition
+from worlds.models import World
+from worlds.pagination import PAGE_PARAMETERS, PageRequest, page_of, read_page
+from worlds.selectors import DEFAULT_ORDER, ORDERS, WorldFilters, listed_worlds, world_page, world_rows
+
+FRESH_FOR = 3  # seconds that an answer is kept here, and by the caller
+MAX_SEARCH = 80
+TIERS = tuple(World.Tier.values)
+EDITIONS = tuple(edition.value for edition in Edition)
+
+# Each process's own: no trip to Redis for bytes that are made again in 3 s.
+answers = LocMemCache("worlds.api", {"OPTIONS": {"MAX_ENTRIES": 500}})
+
+
+class WorldSerializer(serializers.Serializer):
+    """A world in the list."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    tagline = serializers.CharField(allow_blank=True)
+    tier = serializers.ChoiceField(choices=TIERS, help_text="How far the platform trusts the world.")
+    language = serializers.CharField()
+    region = serializers.CharField()
+    ruleset = serializers.CharField()
+    edition = serializers.ChoiceField(choices=EDITIONS, help_text="The edition that is needed to enter.")
+    players = serializers.IntegerField(
+        help_text="In play now, counted by the leases that the master granted."
+    )
+    max_players = serializers.IntegerField()
+    is_online = serializers.BooleanField(help_text="The world reported within the last 15 s.")
+    is_suspended = serializers.BooleanField(help_text="Staff suspended it: nobody can enter.")
+    created_at = serializers.DateTimeField()
+
+
+class WorldsSerializer(serializers.Serializer):
+    """One page of the list."""
+
+    count = serializers.IntegerField(help_text="Worlds on all pages.")
+    page = serializers.IntegerField()
+    page_size = serializers.IntegerField()
+    next = serializers.CharField(allow_null=True, help_text="Address of the next page on this host.")
+    previous = serializers.CharField(allow_null=True)
+    results = WorldSerializer(many=True)
+
+
+class ZoneSerializer(serializers.Serializer):
+    """A zone of a world."""
+
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+    size = serializers.FloatField(help_text="Metres on a side.")
+    is_entry = serializers.BooleanField(help_text="New characters begin here.")
+
+
+class WorldPageSerializer(WorldSerializer):
+    """A world with all that is told of it."""
+
+    description = serializers.CharField(allow_blank=True)
+    motd = serializers.CharField(allow_blank=True, help_text="Message of the day.")
+    zones = ZoneSerializer(many=True)
+
+
+CONDITIONAL = [
+    OpenApiParameter(
+        "If-None-Match",
+        str,
+        OpenApiParameter.HEADER,
+        description="The ETag of an answer you have: 304 if it is still so.",
+    )
+]
+NOT_MODIFIED = OpenApiResponse(description="What you have (If-None-Match) is still right.")
+FILTERS = [
+    OpenApiParameter(
+        "search", str, description=f"In name, slug, tagline, description; at most {MAX_SEARCH} characters."
+    ),
+    OpenApiParameter("language", str, description="Exactly, such as en."),
+    OpenApiParameter("region", str, description="Exactly."),
+    OpenApiParameter("ruleset", str, description="Exactly."),
+    OpenApiParameter("tier", str, enum=TIERS),
+    OpenApiParameter("edition", str, enum=EDITIONS, description="Needed to enter."),
+    OpenApiParameter("online", bool, description="Only worlds that are online (true) or are not (false)."),
+    OpenApiParameter(
+        "order", str, enum=list(ORDERS), description=f"{DEFAULT_ORDER} if left out; age: youngest first."
+    ),
+]
+KNOWN = {parameter.name for parameter in (*FILTERS, *PAGE_PARAMETERS)}
+
+
+def read_filters(parameters: Mapping[str, str]) -> WorldFilters:
+    """Read the list's filters from a query.
+
+    Raises: ValidationError: an unknown name, or a value that cannot be.
+    """
+    errors: dict[str, list[str]] = {}
+    for name in parameters.keys() - KNOWN:
+        errors[name[:40]] = [f"Unknown parameter; known are {', '.join(sorted(KNOWN))}."]
+    for name, allowed in (
+        ("tier", TIERS),
+        ("edition", EDITIONS),
+        ("online", ("true", "false")),
+        ("order", ORDERS),
+    ):
+        if parameters.get(name, "") not in ("", *allowed):
+            errors[name] = [f"Use one of {', '.join(allowed)}."]
+    texts = {name: parameters.get(name, "").strip() for name in ("search", "language", "region", "ruleset")}
+    for name, text in texts.items():
+        if len(text) > MAX_SEARCH or not text.isprintable():
+            errors[name] = [f"Use at most {MAX_SEARCH} printable characters."]
+    if errors:
+        raise ValidationError(errors)
+    online = parameters.get("online", "")
+    return WorldFilters(
+        **texts,
+        tier=parameters.get("tier", ""),
+        edition=parameters.get("edition", ""),
+        is_online=online == "true" if online else None,
+        order=parameters.get("order", "") or DEFAULT_ORDER,
+    )
+
+
+def list_body(filters: WorldFilters, page: PageRequest, path: str, parameters: Mapping[str, str]) -> bytes:
+    """Return the list as JSON. Raises: NotFound: past the last page."""
+    now = timezone.now()
+    worlds = listed_worlds(now, filters)
+    count = worlds.count()
+    results = world_rows(worlds[page.rows], now) if count else []
+    return msgspec.json.encode(page_of(page, count, results, path, parameters))
+
+
+def world_body(slug: str) -> bytes:
+    """Return one world as JSON. Raises: NotFound."""
+    page = world_page(slug, timezone.now())
+    if page is None:
+        raise NotFound(f"There is no world {slug!r}. GET /api/v1/worlds/ lists them.")
+    return msgspec.json.encode(
+        {**asdict(page.row), "description": page.description, "motd": page.motd, "zones": page.zones}
+    )
+
+
+def kept(key: object, make: Callable[[], bytes]) -> tuple[str, bytes]:
+    """Return (ETag, body) of an answer, made at most every FRESH_FOR seconds."""
+    name = sha256(repr(key).encode()).hexdigest()
+    entry = answers.get(name)
+    if entry is None:
+        body = make()
+        entry = (f'"{sha256(body).hexdigest()[:32]}"', body)
+        answers.set(name, entry, FRESH_FOR)
+    return entry
+
+
+def answer(request: Request, etag: str, body: bytes) -> HttpResponse:
+    """Return the answer, or 304 if the caller has it."""
+    response = HttpResponse(body, content_type="application/json")
+    response["ETag"] = etag
+    response["Cache-Control"] = f"public, max-age={FRESH_FOR}"
+    return get_conditional_response(request._request, etag=etag, response=response)
+
+
+class PublicView(APIView):
+    """Anybody may read; who asks does not matter, so nothing of a session is looked at."""
+
+    authentication_classes: list[type] = []
+    permission_classes = [AllowAny]
+
+
+class WorldsView(PublicView):
+    """The list of worlds."""
+
+    @extend_schema(
+        operation_id="worlds_list",
+        tags=["worlds"],
+        auth=[],
+        parameters=[*FILTERS, *PAGE_PARAMETERS, *CONDITIONAL],
+        responses={200: WorldsSerializer, 304: NOT_MODIFIED, **problems(400, _404="There is no such page.")},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """List the worlds that are open to the public. An answer is fresh for 3 s."""
+        parameters = request.query_params.dict()
+        filters, page = read_filters(parameters), read_page(parameters)
+        key = (filters, page, request.path)
+        return answer(request, *kept(key, lambda: list_body(filters, page, request.path, parameters)))
+
+
+class WorldView(PublicView):
+    """One world."""
+
+    @extend_schema(
+        operation_id="worlds_retrieve",
+        tags=["worlds"],
+        auth=[],
+        parameters=CONDITIONAL,
+        responses={200: WorldPageSerializer, 304: NOT_MODIFIED, **problems(404)},
+    )
+    def get(self, request: Request, slug: str) -> HttpResponse:
+        """Tell all about one world, listed or not."""
+        return answer(request, *kept(("world", slug), lambda: world_body(slug)))

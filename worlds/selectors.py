@@ -1,0 +1,162 @@
+"""Reads about worlds, for lists, pages and REST. Populations are leases in force, not what a world says."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+
+from worlds.models import World, Zone
+from worlds.rules import ONLINE_FOR, is_online
+
+ORDERS = {
+    "name": ("name", "slug"),
+    "-name": ("-name", "-slug"),
+    "players": ("players", "name", "slug"),
+    "-players": ("-players", "name", "slug"),
+    "age": ("-created_at", "slug"),  # youngest first
+    "-age": ("created_at", "slug"),
+}
+DEFAULT_ORDER = "-players"
+
+_ROW_COLUMNS = (
+    *("slug", "name", "tagline", "tier", "language", "region", "ruleset", "edition"),
+    *("players", "max_players", "last_report_at", "suspended_at", "created_at"),
+)
+
+
+@dataclass(frozen=True)
+class WorldFilters:
+    """Which worlds to list, and in what order. Empty text: any."""
+
+    search: str = ""
+    language: str = ""
+    region: str = ""
+    ruleset: str = ""
+    tier: str = ""
+    edition: str = ""
+    is_online: bool | None = None
+    order: str = DEFAULT_ORDER
+
+
+@dataclass(frozen=True)
+class WorldRow:
+    """A world, as lists show it."""
+
+    slug: str
+    name: str
+    tagline: str
+    tier: str
+    language: str
+    region: str
+    ruleset: str
+    edition: str  # needed to enter
+    players: int  # leases in force
+    max_players: int
+    is_online: bool
+    is_suspended: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class ZoneRow:
+    """A zone, as the world's page shows it."""
+
+    slug: str
+    name: str
+    description: str
+    size: float  # metres
+    is_entry: bool
+
+
+@dataclass(frozen=True)
+class WorldPage:
+    """A world with everything its page shows. `zones`: only where the master knows them (one deployment)."""
+
+    row: WorldRow
+    description: str
+    motd: str
+    zones: Sequence[ZoneRow]
+
+
+@dataclass(frozen=True)
+class Population:
+    """The platform at a moment."""
+
+    players: int
+    worlds_online: int
+    worlds: int
+
+
+def with_players(worlds: QuerySet[World], now: datetime) -> QuerySet[World]:
+    """Annotate `players`: the leases in force that the master granted to each world."""
+    return worlds.annotate(players=Count("leases", filter=Q(leases__lease_until__gt=now)))
+
+
+def listed_worlds(now: datetime, filters: WorldFilters | None = None) -> QuerySet[World]:
+    """Return the worlds for the public list, annotated with `players`, in the order asked for."""
+    filters = filters or WorldFilters()
+    worlds = World.objects.filter(is_listed=True, suspended_at__isnull=True)
+    exact = {
+        name: getattr(filters, name)
+        for name in ("language", "region", "ruleset", "tier", "edition")
+        if getattr(filters, name)
+    }
+    worlds = worlds.filter(**exact)
+    if filters.search:
+        words = filters.search
+        worlds = worlds.filter(
+            Q(name__icontains=words)
+            | Q(slug__icontains=words)
+            | Q(tagline__icontains=words)
+            | Q(description__icontains=words)
+        )
+    if filters.is_online is not None:
+        online = Q(last_report_at__gte=now - ONLINE_FOR)
+        worlds = worlds.filter(online) if filters.is_online else worlds.exclude(online)
+    return with_players(worlds, now).order_by(*ORDERS[filters.order])
+
+
+def world_rows(worlds: QuerySet[World], now: datetime) -> list[WorldRow]:
+    """Return plain rows of worlds annotated by with_players or listed_worlds. One query."""
+    return [_row(values, now) for values in worlds.values(*_ROW_COLUMNS)]
+
+
+def world_page(slug: str, now: datetime) -> WorldPage | None:
+    """Return a world for its page; None if there is no such world. Unlisted worlds have pages too."""
+    values = (
+        with_players(World.objects.filter(slug=slug), now)
+        .values(*_ROW_COLUMNS, "description", "motd", "id")
+        .first()
+    )
+    if values is None:
+        return None
+    zones = Zone.objects.filter(world_id=values.pop("id")).order_by("-is_entry", "name")
+    return WorldPage(
+        description=values.pop("description"),
+        motd=values.pop("motd"),
+        zones=[
+            ZoneRow(*zone) for zone in zones.values_list("slug", "name", "description", "size", "is_entry")
+        ],
+        row=_row(values, now),
+    )
+
+
+def _row(values: dict[str, Any], now: datetime) -> WorldRow:
+    last_report_at, suspended_at = values.pop("last_report_at"), values.pop("suspended_at")
+    return WorldRow(
+        **values,
+        is_online=suspended_at is None and is_online(last_report_at, now),
+        is_suspended=suspended_at is not None,
+    )
+
+
+def platform_population(now: datetime) -> Population:
+    """Return how many play, and how many listed worlds there are and are online, in one query each."""
+    worlds = World.objects.filter(is_listed=True, suspended_at__isnull=True)
+    counts = worlds.aggregate(
+        worlds=Count("pk"), worlds_online=Count("pk", filter=Q(last_report_at__gte=now - ONLINE_FOR))
+    )
+    players = World.objects.aggregate(players=Count("leases", filter=Q(leases__lease_until__gt=now)))
+    return Population(**counts, **players)
