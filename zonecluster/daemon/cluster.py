@@ -1,0 +1,77 @@
+"""The state of one zone cluster process, which everything in it works on: who is here, how to reach others.
+
+Not the loop (service.py), not the handling of requests (requests.py) or ticks (ticks.py): they work on this.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+from uuid import UUID
+
+import numpy as np
+
+from worlds.bus import Outbox, daemon_channel, gateway_channel
+from zonecluster.daemon.config import ClusterConfig
+from zonecluster.daemon.orders import Orders
+from zonecluster.daemon.pace import Pace
+from zonecluster.daemon.players import Player, Roster
+from zonecluster.daemon.zone_links import ZoneLinks
+from zonecluster.protocol.bus import BusMessage, Checkpoint, OpenInstance, ToLinks, Unknown
+from zonecluster.protocol.to_client import ServerMessage
+from zonecluster.simulation.instance import ZoneInstance
+
+
+@dataclass
+class Cluster:
+    """One zone cluster. `incarnation` tells this process start from any other."""
+
+    config: ClusterConfig
+    links: ZoneLinks
+    outbox: Outbox
+    incarnation: int
+    rng: np.random.Generator
+    pace: Pace
+    clock: Callable[[], float] = monotonic
+    roster: Roster = field(default_factory=Roster)
+    orders: Orders = field(default_factory=Orders)
+    instances: dict[int, ZoneInstance] = field(default_factory=dict)
+    openings: list[OpenInstance] = field(default_factory=list)  # to be loaded by the service
+    counters: Counter[str] = field(default_factory=Counter)
+    is_stopping: bool = False
+
+    def to_daemon(self, message: BusMessage) -> None:
+        """Queue a message for the world daemon."""
+        self.outbox.put(daemon_channel(self.config.world), message)
+
+    def tell(self, player: Player, message: ServerMessage) -> None:
+        """Queue a message for a player's world link; nobody hears it if there is none."""
+        self.tell_all([player], message)
+
+    def tell_all(self, players: Iterable[Player], message: ServerMessage) -> None:
+        """Queue one message for many players: one bus message for each gateway."""
+        links: dict[str, list[int]] = defaultdict(list)
+        for player in players:
+            if player.link is not None:
+                links[player.gateway].append(player.link)
+        for gateway, of_gateway in links.items():
+            self.outbox.put(gateway_channel(gateway), ToLinks(of_gateway, message))
+
+    def unknown(self, session: UUID, request: UUID | None) -> None:
+        """Tell the daemon that this session is not here."""
+        self.to_daemon(Unknown(self.config.name, self.incarnation, session, request))
+
+    def checkpoint(self, player: Player, kind: str) -> None:
+        """Send the player's document to be saved."""
+        state = player.document(self.config.world)
+        self.to_daemon(Checkpoint(self.config.name, player.session, state, kind, player.serial, player.stay))
+
+    def remove(self, player: Player) -> None:
+        """Take a player out, with its zone link."""
+        if player.client_id is not None:
+            self.links.drop(player.client_id)
+        self.roster.remove(player)
+
+    def open(self, instance: ZoneInstance) -> None:
+        """Run an instance from now on."""
+        self.instances[instance.number] = instance

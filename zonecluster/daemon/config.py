@@ -1,0 +1,70 @@
+"""What a zone cluster process is told, read once at its start from the cluster's row."""
+
+import socket
+from dataclasses import dataclass
+
+from worlds.models import Zone, ZoneCluster
+
+
+class CannotStart(RuntimeError):
+    """The cluster cannot run as it is set up; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class ClusterConfig:
+    """One zone cluster. `udp_port` 0 means any free port."""
+
+    world: str  # slug
+    name: str
+    udp_host: str
+    udp_port: int
+    public_host: str  # IP address that players use
+    max_players: int
+
+
+def load_config(world: str, name: str) -> ClusterConfig:
+    """Read the cluster's row.
+
+    Raises: CannotStart: no such row, disabled, no content, or an address that is none.
+    """
+    row = ZoneCluster.objects.filter(world__slug=world, name=name).first()
+    if row is None:
+        others = ", ".join(ZoneCluster.objects.filter(world__slug=world).values_list("name", flat=True))
+        raise CannotStart(
+            f"World {world!r} has no cluster {name!r}; it has: {others or 'none'}. "
+            "Add it in the admin under Worlds, Zone clusters, or import a world's content first."
+        )
+    if not row.is_enabled:
+        raise CannotStart(f"Cluster {name!r} is disabled. Enable it in the admin, then start it again.")
+    if not Zone.objects.filter(world__slug=world).exists():
+        raise CannotStart(
+            f"World {world!r} has no zones. Import its content pack first, then start the cluster."
+        )
+    return ClusterConfig(
+        world=world,
+        name=name,
+        udp_host=row.udp_host,
+        udp_port=row.udp_port,
+        public_host=public_address(row.public_host or row.udp_host),
+        max_players=row.max_players,
+    )
+
+
+def public_address(host: str) -> str:
+    """Return the IP address of the host that players are sent to.
+
+    Raises: CannotStart: it has none, or it is an address that only means "all of mine".
+    """
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise CannotStart(
+            f"The cluster's host {host!r} has no address: {error}. Correct it in the admin."
+        ) from error
+    address = str(found[0][4][0])
+    if address in ("0.0.0.0", "::"):
+        raise CannotStart(
+            f"The cluster listens on all addresses ({host}); set its public host in the admin, "
+            "so that players can be told where to connect."
+        )
+    return address

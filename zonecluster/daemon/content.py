@@ -1,0 +1,39 @@
+"""Reads a zone from the world catalog into the plain values that the simulation works with."""
+
+from worlds.models import CreatureSpawn, Zone, ZoneLink
+from zonecluster.simulation.content import LinkContent, SpawnContent, ZoneContent
+
+
+class UnknownZone(LookupError):
+    """The world has no zone of that slug."""
+
+
+def load_zone(world: str, slug: str) -> ZoneContent:
+    """Return the zone's content as it is now in the database.
+
+    Raises: UnknownZone; django.db.Error: the database is not there.
+    """
+    zone = Zone.objects.filter(world__slug=world, slug=slug).first()
+    if zone is None:
+        raise UnknownZone(f"World {world!r} has no zone {slug!r}.")
+    return ZoneContent(
+        slug=zone.slug,
+        name=zone.name,
+        description=zone.description,
+        size=zone.size,
+        entry_x=zone.entry_x,
+        entry_y=zone.entry_y,
+        entry_heading_deg=zone.entry_heading_deg,
+        top_speed=zone.top_speed,
+        max_players=zone.max_players,
+        links=tuple(map(_link, zone.links.select_related("target").order_by("slug"))),
+        spawns=tuple(map(_spawn, zone.spawns.select_related("kind").order_by("id"))),
+    )
+
+
+def _link(row: ZoneLink) -> LinkContent:
+    return LinkContent(row.slug, row.label, row.target.slug, row.x, row.y, row.radius)
+
+
+def _spawn(row: CreatureSpawn) -> SpawnContent:
+    return SpawnContent(row.kind.slug, row.kind.name, row.kind.speed, row.count, row.x, row.y, row.radius)

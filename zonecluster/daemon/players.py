@@ -1,0 +1,183 @@
+"""Who is in play on this cluster: one record for each player, and the roster that finds them."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from zonecluster.protocol.bus import Admit
+from zonecluster.protocol.character import CharacterState, Place
+from zonecluster.protocol.from_client import Command
+from zonecluster.rules.character import with_place
+from zonecluster.rules.wayfaring import visited, walked
+from zonecluster.simulation.instance import Stand, ZoneInstance
+
+REMEMBERED = 8  # answered requests, minted tokens and sent documents, kept for each player
+
+
+@dataclass(eq=False)
+class Player:
+    """One player in one zone instance. The document is kept here; what changes each tick is in the tables."""
+
+    session: UUID
+    character: UUID
+    name: str
+    state: CharacterState
+    gateway: str
+    link: int | None
+    instance: ZoneInstance
+    row: int
+    stay: int = 0  # order of the Admit that made the entity
+    client_id: int | None = None  # of the zone link that is up
+    minted: list[int] = field(default_factory=list)  # client ids of connect tokens, oldest first
+    answers: dict[UUID, bytes] = field(default_factory=dict)  # admit and mint requests → connect token
+    revision: int = 1  # rises with each durable change
+    saved_revision: int = 1
+    serial: int = 0  # of the last document sent
+    sent: dict[int, int] = field(default_factory=dict)  # serial → revision
+    commands: deque[Command] = field(default_factory=deque)
+    cpu_ns: int = 0  # spent on this player's commands
+    commands_run: int = 0
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether a handoff or a logout is under way."""
+        return bool(self.instance.tables.is_frozen[self.row])
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether something durable changed since the last accepted checkpoint."""
+        return self.revision > self.saved_revision or self.instance.tables.metres_walked[self.row] >= 1
+
+    def entity(self) -> int:
+        """Return the player's entity id."""
+        return self.instance.tables.entity_id(self.row)
+
+    def update_links(self) -> None:
+        """Tell the simulation which links are up."""
+        self.instance.set_links(
+            self.row, has_zone_link=self.client_id is not None, has_world_link=self.link is not None
+        )
+
+    def document(self, world: str) -> CharacterState:
+        """Fold what the arrays hold into the document and return it, with the place in `world`."""
+        self._change(walked(self.state, self.instance.take_metres(self.row)))
+        stand = self.instance.stand_of(self.row)
+        place = Place(self.instance.content.slug, stand.position, stand.heading_deg)
+        self.serial += 1
+        self.sent[self.serial] = self.revision
+        forget_oldest(self.sent)
+        return with_place(self.state, world, place)
+
+    def record_visit(self) -> bool:
+        """Write down that the player reached this zone; True if it was for the first time."""
+        before = self.revision
+        self._change(visited(self.state, self.instance.content.slug))
+        return self.revision > before
+
+    def _change(self, state: CharacterState) -> None:
+        if state is not self.state:
+            self.state = state
+            self.revision += 1
+
+    def saved(self, serial: int) -> None:
+        """The repository accepted the document of that serial; 0: the last one sent. Never runs backwards."""
+        self.saved_revision = max(self.saved_revision, self.sent.get(serial or self.serial, 0))
+
+    def remember_answer(self, request: UUID, token: bytes) -> None:
+        """Keep an answer, so that a repeated request gets it again."""
+        self.answers[request] = token
+        forget_oldest(self.answers)
+
+
+def forget_oldest(remembered: dict) -> None:
+    """Keep the newest REMEMBERED entries."""
+    while len(remembered) > REMEMBERED:
+        del remembered[next(iter(remembered))]
+
+
+def stand_in(state: CharacterState, world: str, zone: str) -> Stand | None:
+    """Return where the document says the character stands in this zone; None if it says somewhere else."""
+    place = state.places.get(world)
+    return Stand(place.position, place.heading_deg) if place is not None and place.zone == zone else None
+
+
+class Roster:
+    """All players of a cluster, found by session, by connect token's client id, and by row.
+
+    In a handoff between two instances of this cluster a session is here twice: the source is in `leaving`.
+    """
+
+    def __init__(self) -> None:
+        self.active: dict[UUID, Player] = {}
+        self.leaving: dict[UUID, Player] = {}
+        self._by_client: dict[int, Player] = {}
+        self._by_row: dict[tuple[int, int], Player] = {}
+
+    def __iter__(self) -> Iterator[Player]:
+        yield from self.active.values()
+        yield from self.leaving.values()
+
+    def __len__(self) -> int:
+        return len(self.active) + len(self.leaving)
+
+    def find(self, session: UUID, instance: int = 0) -> Player | None:
+        """Return the session's player, in that instance if one is named."""
+        for player in (self.active.get(session), self.leaving.get(session)):
+            if player is not None and instance in (0, player.instance.number):
+                return player
+        return None
+
+    def at_row(self, instance: int, row: int) -> Player | None:
+        """Return the player of a row."""
+        return self._by_row.get((instance, row))
+
+    def of_client(self, client_id: int) -> Player | None:
+        """Return whose connect token had this client id."""
+        return self._by_client.get(client_id)
+
+    def add(self, message: Admit, instance: ZoneInstance, row: int) -> Player:
+        """Enter a player whose entity stands in that row."""
+        player = Player(
+            session=message.session,
+            character=message.character,
+            name=message.name,
+            state=message.state,
+            gateway=message.gateway,
+            link=message.link,
+            instance=instance,
+            row=row,
+            stay=message.order,
+        )
+        if player.session in self.active:
+            self.leaving[player.session] = self.active[player.session]
+        self.active[player.session] = player
+        self._by_row[instance.number, row] = player
+        player.update_links()
+        return player
+
+    def add_client(self, player: Player, client_id: int) -> None:
+        """Remember the client id of a connect token; the oldest ones of the player are forgotten."""
+        self._by_client[client_id] = player
+        player.minted.append(client_id)
+        while len(player.minted) > REMEMBERED and player.minted[0] != player.client_id:
+            self._by_client.pop(player.minted.pop(0), None)
+
+    def remove(self, player: Player) -> None:
+        """Take a player and its entity out."""
+        for of_session in (self.active, self.leaving):
+            if of_session.get(player.session) is player:
+                del of_session[player.session]
+        for client_id in player.minted:
+            self._by_client.pop(client_id, None)
+        del self._by_row[player.instance.number, player.row]
+        player.instance.remove(player.row)
+        player.commands.clear()
+
+    def reinstate(self, player: Player) -> None:
+        """The leaving player stays after all: it is the session's only one again."""
+        arrived = self.active.get(player.session)
+        if arrived is not None and arrived is not player:
+            self.remove(arrived)
+        self.leaving.pop(player.session, None)
+        self.active[player.session] = player

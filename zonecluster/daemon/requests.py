@@ -1,0 +1,255 @@
+"""Does what other processes ask of the cluster: one function for each message of the bus.
+
+Messages may come twice, late or not at all, so each of these may be repeated.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import structlog
+from msgspec import Struct
+
+from zonecluster.daemon.announce import announce
+from zonecluster.daemon.cluster import Cluster
+from zonecluster.daemon.commands import CommandQueues
+from zonecluster.daemon.players import Player, stand_in
+from zonecluster.protocol import bus
+from zonecluster.protocol.to_client import Notice
+from zonecluster.rules.character import health_fraction
+from zonecluster.simulation.content import ZoneContent
+from zonecluster.simulation.instance import InstanceFull, ZoneInstance
+
+log = structlog.get_logger(__name__)
+
+
+class Requests:
+    """Dispatches bus messages. None of them can stop the cluster."""
+
+    def __init__(self, cluster: Cluster, queues: CommandQueues) -> None:
+        self._cluster = cluster
+        self._queues = queues
+
+    def handle(self, message: Struct) -> None:
+        """Do what one message asks."""
+        cluster = self._cluster
+        try:
+            if isinstance(message, bus.SessionCommand):
+                self._queues.put(message.session, message.command)
+            elif self._is_outdated(message):
+                cluster.counters["orders_outdated"] += 1
+            else:
+                HANDLERS[type(message)](cluster, message)
+        except Exception:  # one message must not stop the zones of everybody
+            cluster.counters["requests_failed"] += 1
+            session = getattr(message, "session", None)
+            log.exception("request_failed", request=type(message).__name__, session=str(session))
+            player = cluster.roster.find(session) if session is not None else None
+            if player is not None:
+                cluster.tell(player, Notice("Something went wrong on our side; it is logged.", "warning"))
+
+    def _is_outdated(self, message: Any) -> bool:
+        """Whether this is an order about a session of which a newer one was here already."""
+        order = getattr(message, "order", 0)
+        return bool(order) and self._cluster.orders.is_outdated(message.session, order, self._cluster.clock())
+
+
+# ---------------------------------------------------------------- instances
+
+
+def open_instance(cluster: Cluster, message: bus.OpenInstance) -> None:
+    """Answer for an instance that runs; else have the service load the zone's content."""
+    running = cluster.instances.get(message.instance)
+    if running is None:
+        if all(waiting.instance != message.instance for waiting in cluster.openings):
+            cluster.openings.append(message)
+    elif running.content.slug == message.zone:
+        instance_opened(cluster, message.instance)
+    else:
+        instance_opened(cluster, message.instance, f"instance {message.instance} runs {running.content.slug}")
+
+
+def zone_loaded(cluster: Cluster, number: int, content: ZoneContent) -> None:
+    """Open the instance whose content has come."""
+    if number not in cluster.instances:
+        cluster.open(ZoneInstance(number, content, np.random.default_rng(cluster.rng.integers(2**63))))
+        log.info("instance_opened", instance=number, zone=content.slug)
+    instance_opened(cluster, number)
+
+
+def instance_opened(cluster: Cluster, number: int, error: str = "") -> None:
+    """Answer OpenInstance."""
+    cluster.to_daemon(bus.InstanceOpened(cluster.config.name, cluster.incarnation, number, error))
+
+
+def close_instance(cluster: Cluster, message: bus.CloseInstance) -> None:
+    """Stop an instance; one with players in it goes on."""
+    instance = cluster.instances.get(message.instance)
+    if instance is None:
+        return
+    if instance.player_count:
+        log.warning("instance_not_closed", instance=message.instance, players=instance.player_count)
+        return
+    del cluster.instances[message.instance]
+    log.info("instance_closed", instance=message.instance)
+
+
+# ---------------------------------------------------------------- players come
+
+
+def admit(cluster: Cluster, message: bus.Admit) -> None:
+    """Take a player in, or say why not. The same request again gets the same answer."""
+    player = cluster.roster.find(message.session, message.instance)
+    if player is not None and message.request in player.answers:
+        _answer_with_token(cluster, player, message.request)
+        return
+    instance = cluster.instances.get(message.instance)
+    reason = refusal(cluster, message, instance)
+    if instance is not None and not reason:
+        if player is not None:  # what stands there is older than what the daemon knows
+            cluster.remove(player)
+        reason = _enter(cluster, message, instance)
+    if reason:
+        cluster.to_daemon(bus.AdmitRefused(cluster.config.name, message.session, message.request, reason))
+        log.info("admit_refused", session=str(message.session), reason=reason)
+
+
+def refusal(cluster: Cluster, message: bus.Admit, instance: ZoneInstance | None) -> str:
+    """Return why this player is not let in; empty: it is."""
+    if cluster.is_stopping:
+        return "the cluster is stopping"
+    if instance is None:
+        return f"instance {message.instance} is not open"
+    if len(cluster.roster) >= cluster.config.max_players and cluster.roster.find(message.session) is None:
+        return f"the cluster is full: {cluster.config.max_players} players are on it"
+    return ""
+
+
+def _enter(cluster: Cluster, message: bus.Admit, instance: ZoneInstance) -> str:
+    """Stand the player in the instance and answer; returns why not, if it is full."""
+    stand = stand_in(message.state, cluster.config.world, instance.content.slug)
+    try:
+        row = instance.admit(message.name, stand, health_fraction(message.state))
+    except InstanceFull as full:
+        return str(full)
+    source = cluster.roster.active.get(message.session)
+    if source is not None:  # a handoff within this cluster: the source waits for Remove or Thaw
+        source.instance.freeze(source.row)
+    player = cluster.roster.add(message, instance, row)
+    log.info("admitted", session=str(message.session), instance=message.instance, name=message.name)
+    _answer_with_token(cluster, player, message.request)
+    return ""
+
+
+def mint_token(cluster: Cluster, message: bus.MintToken) -> None:
+    """Give a player who is here a fresh connect token."""
+    player = cluster.roster.find(message.session)
+    if player is None:
+        cluster.unknown(message.session, message.request)
+    else:
+        _answer_with_token(cluster, player, message.request)
+
+
+def _answer_with_token(cluster: Cluster, player: Player, request: Any) -> None:
+    token = player.answers.get(request)
+    if token is None:
+        client_id, token = cluster.links.mint(player.session)
+        cluster.roster.add_client(player, client_id)
+        player.remember_answer(request, token)
+    cluster.to_daemon(
+        bus.Admitted(
+            cluster.config.name, cluster.incarnation, player.session, request, player.entity(), token
+        )
+    )
+
+
+def attach(cluster: Cluster, message: bus.Attach) -> None:
+    """The player's world link is another one now, or gone."""
+    roster = cluster.roster
+    found = [each.get(message.session) for each in (roster.active, roster.leaving)]
+    for player in filter(None, found):
+        player.gateway, player.link = message.gateway, message.link
+        player.update_links()
+    if not any(found):
+        cluster.unknown(message.session, None)
+
+
+# ---------------------------------------------------------------- players go
+
+
+def freeze(cluster: Cluster, message: bus.Freeze) -> None:
+    """Stop changing a player and tell its state."""
+    player = cluster.roster.find(message.session, message.instance)
+    if player is None:
+        cluster.unknown(message.session, message.request)
+        return
+    player.instance.freeze(player.row)
+    state = player.document(cluster.config.world)
+    cluster.to_daemon(bus.Frozen(cluster.config.name, message.session, message.request, state, player.serial))
+
+
+def thaw(cluster: Cluster, message: bus.Thaw) -> None:
+    """Let a player go on here; an arrival of it elsewhere on this cluster is undone."""
+    player = cluster.roster.leaving.get(message.session) or cluster.roster.active.get(message.session)
+    if message.instance:
+        player = cluster.roster.find(message.session, message.instance)
+    if player is None:
+        return
+    arrived = cluster.roster.active.get(message.session)
+    if arrived is not None and arrived is not player:
+        cluster.remove(arrived)
+    cluster.roster.reinstate(player)
+    player.instance.thaw(player.row)
+    if message.text:
+        cluster.tell(player, Notice(message.text, "warning"))
+
+
+def remove(cluster: Cluster, message: bus.Remove) -> None:
+    """The player is elsewhere or gone."""
+    for player in (cluster.roster.leaving.get(message.session), cluster.roster.active.get(message.session)):
+        if player is not None and message.instance in (0, player.instance.number):
+            cluster.remove(player)
+            log.info("removed", session=str(message.session), instance=player.instance.number)
+    if message.order:
+        cluster.to_daemon(
+            bus.Removed(cluster.config.name, cluster.incarnation, message.session, message.order)
+        )
+
+
+# ---------------------------------------------------------------- saves
+
+
+def take_checkpoint(cluster: Cluster, message: bus.TakeCheckpoint) -> None:
+    """Tell a player's state, to be saved."""
+    player = cluster.roster.find(message.session)
+    if player is None:
+        cluster.unknown(message.session, None)
+    else:
+        cluster.checkpoint(player, message.kind)
+
+
+def saved(cluster: Cluster, message: bus.Saved) -> None:
+    """A checkpoint was accepted."""
+    player = cluster.roster.find(message.session)
+    if player is not None:
+        player.saved(message.serial)
+
+
+def hail(cluster: Cluster, message: bus.Hail) -> None:
+    """A daemon began: tell it at once what is here."""
+    announce(cluster)
+
+
+HANDLERS: dict[type, Callable[[Cluster, Any], None]] = {
+    bus.OpenInstance: open_instance,
+    bus.CloseInstance: close_instance,
+    bus.Admit: admit,
+    bus.MintToken: mint_token,
+    bus.Attach: attach,
+    bus.Freeze: freeze,
+    bus.Thaw: thaw,
+    bus.Remove: remove,
+    bus.TakeCheckpoint: take_checkpoint,
+    bus.Saved: saved,
+    bus.Hail: hail,
+}

@@ -1,0 +1,160 @@
+"""The zone cluster's process: the event loop around socket, bus and ticks. Each thing it does is a method.
+
+Started by `manage.py zonecluster NAME`; ends with SIGTERM or SIGINT: saves sent, links closed, exit code 0.
+"""
+
+import asyncio
+import secrets
+import signal
+from time import monotonic
+
+import numpy as np
+import structlog
+from asgiref.sync import sync_to_async
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from worlds.bus import Inbox, Outbox, cluster_channel
+from worlds.notify import notify_ready
+from zonecluster.daemon.announce import announce
+from zonecluster.daemon.cluster import Cluster
+from zonecluster.daemon.commands import CommandQueues
+from zonecluster.daemon.config import ClusterConfig
+from zonecluster.daemon.content import UnknownZone, load_zone
+from zonecluster.daemon.pace import Pace
+from zonecluster.daemon.requests import Requests, instance_opened, zone_loaded
+from zonecluster.daemon.ticks import Ticks
+from zonecluster.daemon.zone_links import ZoneLinks
+from zonecluster.protocol.bus import OpenInstance, cluster_decoder
+from zonecluster.simulation.content import ZoneContent
+from zonecluster.simulation.step import TICK_S
+
+log = structlog.get_logger(__name__)
+
+
+class Service:
+    """One zone cluster process."""
+
+    def __init__(self, config: ClusterConfig) -> None:
+        """Bind the UDP port.
+
+        Raises: CannotStart.
+        """
+        self.cluster = Cluster(
+            config=config,
+            links=ZoneLinks(config),
+            outbox=Outbox(),
+            incarnation=secrets.randbits(62) + 1,
+            rng=np.random.default_rng(secrets.randbits(64)),
+            pace=Pace(TICK_S, monotonic()),
+        )
+        self.queues = CommandQueues(self.cluster)
+        self.requests = Requests(self.cluster, self.queues)
+        self.ticks = Ticks(self.cluster, self.queues)
+        self._stop = asyncio.Event()
+        self._flushing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ------------------------------------------------------------ the process
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        config, links = self.cluster.config, self.cluster.links
+        loop.add_reader(links.socket, links.receive)
+        inbox = Inbox(cluster_channel(config.world, config.name), cluster_decoder)
+        listening = asyncio.create_task(inbox.run(self.handle_batch))
+        log.info("zone_cluster_started", cluster=config.name, udp=f"{config.udp_host}:{links.port}")
+        notify_ready(f"zone cluster {config.name} listens on UDP {config.udp_host}:{links.port}")
+        try:
+            await self.loop()
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, *self._tasks, return_exceptions=True)
+            loop.remove_reader(links.socket)
+            await self.shut_down()
+
+    async def loop(self) -> None:
+        """Tick 20 times a second until stopped."""
+        self.cluster.pace = Pace(TICK_S, monotonic())
+        while not self._stop.is_set():
+            await asyncio.sleep(self.cluster.pace.wait_s(monotonic()))
+            self.tick()
+
+    def stop(self) -> None:
+        """End the loop after the present tick."""
+        log.info("zone_cluster_stopping", cluster=self.cluster.config.name)
+        self._stop.set()
+
+    # ------------------------------------------------------------ the steps
+
+    def handle_batch(self, messages: list) -> None:
+        """Do what a batch of bus messages asks."""
+        for message in messages:
+            self.requests.handle(message)
+
+    def tick(self) -> None:
+        """Run one tick, and start what has to wait for others."""
+        began = monotonic()
+        pace = self.cluster.pace
+        skipped = pace.begin(began)
+        if skipped:
+            self.cluster.counters["ticks_skipped"] += skipped
+            log.warning("ticks_skipped", cluster=self.cluster.config.name, ticks=skipped)
+        self.ticks.run(began)
+        self.start_openings()
+        self.start_flush()
+        pace.end(began, monotonic())
+
+    def start_openings(self) -> None:
+        """Begin to load the zones that were asked for."""
+        while self.cluster.openings:
+            self._start(self.open_instance(self.cluster.openings.pop()))
+
+    async def open_instance(self, message: OpenInstance) -> None:
+        """Load a zone in a thread and open it; whatever goes wrong is the answer."""
+        try:
+            content = await sync_to_async(_load_zone, thread_sensitive=False)(
+                self.cluster.config.world, message.zone
+            )
+            zone_loaded(self.cluster, message.instance, content)
+        except (UnknownZone, DatabaseError, ValueError) as error:
+            log.warning("instance_not_opened", instance=message.instance, zone=message.zone, error=str(error))
+            instance_opened(self.cluster, message.instance, str(error) or type(error).__name__)
+
+    def start_flush(self) -> None:
+        """Send the outbox, unless the last sending still waits for the bus."""
+        if self._flushing is None or self._flushing.done():
+            self._flushing = self._start(self.cluster.outbox.flush())
+
+    def _start(self, work) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)  # or nothing would hold it
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # ------------------------------------------------------------ the end
+
+    async def shut_down(self) -> None:
+        """Send what is not saved yet, close the links, and say so on the bus."""
+        cluster = self.cluster
+        cluster.is_stopping = True
+        dirty = [
+            player for player in cluster.roster.active.values() if player.is_dirty and not player.is_frozen
+        ]
+        for player in dirty:
+            cluster.checkpoint(player, "periodic")
+        announce(cluster)
+        cluster.links.close()
+        await cluster.outbox.flush()
+        log.info("zone_cluster_stopped", cluster=cluster.config.name, checkpoints=len(dirty))
+
+
+def _load_zone(world: str, slug: str) -> ZoneContent:
+    """Load a zone on a connection of its own: hours may pass until the next one is needed."""
+    try:
+        return load_zone(world, slug)
+    finally:
+        connection.close()

@@ -1,0 +1,153 @@
+"""One tick of the cluster, step by step: links, inputs, commands, simulation, snapshots. For the loop."""
+
+from collections import defaultdict
+
+import structlog
+
+from zonecluster.daemon.announce import announce_alive, announce_residents
+from zonecluster.daemon.cluster import Cluster
+from zonecluster.daemon.commands import CommandQueues
+from zonecluster.daemon.players import Player
+from zonecluster.protocol.bus import PortalEntered
+from zonecluster.protocol.netcode import Connected, Disconnected, Payload
+from zonecluster.protocol.to_client import Notice
+from zonecluster.rules.wayfaring import VISIT_XP
+from zonecluster.simulation.inputs import decode_inputs
+from zonecluster.simulation.instance import ZoneInstance
+from zonecluster.simulation.snapshots import Clock
+
+log = structlog.get_logger(__name__)
+
+ALIVE_EVERY_S = 0.5
+RESIDENTS_EVERY_S = 1.0
+MAX_PAYLOADS_A_TICK = 8  # of one player; a client sends one
+
+Arrivals = dict[int, tuple[list[int], list[bytes]]]  # instance → rows and payloads
+
+
+class Ticks:
+    """The steps of a tick, each a method. `run` is all of them in order."""
+
+    def __init__(self, cluster: Cluster, queues: CommandQueues) -> None:
+        self._cluster = cluster
+        self._queues = queues
+        self._alive_at = self._residents_at = float("-inf")
+
+    def run(self, now: float) -> None:
+        """Do one tick; `now` is monotonic seconds."""
+        cluster = self._cluster
+        arrivals = self.take_link_events()
+        self._queues.run()
+        for instance in list(cluster.instances.values()):
+            self.step_instance(instance, arrivals, now)
+        cluster.links.flush()
+        self.announce_when_due(now)
+        cluster.orders.forget_old(now)
+
+    # ------------------------------------------------------------ zone links
+
+    def take_link_events(self) -> Arrivals:
+        """Note links that came and went, and gather the payloads by instance."""
+        arrivals: Arrivals = defaultdict(lambda: ([], []))
+        taken: dict[int, int] = defaultdict(int)
+        for event in self._cluster.links.take_events():
+            match event:
+                case Payload(client_id, data):
+                    player = self._cluster.roster.of_client(client_id)
+                    taken[client_id] += 1
+                    if (
+                        player is None
+                        or player.client_id != client_id
+                        or taken[client_id] > MAX_PAYLOADS_A_TICK
+                    ):
+                        self._cluster.counters["payloads_dropped"] += 1
+                        continue
+                    rows, payloads = arrivals[player.instance.number]
+                    rows.append(player.row)
+                    payloads.append(data)
+                case Connected():
+                    self.connected(event.client_id)
+                case Disconnected():
+                    self.disconnected(event.client_id)
+        return arrivals
+
+    def connected(self, client_id: int) -> None:
+        """A zone link is up: it replaces an older one of the player, but never one of a newer token."""
+        player = self._cluster.roster.of_client(client_id)
+        if player is None:
+            self._cluster.links.drop(client_id)
+            return
+        older = player.client_id
+        if older is not None and player.minted.index(older) > player.minted.index(client_id):
+            self._cluster.links.drop(client_id)
+            return
+        player.client_id = client_id
+        if older is not None:
+            self._cluster.links.drop(older)
+        player.instance.restart_inputs(player.row)
+        player.update_links()
+        self.arrived(player)
+
+    def arrived(self, player: Player) -> None:
+        """The player sees the zone: the first time of all is remembered, and saved at once."""
+        if player.is_frozen or not player.record_visit():
+            return
+        name = player.instance.content.name
+        self._cluster.tell(player, Notice(f"You have found {name}: {VISIT_XP} experience."))
+        self._cluster.checkpoint(player, "quest")
+
+    def disconnected(self, client_id: int) -> None:
+        """A zone link is gone: if it was the player's, the entity stands still."""
+        player = self._cluster.roster.of_client(client_id)
+        if player is not None and player.client_id == client_id:
+            player.client_id = None
+            player.update_links()
+
+    # ------------------------------------------------------------ zones
+
+    def step_instance(self, instance: ZoneInstance, arrivals: Arrivals, now: float) -> None:
+        """Advance one instance and send what its players see. One that fails does not stop the others."""
+        cluster = self._cluster
+        try:
+            rows, payloads = arrivals.get(instance.number, ([], []))
+            inputs = decode_inputs(rows, payloads)
+            cluster.counters["inputs_refused"] += inputs.refused
+            entries = instance.step(inputs)
+            for row, link in zip(entries.rows.tolist(), entries.links.tolist(), strict=True):
+                self.entered_portal(instance, row, link)
+            self.send_snapshots(instance, now)
+        except Exception:  # one zone's data must not stop the zones of everybody else
+            if not cluster.counters["steps_failed"]:  # once: it would come 20 times a second
+                log.exception("instance_step_failed", instance=instance.number, zone=instance.content.slug)
+            cluster.counters["steps_failed"] += 1
+
+    def entered_portal(self, instance: ZoneInstance, row: int, link: int) -> None:
+        """Tell the daemon; it decides whether the player goes."""
+        player = self._cluster.roster.at_row(instance.number, row)
+        if player is not None:
+            slug = instance.content.links[link].slug
+            self._cluster.to_daemon(
+                PortalEntered(self._cluster.config.name, player.session, slug, player.stay)
+            )
+
+    def send_snapshots(self, instance: ZoneInstance, now: float) -> None:
+        """Hand every linked player's snapshot to its link."""
+        snapshots = instance.snapshots(Clock(int(now * 1000), self._cluster.pace.dilation))
+        at_row = self._cluster.roster.at_row
+        outgoing = []
+        for row, payload in zip(snapshots.rows.tolist(), snapshots.payloads, strict=True):
+            player = at_row(instance.number, row)
+            if player is not None and player.client_id is not None:
+                outgoing.append((player.client_id, payload.tobytes()))
+        self._cluster.links.send(outgoing)
+
+    # ------------------------------------------------------------ to the daemon
+
+    def announce_when_due(self, now: float) -> None:
+        """Send heartbeat and residents, each in its own time."""
+        if now - self._alive_at >= ALIVE_EVERY_S:
+            self._alive_at = now
+            announce_alive(self._cluster)
+        if now - self._residents_at >= RESIDENTS_EVERY_S:
+            self._residents_at = now
+            announce_residents(self._cluster)
