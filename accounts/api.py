@@ -1,4 +1,4 @@
-"""REST: register, log in, log out, and who am I. Translates and calls; the work is in services and allauth."""
+"""REST: register, log in, log out, who am I. Translates and calls; the work is in services and allauth."""
 
 import structlog
 from allauth.account.adapter import get_adapter
@@ -96,12 +96,10 @@ class AccountsView(APIView):
     def post(self, request: Request) -> Response:
         """Register a person.
 
-        The answer is the same whether or not the address has an account already: only its owner learns that, by a letter.
-        A new account can log in at once.
+        The answer is the same whether or not the address has an account already: only its owner learns that,
+        by a letter. A new account can log in at once.
         """
-        limit_rate(
-            request, "signup", "Too many registrations from your network. Wait a minute, then try again."
-        )
+        limit_rate(request, "signup", "Too many registrations from your network. Try again in a minute.")
         serializer = RegistrationSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         email = serializer.validated_data["email"].strip().lower()
@@ -111,7 +109,7 @@ class AccountsView(APIView):
             )
         except services.RegistrationRefused as refusal:
             raise ValidationError(refusal.errors) from refusal
-        detail = "You can log in now. If this address had an account before, nothing changed: its owner has a letter."
+        detail = "You can log in now. If the address had an account before, nothing changed but a letter."
         return Response(RegistrationAnswerSerializer({"email": email, "detail": detail}).data, status=202)
 
 
@@ -139,7 +137,7 @@ class SessionsView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Log in: get a session token for the other endpoints."""
-        limit_rate(request, "login", "Too many log-ins from your network. Wait a minute, then try again.")
+        limit_rate(request, "login", "Too many log-ins from your network. Try again in a minute.")
         serializer = CredentialsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         account = check_credentials(request, **serializer.validated_data)
@@ -163,7 +161,7 @@ class CurrentSessionView(APIView):
         request=None,
         responses={
             204: OpenApiResponse(description="Logged out; the token is worthless now."),
-            **problems(401, 403),
+            **problems(401),
         },
     )
     def delete(self, request: Request) -> Response:
@@ -210,7 +208,8 @@ def check_credentials(request: Request, *, email: str, password: str) -> Account
     if account is None:
         log.info("log_in_refused", cause="wrong_credentials")
         raise AuthenticationFailed(
-            "That e-mail address and password do not belong together. Check both, or set a new password on the website.",
+            "That e-mail address and password do not belong together. "
+            "Check both, or set a new password on the website.",
             code="wrong_credentials",
         )
     if not account.is_active:
@@ -224,7 +223,7 @@ def check_credentials(request: Request, *, email: str, password: str) -> Account
 def open_session(request: HttpRequest, account: Account) -> SessionBase:
     """Return a new server-side session of the account, apart from any session the caller's cookies name.
 
-    Django's login() works on the request's session, so the new one stands in for it while it is made; after that the
+    Django's login() works on the request's session, so the new one stands in for it while it is made; then the
     request is as before, and no cookie is set.
     """
     cookie_session, cookie_user = request.session, request.user

@@ -1,6 +1,7 @@
 """Who is calling the REST API: the session token in a header. Why a session and no JWT: docs/adr/0005.
 
-`X-Session-Token: <token>` is the documented way; `Authorization: Bearer <token>` is the same, for tools that know only that.
+`X-Session-Token: <token>` is the documented way; `Authorization: Bearer <token>` is the same, for tools that
+know only that.
 """
 
 from allauth.headless.contrib.rest_framework.authentication import XSessionTokenAuthentication

@@ -33,7 +33,7 @@ class Account(AbstractBaseUser, PermissionsMixin):
     email = models.EmailField("e-mail address", unique=True)
     is_active = models.BooleanField(default=True, help_text="Unset instead of deleting the account.")
     is_staff = models.BooleanField(default=False, help_text="May open the admin.")
-    banned_until = models.DateTimeField(null=True, blank=True, help_text="No ticket is issued before this instant.")
+    banned_until = models.DateTimeField(null=True, blank=True, help_text="No ticket before this instant.")
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = AccountManager()
@@ -59,11 +59,15 @@ class Entitlement(models.Model):
         GIFT = "gift"
         DEMO = "demo"
 
-    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="entitlements")
+    account = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="entitlements"
+    )
     edition = models.CharField(max_length=16, choices=[(e.value, e.name.title()) for e in Edition])
     is_grant = models.BooleanField(default=True, help_text="Unset: takes the grant with this reference back.")
     source = models.CharField(max_length=16, choices=Source)
-    reference = models.CharField(max_length=120, help_text="What this row stands for: a payment, a code, a decision.")
+    reference = models.CharField(
+        max_length=120, help_text="What it stands for: a payment, a code, a decision."
+    )
     starts_at = models.DateTimeField(default=timezone.now)
     ends_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -1,4 +1,4 @@
-"""Pieces of the OpenAPI document that every app's api.py uses: the shape of errors, and how callers log in."""
+"""Pieces of the OpenAPI document that every app's api.py uses: the shape of errors, how callers log in."""
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiResponse
@@ -35,7 +35,7 @@ class ProblemSerializer(serializers.Serializer):
 def problems(*statuses: int, **reasons: str) -> dict[tuple[int, str], OpenApiResponse]:
     """Return the `responses` entries of extend_schema for error answers.
 
-    Args: statuses: HTTP statuses with their usual reason; reasons: `_409="The name is taken."` for special ones.
+    Args: statuses: HTTP statuses with their usual reason; reasons: special ones, `_409="The name is taken."`.
     """
     texts = {status: REASONS[status] for status in statuses}
     texts.update({int(name.lstrip("_")): text for name, text in reasons.items()})

@@ -1,7 +1,7 @@
-"""Argon2 behind a gate: so many password checks at once, a short queue, and then a clear "come back shortly".
+"""Argon2 behind a gate: so many password checks at once, a short queue, then a clear "come back shortly".
 
-One check costs about 150 ms of CPU and 100 MB, so an unbounded number of log-ins is the cheapest way to knock a
-master over. The gate sits in the hasher because every way in passes here: pages, REST, admin, password reset.
+One check costs about 150 ms of CPU and 100 MB, so an unbounded number of log-ins is the cheapest way to knock
+a master over. The gate sits in the hasher because every way in passes it: pages, REST, admin, lost password.
 Not here: limits per address and per e-mail, which are allauth's (settings, ACCOUNT_RATE_LIMITS).
 """
 
@@ -14,7 +14,7 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 from rest_framework.exceptions import APIException
 
 SLOTS = max(1, (os.cpu_count() or 2) // 2)  # per process; half of the cores stay free for everything else
-QUEUE = 6  # waiting threads per process: about a second of hashing; more would hold every thread of the web server
+QUEUE = 6  # waiting threads per process, a second of hashing; more would hold every thread of the server
 PATIENCE = 3.0  # seconds in the queue
 
 

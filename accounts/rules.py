@@ -41,7 +41,7 @@ class LedgerEntry:
 
 
 def edition_at(entries: Iterable[LedgerEntry], now: datetime) -> Edition:
-    """Return the edition that a ledger gives at an instant: the best grant in force that was not taken back."""
+    """Return the edition that a ledger gives at an instant: the best grant in force, not taken back."""
     ledger = list(entries)
     revoked = {entry.reference for entry in ledger if not entry.is_grant}
     has_premium = any(

@@ -53,7 +53,7 @@ def record_audit(
     world_slug: str = "",
     detail: dict[str, object] | None = None,
 ) -> AuditRecord:
-    """Write who (an account, or a world by its slug) did what to what. Call it inside the deed's transaction."""
+    """Write who (an account, or a world by its slug) did what to what, inside the deed's transaction."""
     return AuditRecord.objects.create(
         at=now, account=account, world_slug=world_slug, action=action, target=target, detail=detail or {}
     )
@@ -62,8 +62,8 @@ def record_audit(
 def register_account(*, email: str, password: str, now: datetime) -> Account | None:
     """Register a person and write to them.
 
-    Returns: the account; None if the address has one already. Callers answer strangers the same in both cases; only
-    the owner of the address learns the difference, by letter. Both cases cost one password hash, so time tells nothing.
+    Returns: the account; None if the address has one already. Callers answer strangers the same in both:
+    only the owner of the address learns the difference, by letter. Both cost one hash, so time tells nothing.
     Raises: RegistrationRefused: the address or the password cannot be used.
     """
     email = email.strip().lower()

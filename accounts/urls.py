@@ -1,4 +1,4 @@
-"""Pages of accounts. Of allauth's pages only those listed here can be reached; each has a template of ours."""
+"""Pages of accounts. Of allauth's pages only these can be reached; each has a template of ours."""
 
 from allauth.account import views as allauth
 from django.urls import path, re_path

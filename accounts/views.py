@@ -1,4 +1,4 @@
-"""Pages of accounts: sign-up and the account page. Log-in, log-out and lost password are allauth's views (urls)."""
+"""Pages of accounts: sign-up and the account page. Log-in and lost password are allauth's (urls)."""
 
 from urllib.parse import urlencode
 
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """Register a person, then send them to the log-in page: the same way whether or not the address was free."""
+    """Register a person, then send them to log in: the same way whether or not the address was free."""
     if request.user.is_authenticated:
         return redirect("my_characters")
     form = RegistrationForm(request.POST or None)

@@ -1,7 +1,7 @@
 """The cache: Redis, and each process's own memory while Redis is down.
 
-Nothing that has to be right lives here: rate limits, and pages that may be made again. Without this, log-in would
-stop with Redis; with it, limits count per process until Redis is back (at most RETRY_AFTER seconds later).
+Nothing that has to be right lives here: rate limits, and pages that may be made again. Without this, log-in
+would stop with Redis; with it, limits count per process until Redis is back, and RETRY_AFTER seconds longer.
 """
 
 import time

@@ -1,6 +1,6 @@
-"""The Content-Security-Policy header: what a page may load, and from where. Always from here, never from elsewhere.
+"""The Content-Security-Policy header: what a page may load, and from where. From here, never from elsewhere.
 
-Written by hand since Django 5.2 has none of its own and three policies need no package. A middleware (settings).
+Written by hand: Django 5.2 has none of its own, three policies need no package. A middleware (settings).
 """
 
 from collections.abc import Callable
