@@ -18,7 +18,7 @@ tickets uplink waystone well-known world world-link worlds www
 RESERVED_SLUGS = frozenset(_RESERVED.split())
 # What looks alike in common typefaces; applied after lower case and without accents.
 _LOOK_ALIKES = str.maketrans(
-    {"0": "o", "1": "l", "i": "l", "|": "l", "!": "l", "5": "s", "$": "s", "3": "e", "@": "a"}
+    {"0": "o", "1": "l", "i": "l", "|": "l", "5": "s", "$": "s", "3": "e", "@": "a"}
 )
 _WRITTEN_TOGETHER = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "KATAKANA-HIRAGANA"}
 _PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
@@ -58,9 +58,10 @@ def name_key(name: str) -> str:
     """Return a name without case, accents, punctuation and look-alikes: two worlds must not share one."""
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     plain = "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_LOOK_ALIKES)
+    letters = "".join(c for c in plain if c.isalnum())
     for pair, single in _PAIRS:
-        plain = plain.replace(pair, single)
-    return "".join(c for c in plain if c.isalnum())[:200]
+        letters = letters.replace(pair, single)
+    return letters[:200]
 
 
 def gateway_fault(url: str) -> str:

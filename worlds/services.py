@@ -1,19 +1,24 @@
-"""Writes about worlds on the master: registration, keys, suspension; each with its audit row."""
+"""Writes about worlds: registration, keys and suspension, each with its audit row; clean-up of old rows."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from accounts.models import Account
 from accounts.services import record_audit
-from worlds.models import World, WorldKey
+from worlds.models import PlaySession, StoredReceipt, World, WorldKey
 from worlds.rules import gateway_fault, name_fault, name_key, slug_fault
 from worlds.uplink.keys import thumbprint
 
 log = structlog.get_logger(__name__)
+
+KEEP_RECEIPTS = timedelta(days=14)  # DESIGN section 5, rule 11: a restored master is offered these again
+KEEP_PLAY_SESSIONS = timedelta(days=30)
+DELETE_AT_ONCE = 5000  # rows of one transaction, so that a large clean-up holds no lock for long
 
 
 class WorldRefused(ValueError):
@@ -173,3 +178,23 @@ def revoke_world_key(*, key: WorldKey, by: Account | None, now: datetime) -> boo
     key.revoked_at = now
     log.info("world_key_revoked", slug=key.world.slug, kid=key.kid)
     return True
+
+
+def delete_old_receipts(*, now: datetime) -> int:
+    """Delete a world's receipts that are older than 14 days. Returns: how many."""
+    return _delete("old_receipts_deleted", StoredReceipt.objects.filter(at__lt=now - KEEP_RECEIPTS))
+
+
+def delete_old_play_sessions(*, now: datetime) -> int:
+    """Delete play sessions that ended more than 30 days ago. Returns: how many."""
+    return _delete(
+        "old_play_sessions_deleted", PlaySession.objects.filter(ended_at__lt=now - KEEP_PLAY_SESSIONS)
+    )
+
+
+def _delete(event: str, rows: QuerySet[Any]) -> int:
+    deleted = 0
+    while keys := list(rows.order_by("pk").values_list("pk", flat=True)[:DELETE_AT_ONCE]):
+        deleted += rows.model.objects.filter(pk__in=keys).delete()[0]
+    log.info(event, rows=deleted)
+    return deleted
