@@ -97,8 +97,10 @@ def mint_connect_token(
     Raises: ValueError: an argument outside its range.
     Source: NETCODE 1.02, section "Connect Token".
     """
-    if expire_s <= 0 or timeout_s == 0:
-        raise ValueError("a connect token needs a life of more than 0 s and a time-out that is not 0")
+    if expire_s <= 0:
+        raise ValueError(f"a connect token cannot live {expire_s} s")
+    if timeout_s == 0 or not -(1 << 31) <= timeout_s < 1 << 31:
+        raise ValueError(f"a time-out of {timeout_s} s: it is a signed 32-bit number, and not 0")
     if len(user_data) > USER_DATA_BYTES:
         raise ValueError(f"user data has {len(user_data)} bytes, at most {USER_DATA_BYTES} fit")
     if not (0 <= client_id <= MAX_U64 and 0 <= protocol_id <= MAX_U64):
