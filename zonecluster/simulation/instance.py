@@ -90,8 +90,12 @@ class ZoneInstance:
         tables.velocity[row] = 0
         tables.wish[row] = 0
         tables.heading_deg[row] = stand.heading_deg
-        tables.was_inside[row] = self.triggers.contain(tables.position[row : row + 1])[0]
+        self._note_triggers(row)
         rearm(tables, np.array([row]), TICK_S)
+
+    def _note_triggers(self, row: int) -> None:
+        """Whatever trigger the player stands in now, it has to leave before it fires."""
+        self.tables.was_inside[row] = self.triggers.contain(self.tables.position[row : row + 1])[0]
 
     def _usable(self, stand: Stand | None) -> Stand:
         """Return the stand within the zone, or the entry point if it is none."""
@@ -198,5 +202,6 @@ class ZoneInstance:
         """Remember that the daemon is told of this player's portal; False if it has been told already."""
         if self.tables.is_portal_pending[row] or self.tables.is_frozen[row]:
             return False
+        self._note_triggers(row)
         mark_pending(self.tables, np.array([row]))
         return True

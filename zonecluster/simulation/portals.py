@@ -37,10 +37,11 @@ def enter_portals(tables: Tables, triggers: Triggers, dt: float) -> PortalEntrie
     rearm(tables, forgotten, dt)
     inside = triggers.contain(tables.position[rows])
     came_in = inside & ~tables.was_inside[rows]
-    tables.was_inside[rows] = inside
     may_fire = (
         ~tables.is_frozen[rows] & ~tables.is_portal_pending[rows] & (tables.tick >= tables.portal_tick[rows])
     )
+    # Who comes in while triggers are silent has not come in yet: it fires when the silence ends.
+    tables.was_inside[rows] = inside & (tables.was_inside[rows] | may_fire[:, None])
     fires = came_in.any(axis=1) & may_fire
     entered = rows[fires]
     mark_pending(tables, entered)
