@@ -1,0 +1,52 @@
+"""Who may open a WebSocket from a browser: pages of this deployment, and no others."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
+from django.http.request import validate_host
+
+log = structlog.get_logger(__name__)
+
+
+def is_allowed_origin(origins: list[bytes], allowed_hosts: list[str]) -> bool:
+    """Return whether a handshake with these Origin headers may go on.
+
+    No Origin: not a browser, allowed (a ticket is asked for all the same). One: its host must be allowed.
+    """
+    if not origins:
+        return True
+    if len(origins) > 1:
+        return False
+    try:
+        parts = urlsplit(origins[0].decode("ascii"))
+        host = parts.hostname
+    except (UnicodeDecodeError, ValueError):
+        return False
+    return parts.scheme in ("http", "https") and bool(host) and validate_host(host, allowed_hosts)
+
+
+class OriginCheck:
+    """ASGI middleware: refuses WebSocket handshakes of foreign pages with 403."""
+
+    def __init__(self, application: Any, allowed_hosts: list[str]) -> None:
+        self._application = application
+        self._allowed_hosts = allowed_hosts
+
+    async def __call__(
+        self, scope: dict[str, Any], receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Pass the handshake on, or refuse it."""
+        origins = [value for name, value in scope["headers"] if name == b"origin"]
+        if is_allowed_origin(origins, self._allowed_hosts):
+            await self._application(scope, receive, send)
+            return
+        log.warning("websocket_refused", cause="foreign_origin", origin=str(origins)[:200])
+        await refuse(scope, receive, send)
+
+
+async def refuse(scope: dict[str, Any], receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """Answer a WebSocket handshake with 403."""
+    await receive()
+    await send({"type": "websocket.close"})
