@@ -1,13 +1,13 @@
 """Reads about worlds, for lists, pages and REST. Populations are leases in force, not what a world says."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
-from worlds.models import World, Zone
+from worlds.models import World, Zone, ZoneCluster
 from worlds.rules import ONLINE_FOR, is_online
 
 ORDERS = {
@@ -68,6 +68,15 @@ class ZoneRow:
     description: str
     size: float  # metres
     is_entry: bool
+
+
+@dataclass(frozen=True)
+class ClusterRow:
+    """A zone cluster, as the world's page shows it."""
+
+    name: str
+    zones: int
+    is_up: bool | None  # it reported lately; None: it never did
 
 
 @dataclass(frozen=True)
@@ -141,6 +150,29 @@ def world_page(slug: str, now: datetime) -> WorldPage | None:
         ],
         row=_row(values, now),
     )
+
+
+def clusters_of(slug: str, now: datetime) -> list[ClusterRow]:
+    """Return a world's enabled zone clusters, where the master knows them (one deployment). One query."""
+    clusters = ZoneCluster.objects.filter(world__slug=slug, is_enabled=True).order_by("name")
+    rows = clusters.annotate(count=Count("zones")).values_list("name", "count", "last_seen_at")
+    return [ClusterRow(name, count, is_online(seen, now) if seen else None) for name, count, seen in rows]
+
+
+def place_names(places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return the names of places: (world slug, zone slug) → (world name, zone name). Two queries.
+
+    A world whose zones the master does not know gives its own name and the zone's slug.
+    """
+    wanted = set(places)
+    worlds = dict(World.objects.filter(slug__in={world for world, _ in wanted}).values_list("slug", "name"))
+    zones = Zone.objects.filter(world__slug__in=worlds, slug__in={zone for _, zone in wanted})
+    names = {(world, zone): name for world, zone, name in zones.values_list("world__slug", "slug", "name")}
+    return {
+        (world, zone): (worlds[world], names.get((world, zone), zone))
+        for world, zone in wanted
+        if world in worlds
+    }
 
 
 def _row(values: dict[str, Any], now: datetime) -> WorldRow:

@@ -1,40 +1,103 @@
 """Pages that belong to no single app: home, the worlds, how to play, and the supervisor's health check."""
 
+from django.conf import settings
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.paginator import Paginator
 from django.db import connection
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+
+from accounts.rules import LIMITS, Edition
+from waystone.world_search import WorldSearchForm
+from worlds.selectors import (
+    WorldFilters,
+    clusters_of,
+    listed_worlds,
+    platform_population,
+    world_page,
+    world_rows,
+)
+
+BUSIEST = 4  # worlds on the home page
+PER_PAGE = 24  # fills rows of two and of three
+FRESH_FOR = 3  # seconds; however many people watch the home page, the database is asked once in so long
+
+live = LocMemCache("waystone.site", {})  # each process's own
+
+
+def live_population() -> dict[str, object]:
+    """Return how many play at this moment, and where most of them are."""
+    found = live.get("population")
+    if found is None:
+        now = timezone.now()
+        busiest = listed_worlds(now, WorldFilters(is_online=True))[:BUSIEST]
+        found = {"population": platform_population(now), "busiest": world_rows(busiest, now)}
+        live.set("population", found, FRESH_FOR)
+    return found
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Show what Waystone is, and how many people play at this moment."""
-    return render(request, "site/home.html", {})
+    return render(request, "site/home.html", live_population())
 
 
 @require_safe
 def population(request: HttpRequest) -> HttpResponse:
     """Show only the live part of the home page; htmx asks for it every few seconds."""
-    return render(request, "site/population.html", {})
+    return render(request, "site/population.html", live_population())
 
 
 @require_safe
 def world_list(request: HttpRequest) -> HttpResponse:
-    """List the worlds."""
-    return render(request, "site/worlds.html", {})
+    """List the worlds that match a search; for htmx only the results."""
+    form = WorldSearchForm(request.GET)
+    now = timezone.now()
+    page = Paginator(listed_worlds(now, form.filters()), PER_PAGE).get_page(request.GET.get("page"))
+    query = request.GET.copy()
+    query.pop("page", None)
+    context = {
+        "form": form,
+        "page": page,
+        "worlds": world_rows(page.object_list, now),
+        "is_search": form.is_search(),
+        "query": query.urlencode(),
+        "section": "worlds",
+    }
+    is_fragment = request.htmx.target == "results"
+    response = render(request, "site/world_results.html" if is_fragment else "site/worlds.html", context)
+    response.headers["Vary"] = "HX-Request, HX-Target, Cookie"
+    return response
 
 
 @require_safe
-def world_page(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show one world."""
-    return render(request, "site/world.html", {})
+def world_page_view(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show one world: what it is, where it leads, and how to get in."""
+    now = timezone.now()
+    page = world_page(slug, now)
+    if page is None:
+        raise Http404
+    context = {
+        "page": page,
+        "world": page.row,
+        "clusters": clusters_of(slug, now),
+        "free_level_cap": LIMITS[Edition.FREE].level_cap,
+        "site_url": settings.PUBLIC_URL,
+        "section": "worlds",
+    }
+    return render(request, "site/world.html", context)
 
 
 @require_safe
 def how_to_play(request: HttpRequest) -> HttpResponse:
     """Explain the way from here into a world."""
-    return render(request, "site/how_to_play.html")
+    free = LIMITS[Edition.FREE]
+    return render(
+        request, "site/how_to_play.html", {"section": "how", "free": free, "site_url": settings.PUBLIC_URL}
+    )
 
 
 @never_cache

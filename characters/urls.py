@@ -1,0 +1,7 @@
+"""Pages of characters."""
+
+from django.urls import path
+
+from characters import views
+
+urlpatterns = [path("", views.my_characters, name="my_characters")]

@@ -1,0 +1,80 @@
+"""The page of a player's characters."""
+
+from dataclasses import dataclass
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods
+
+from characters import services
+from characters.forms import NewCharacterForm
+from characters.name_rules import BadName
+from characters.selectors import CharacterList, CharacterRow, LineRow, characters_of
+from worlds.selectors import place_names
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a character stands in one world, in words."""
+
+    world: str  # slug
+    world_name: str
+    zone_name: str
+    level: int
+    is_fork: bool  # only this world's copy of the character stands there
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def my_characters(request: HttpRequest) -> HttpResponse:
+    """List the player's characters; a POST makes a new one."""
+    form = NewCharacterForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and _is_created(request, form):
+        return redirect("my_characters")
+    found = characters_of(request.user, timezone.now())
+    names = _names(found)
+    context = {
+        "characters": [(row, places_of(row, names)) for row in found.characters],
+        "list": found,
+        "free_slots": range(found.free_slots),
+        "form": form,
+        "section": "characters",
+    }
+    return render(request, "characters/my_characters.html", context, status=400 if form.errors else 200)
+
+
+def _is_created(request: HttpRequest, form: NewCharacterForm) -> bool:
+    """Make the character that a valid form asks for; put what is wrong with it on the form."""
+    try:
+        character = services.create_character(
+            account=request.user, name=form.cleaned_data["name"], by=request.user, now=timezone.now()
+        )
+    except (BadName, services.NameTaken, services.NoFreeSlot) as refusal:
+        form.add_error("name", str(refusal))
+        return False
+    messages.success(request, f"{character.name} is ready to set out.")
+    return True
+
+
+def places_of(row: CharacterRow, names: dict[tuple[str, str], tuple[str, str]]) -> list[Place]:
+    """Return where a character stands, the line it plays now first.
+
+    Args: names: (world slug, zone slug) → (world name, zone name); what has no name is shown by its slug.
+    """
+    found = [
+        Place(world, *names.get((world, zone), (world, zone)), level=line.level, is_fork=line is not row.main)
+        for line in (row.main, *row.forks)
+        for world, zone in line.places.items()
+        if line is row.main or world == line.world
+    ]
+    forked = {place.world for place in found if place.is_fork}
+    shown = [place for place in found if place.is_fork or place.world not in forked]
+    return sorted(shown, key=lambda place: (place.world != row.playing_in, place.world_name))
+
+
+def _names(found: CharacterList) -> dict[tuple[str, str], tuple[str, str]]:
+    lines: list[LineRow] = [line for row in found.characters for line in (row.main, *row.forks)]
+    return place_names({place for line in lines for place in line.places.items()})
