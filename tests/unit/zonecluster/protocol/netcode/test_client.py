@@ -3,9 +3,22 @@
 import pytest
 
 from tests.unit.zonecluster.protocol.netcode import layout
-from tests.unit.zonecluster.protocol.netcode.setting import ALICE, MALLORY, SERVER, UNIX, dropped, mint,
-server from zonecluster.protocol.netcode import PROTOCOL_ID, ClientCore, ClientState, PayloadReceived,
-StateChanged
+from tests.unit.zonecluster.protocol.netcode.setting import (
+    ALICE,
+    MALLORY,
+    SERVER,
+    UNIX,
+    dropped,
+    mint,
+    server,
+)
+from zonecluster.protocol.netcode import (
+    PROTOCOL_ID,
+    ClientCore,
+    ClientState,
+    PayloadReceived,
+    StateChanged,
+)
 
 SECOND = ("203.0.113.6", 40000)
 

@@ -158,8 +158,9 @@ def test_a_token_that_has_connected_never_does_again():
 
 def test_a_recorded_session_cannot_be_played_back():
     core, alice = server(), Peer(mint(), ALICE)
-    recording = [request(mint()), alice.packet(3, alice.challenge(core)), alice.packet(5, b"gold"),
-    alice.packet(6)] for data in recording:
+    response = alice.packet(3, alice.challenge(core))
+    recording = [request(mint()), response, alice.packet(5, b"gold"), alice.packet(6)]
+    for data in recording:
         core.receive_datagram(data, ALICE, 0.0, UNIX)
     assert len(core.events()) == 3
     core.datagrams_to_send()
@@ -437,7 +438,7 @@ def test_packets_from_another_address_are_dropped():
 
 def test_packets_of_the_other_direction_are_dropped():
     core = server()
-    alice = connected_peer(core)
+    connected_peer(core)
     core.send_payload(ALICE_ID, b"x", 0.0)
     for data, _ in core.datagrams_to_send():
         core.receive_datagram(data, ALICE, 0.0, UNIX)
