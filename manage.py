@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The one entry: `up`, `test`, `check-all`, and Django's commands.
 
-It runs on any Python 3 (so that an old one gets a plain answer) and with nothing installed: the bootstrap makes
-the virtual environment and starts this file again inside it.
+It runs on any Python 3 (so that an old one gets a plain answer) and with nothing installed: the bootstrap
+makes the virtual environment and starts this file again inside it.
 """
 
 import os
