@@ -1,0 +1,72 @@
+"""What the daemon knows of its world's content and clusters: plain values, loaded by the shell from the ORM."""
+
+from dataclasses import dataclass, field
+
+from zonecluster.protocol.character import Place
+
+COPIES = 1000  # instance number = zone number × COPIES + copy, so the number alone tells the zone
+
+
+@dataclass(frozen=True)
+class ZoneInfo:
+    """A zone. `number` is its row's id; size in metres."""
+
+    number: int
+    slug: str
+    name: str
+    size: float
+    entry: Place
+    home_cluster: str = ""  # empty: the daemon chooses
+    is_entry: bool = False
+
+    def instance(self, copy: int = 1) -> int:
+        """Return the number of a copy of this zone (1..999)."""
+        return self.number * COPIES + copy
+
+
+@dataclass(frozen=True)
+class LinkInfo:
+    """A portal: where it leads."""
+
+    zone: str
+    slug: str
+    arrival: Place
+
+
+@dataclass(frozen=True)
+class ClusterInfo:
+    """A cluster as configured."""
+
+    name: str
+    max_players: int
+    is_enabled: bool = True
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """A world, whole."""
+
+    world: str
+    motd: str
+    max_players: int
+    gateway_url: str
+    zones: dict[str, ZoneInfo] = field(default_factory=dict)
+    links: dict[tuple[str, str], LinkInfo] = field(default_factory=dict)  # by zone and link slug
+    clusters: dict[str, ClusterInfo] = field(default_factory=dict)
+
+    def entry_zone(self) -> ZoneInfo | None:
+        """Return the zone where new characters begin; the first by name if none is marked, None without zones."""
+        marked = [zone for zone in self.zones.values() if zone.is_entry]
+        return (marked or sorted(self.zones.values(), key=lambda zone: zone.slug) or [None])[0]
+
+    def zone_of_instance(self, instance: int) -> ZoneInfo | None:
+        """Return the zone of an instance number."""
+        number = instance // COPIES
+        return next((zone for zone in self.zones.values() if zone.number == number), None)
+
+    def place_or_entry(self, place: Place | None) -> Place | None:
+        """Return the place if its zone exists, else the entry; None in a world without zones."""
+        if place is not None and place.zone in self.zones:
+            return place
+        entry = self.entry_zone()
+        return entry.entry if entry else None

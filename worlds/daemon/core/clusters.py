@@ -1,0 +1,102 @@
+"""Which clusters are alive, and which instance runs where. Knows no sessions.
+
+A cluster is dead when it has been silent for 2.5 s (its sign of life comes every 0.5 s), or at once when its
+name is heard with a new incarnation. While our own bus is down nobody is judged.
+"""
+
+from dataclasses import dataclass, field
+
+SILENCE_S = 2.5
+OPEN_REPEAT_S = 1.0  # how often OpenInstance is repeated until it is answered
+FAILED_PAUSE_S = 3.0  # how long a cluster that could not open an instance is not asked for it again
+IDLE_BEFORE_MOVE_S = 60.0  # an instance away from its home cluster is closed after so long without players
+
+
+@dataclass
+class Cluster:
+    """One cluster as last heard of."""
+
+    name: str
+    incarnation: int
+    heard_at: float
+    is_alive: bool = True
+    instances: frozenset[int] = frozenset()
+    players: int = 0
+    tick_ms: float = 0.0
+    dilation: float = 1.0
+    has_residents: bool = False  # Residents of this incarnation were seen
+    dead_incarnations: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Instance:
+    """A copy of a zone: where it runs or is being opened."""
+
+    number: int
+    zone: str
+    cluster: str
+    incarnation: int
+    is_open: bool = False
+    asked_at: float = -1e9
+    used_at: float = 0.0
+
+
+@dataclass
+class Clusters:
+    """The registry."""
+
+    by_name: dict[str, Cluster] = field(default_factory=dict)
+    instances: dict[int, Instance] = field(default_factory=dict)
+    refused: dict[tuple[int, str], float] = field(default_factory=dict)  # (instance, cluster): not before
+
+    def hear(self, name: str, incarnation: int, now: float) -> tuple[bool, int | None]:
+        """Note a sign of life.
+
+        Returns: whether it is of the living process (a late message of a dead one is not), and the incarnation
+        that this one has replaced while it was believed alive, if any.
+        """
+        cluster = self.by_name.get(name)
+        if cluster is None:
+            self.by_name[name] = Cluster(name, incarnation, now)
+            return True, None
+        if incarnation in cluster.dead_incarnations:
+            return False, None
+        replaced = None
+        if incarnation != cluster.incarnation:
+            replaced = cluster.incarnation if cluster.is_alive else None
+            cluster.dead_incarnations.add(cluster.incarnation)
+            self._forget_instances(name, cluster.incarnation)
+            cluster.incarnation = incarnation
+            cluster.instances, cluster.has_residents = frozenset(), False
+        cluster.heard_at, cluster.is_alive = now, True
+        return True, replaced
+
+    def silent(self, now: float) -> list[Cluster]:
+        """Mark and return the clusters that have just been silent for too long."""
+        died = [c for c in self.by_name.values() if c.is_alive and now - c.heard_at > SILENCE_S]
+        for cluster in died:
+            cluster.is_alive = False
+            self._forget_instances(cluster.name, cluster.incarnation)
+        return died
+
+    def excuse_all(self, now: float) -> None:
+        """The bus was down: silence so far means nothing."""
+        for cluster in self.by_name.values():
+            if cluster.is_alive:
+                cluster.heard_at = now
+
+    def is_alive(self, name: str, incarnation: int) -> bool:
+        """Whether that process lives, as far as is known."""
+        cluster = self.by_name.get(name)
+        return cluster is not None and cluster.is_alive and cluster.incarnation == incarnation
+
+    def alive(self) -> list[Cluster]:
+        """Return the living, by name."""
+        return sorted((c for c in self.by_name.values() if c.is_alive), key=lambda c: c.name)
+
+    def _forget_instances(self, name: str, incarnation: int) -> None:
+        self.instances = {
+            number: row
+            for number, row in self.instances.items()
+            if (row.cluster, row.incarnation) != (name, incarnation)
+        }

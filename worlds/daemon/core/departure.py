@@ -1,0 +1,225 @@
+"""Leaving: freeze, save, release, remove, in that order, then Goodbye. And being dropped, when the head is another's."""
+
+from worlds.daemon.core.saving import InvalidState, Offer, backoff
+from worlds.daemon.core.session import Failure, Leave, Phase, Session, Stay
+from worlds.daemon.core.state import World
+from worlds.uplink import messages as uplink
+from zonecluster.protocol import bus
+from zonecluster.protocol.character import CharacterState, Place
+from zonecluster.protocol.to_client import Goodbye
+
+P = Phase
+LOGOUT = Leave("logout", "Until next time.")
+LINK_LOST = Leave("link lost", "The connection was lost for too long.")
+IDLE = Leave(
+    "no character chosen", "No character was chosen for ten minutes. Log in again when you want to play."
+)
+NO_CLUSTER = Leave(
+    "no cluster", "No zone could be opened for two minutes. Your character is safe; try again later."
+)
+BANNED = Leave("banned", "The account may not play at the moment. Your mail says why.")
+SUSPENDED = Leave("world suspended", "This world has been suspended by the platform's staff.")
+STALE = Leave("stale", "Your character was taken over elsewhere, so this world may not write it any more.")
+
+
+def with_place(state: CharacterState, world: str, place: Place | None) -> CharacterState:
+    """Return the state with another place in this world; as it is if there is none."""
+    if place is None or state.places.get(world) == place:
+        return state
+    return CharacterState(
+        schema=state.schema,
+        attributes=state.attributes,
+        skills=state.skills,
+        bags=state.bags,
+        money=state.money,
+        quests=state.quests,
+        places={**state.places, world: place},
+    )
+
+
+def offer(w: World, s: Session, kind: str, state: CharacterState, serial: int = 0) -> Offer | None:
+    """Put a state in line for the master.
+
+    Returns: the offer; None if the document is too large (logged, the older state stays the newest).
+    """
+    new = Offer(w.new_id(), kind, state, serial)
+    try:
+        s.writer.offer(new)
+    except InvalidState as error:
+        w.log("state_refused", "error", session=str(s.id), character=str(s.character), cause=str(error))
+        return None
+    return new
+
+
+def begin(w: World, s: Session, leave: Leave) -> None:
+    """Start to put a player out, or remember it until the present step is over."""
+    s.leave = s.leave or leave
+    match s.phase:
+        case P.REDEEMING | P.WELCOMED | P.QUEUED | P.ACQUIRING:
+            goodbye(w, s, is_saved=True)
+            end(w, s)
+        case P.RECORDING | P.OPENING:
+            release(w, s)
+        case P.ADMITTING:
+            withdraw(w, s, None)
+        case P.PLAYING | P.CROSSING | P.FREEZING:
+            freeze_out(w, s)
+        case P.COMMITTING:  # frozen already, and the handoff's write is the last one
+            if s.commit_op is None:
+                save_out(w, s, s.writer.newest, s.serial)
+            else:
+                s.move(P.SAVING_OUT, w.now)
+        case P.RECOVERING:
+            save_out(w, s, with_place(s.writer.newest, w.catalog.world, s.place), s.serial)
+
+
+def freeze_out(w: World, s: Session) -> None:
+    """Ask the cluster to freeze the player for good."""
+    s.move(P.FREEZING_OUT, w.now)
+    w.route(s, "")
+    if s.home is None or not w.clusters.is_alive(s.home.cluster, s.home.incarnation):
+        freeze_missed(w, s)
+        return
+    request = w.new_id()
+    order = bus.Freeze(session=s.id, request=request, instance=s.home.instance, order=w.new_order())
+    w.ask(s, s.home, order, request)
+
+
+def freeze_missed(w: World, s: Session) -> None:
+    """The cluster cannot tell the last state: save the newest that is known."""
+    w.log("final_state_unknown", "warning", session=str(s.id), character=str(s.character))
+    save_out(w, s, with_place(s.writer.newest, w.catalog.world, s.place), s.serial)
+
+
+def save_out(w: World, s: Session, state: CharacterState, serial: int) -> None:
+    """Write the last state."""
+    last = offer(w, s, "logout", state, serial)
+    s.move(P.SAVING_OUT, w.now)
+    s.commit_op = last.op_id if last else None
+    if last is None and s.writer.is_idle:
+        release(w, s)
+
+
+def keep(w: World, s: Session) -> None:
+    """The master does not answer: tell the player, take the entity out, and go on trying to save."""
+    goodbye(w, s, is_saved=False)
+    w.log("final_save_waits", "warning", session=str(s.id), character=str(s.character))
+    if s.home is not None:
+        _remove_once(w, s, s.home)
+        s.home = None
+    s.move(P.KEEPING, w.now)
+
+
+def release(w: World, s: Session) -> None:
+    """Give the lease back."""
+    s.move(P.RELEASING, w.now)
+    s.call = w.call(s, uplink.Release(line=s.writer.line, epoch=s.writer.epoch))
+
+
+def on_release_unanswered(w: World, s: Session) -> None:
+    """Ask again a little later."""
+    s.failures += 1
+    s.retry_at, s.call = w.now + backoff(s.failures, w.rng), None
+
+
+def repeat_release(w: World, s: Session) -> None:
+    """Ask again, if it is time."""
+    if s.retry_at is not None and w.now >= s.retry_at:
+        s.retry_at = None
+        s.call = w.call(s, uplink.Release(line=s.writer.line, epoch=s.writer.epoch))
+
+
+def released(w: World, s: Session) -> None:
+    """The lease is given back (or will lapse): go on to the door, or back to the choice of a character."""
+    w.close_row(s, s.leave.reason if s.leave else "entry failed")
+    s.writer = None
+    if s.leave is not None:
+        remove(w, s, is_saved=True)
+        return
+    back_to_choice(w, s)
+
+
+def back_to_choice(w: World, s: Session) -> None:
+    """Entering failed: the player may choose again. Says why."""
+    w.free_character(s)
+    s.move(P.WELCOMED, w.now)
+    s.character = s.home = s.target = s.goal = s.place = s.writer = None
+    s.has_entered = False
+    if s.failure is not None:
+        w.refuse(s.link, s.failure.code, s.failure.reason, s.failure.advice)
+        s.failure = None
+
+
+def remove(w: World, s: Session, *, is_saved: bool) -> None:
+    """Tell the cluster to forget the player, and say Goodbye."""
+    s.move(P.REMOVING, w.now)
+    w.free_character(s)
+    w.by_digest.pop(s.resume_digest, None)
+    stay = s.home or s.target
+    if stay is not None and w.clusters.is_alive(stay.cluster, stay.incarnation):
+        ask_remove(w, s, stay)
+    goodbye(w, s, is_saved=is_saved)
+    if s.request is None:
+        end(w, s)
+
+
+def ask_remove(w: World, s: Session, stay: Stay) -> None:
+    """Ask a cluster to forget the player in one instance, until it answers Removed."""
+    w.ask(s, stay, bus.Remove(session=s.id, instance=stay.instance, order=w.new_order()), None)
+
+
+def _remove_once(w: World, s: Session, stay: Stay) -> None:
+    order = bus.Remove(session=s.id, instance=stay.instance, order=w.new_order())
+    w.to_cluster(stay.cluster, order)
+
+
+def withdraw(w: World, s: Session, failure: Failure | None) -> None:
+    """Entering failed while a cluster may have admitted the player already: take that back first."""
+    s.failure = failure
+    target = s.target
+    s.move(P.WITHDRAWING, w.now)
+    if target is None or not w.clusters.is_alive(target.cluster, target.incarnation):
+        withdrawn(w, s)
+        return
+    ask_remove(w, s, target)
+
+
+def withdrawn(w: World, s: Session) -> None:
+    """No cluster has the player."""
+    s.target = None
+    release(w, s)
+
+
+def abort_entry(w: World, s: Session, failure: Failure) -> None:
+    """Entering failed before any cluster was asked, or after one refused."""
+    s.failure = failure
+    s.target = None
+    release(w, s)
+
+
+def drop(w: World, s: Session, leave: Leave) -> None:
+    """The world has lost the right to write this character: out at once; what was not saved is lost."""
+    is_saved = s.writer is not None and s.writer.is_idle and not s.is_dirty
+    w.log("session_dropped", "warning", session=str(s.id), character=str(s.character), reason=leave.reason)
+    s.leave = leave
+    w.close_row(s, leave.reason)
+    s.writer = None
+    if s.home is not None and s.target is not None:
+        _remove_once(w, s, s.target)
+    remove(w, s, is_saved=is_saved)
+
+
+def goodbye(w: World, s: Session, *, is_saved: bool) -> None:
+    """Say the last word and close the link."""
+    if s.link is None:
+        return
+    text = s.leave.text if s.leave else "The session is over."
+    w.to_link(s.link, Goodbye(reason=text, is_saved=is_saved))
+    w.close_link(s.link)
+    s.link = None
+
+
+def end(w: World, s: Session) -> None:
+    """Forget the session."""
+    s.move(P.ENDED, w.now)
+    w.forget(s)

@@ -1,0 +1,117 @@
+"""What the core asks its shell to do. Effects are carried out in their order, for each kind of target."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from worlds.uplink import messages as uplink
+from zonecluster.protocol import bus
+from zonecluster.protocol.character import CharacterState
+
+Request = uplink.Redeem | uplink.Acquire | uplink.Renew | uplink.Save | uplink.Release | uplink.Report
+
+
+@dataclass(frozen=True)
+class SendToGateway:
+    """Put a message into a gateway's inbox."""
+
+    gateway: str
+    message: bus.BusMessage
+
+
+@dataclass(frozen=True)
+class SendToCluster:
+    """Put a message into a cluster's inbox."""
+
+    cluster: str
+    message: bus.BusMessage
+
+
+@dataclass(frozen=True)
+class HailAll:
+    """Ask all gateways and clusters to announce themselves."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """Ask the master; every call is answered once by Answered, if only by Unreachable.
+
+    `report_clusters` of a Report are filled in by the core; its instants are the shell's.
+    """
+
+    id: UUID
+    request: Request
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """The durable part of a session, as it is now: the whole PlaySession row but its instants."""
+
+    id: UUID
+    account: UUID
+    admission: UUID
+    character: UUID
+    name: str
+    edition: str
+    line: UUID
+    epoch: int
+    zone: str
+    cluster: str
+    instance: int
+    entity: int
+    resume_digest: bytes
+
+
+@dataclass(frozen=True)
+class RecordSession:
+    """Write the row of a new session, and say Recorded when it is durable."""
+
+    row: SessionRow
+
+
+@dataclass(frozen=True)
+class UpdateSession:
+    """Write the row as it is now."""
+
+    row: SessionRow
+
+
+@dataclass(frozen=True)
+class CloseSession:
+    """The session is over; `reason` for people."""
+
+    session: UUID
+    reason: str
+
+
+@dataclass(frozen=True)
+class StoreReceipt:
+    """Keep the master's receipt and the state it stands for."""
+
+    line: UUID
+    version: int
+    op_id: UUID
+    receipt: str
+    state: CharacterState
+
+
+@dataclass(frozen=True)
+class Log:
+    """One line of the log: event name in snake_case, and its fields."""
+
+    event: str
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+Effect = (
+    SendToGateway
+    | SendToCluster
+    | HailAll
+    | Call
+    | RecordSession
+    | UpdateSession
+    | CloseSession
+    | StoreReceipt
+    | Log
+)

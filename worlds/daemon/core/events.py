@@ -1,0 +1,102 @@
+"""What can happen to a world daemon: the input of its core. Messages of the bus come as they are."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from worlds.daemon.core.catalog import Catalog
+from worlds.uplink import messages as uplink
+from zonecluster.protocol import bus
+
+
+@dataclass(frozen=True)
+class FromBus:
+    """One message of a gateway or cluster."""
+
+    message: bus.BusMessage
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed; about 20 times a second."""
+
+
+@dataclass(frozen=True)
+class CatalogLoaded:
+    """The world's content and clusters, at start and again whenever they may have changed."""
+
+    catalog: Catalog
+
+
+@dataclass(frozen=True)
+class OpenSession:
+    """A PlaySession row that is not closed: somebody in play when the last daemon ended."""
+
+    id: UUID
+    account: UUID
+    admission: UUID
+    character: UUID
+    name: str
+    edition: str
+    line: UUID
+    epoch: int
+    zone: str
+    cluster: str
+    resume_digest: bytes
+
+
+@dataclass(frozen=True)
+class SessionsLoaded:
+    """All open rows, once, at start."""
+
+    sessions: list[OpenSession]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The row of a new session is durable."""
+
+    session: UUID
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """No answer of the master: it is down, too slow, or it said something that cannot be believed."""
+
+    cause: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The outcome of one Call."""
+
+    call: UUID
+    answer: (
+        uplink.Admission
+        | uplink.Lease
+        | uplink.Renewed
+        | uplink.Saved
+        | uplink.Released
+        | uplink.Reported
+        | uplink.Refusal
+        | Unreachable
+    )
+
+
+@dataclass(frozen=True)
+class BusLost:
+    """Our own messages do not come back to us: silence of others means nothing now."""
+
+
+@dataclass(frozen=True)
+class BusBack:
+    """The bus works again."""
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """SIGTERM: admit nobody any more, hand in what is written."""
+
+
+Event = FromBus | Tick | CatalogLoaded | SessionsLoaded | Recorded | Answered | BusLost | BusBack | Stopping
+Fields = dict[str, Any]

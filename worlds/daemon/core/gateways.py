@@ -1,0 +1,116 @@
+"""Gateways and their links: who is connected, and which session a link carries. Lost news heals by LinksOpen."""
+
+from worlds.daemon.core import arrival, departure, entering
+from worlds.daemon.core.session import IN_PLAY, PLAYABLE, LinkRef, Phase, Session
+from worlds.daemon.core.state import Gateway, World
+from zonecluster.protocol import bus
+from zonecluster.protocol.from_client import Enter, Hello, Logout, ZoneTokenRequest
+from zonecluster.protocol.to_client import Goodbye
+
+SILENCE_S = 4.0  # a gateway says that it lives once a second
+SETTLED_S = 2.0  # older than any list still under way
+RESTARTED = "The world was restarted while you chose a character. Log in again, please."
+
+
+def hear(w: World, name: str, incarnation: int) -> bool:
+    """Note a sign of life; a new incarnation means that the old links are gone.
+
+    Returns: whether it is of the living process.
+    """
+    if (name, incarnation) in w.dead_gateways:
+        return False
+    known = w.gateways.get(name)
+    if known is None:
+        w.gateways[name] = Gateway(incarnation, w.now)
+        return True
+    if known.incarnation != incarnation:
+        w.dead_gateways.add((name, known.incarnation))
+        gateway_lost(w, name, known.incarnation)
+        known.incarnation = incarnation
+    known.heard_at = w.now
+    return True
+
+
+def silent(w: World) -> None:
+    """A gateway that has gone silent has no links any more."""
+    for name, gateway in list(w.gateways.items()):
+        if w.now - gateway.heard_at > SILENCE_S:
+            del w.gateways[name]
+            gateway_lost(w, name, gateway.incarnation)
+
+
+def gateway_lost(w: World, name: str, incarnation: int) -> None:
+    """All links of that process are gone: their players have 60 s to come back by another."""
+    w.log("gateway_lost", "warning", gateway=name, incarnation=incarnation)
+    for link in [one for one in w.by_link if (one.gateway, one.incarnation) == (name, incarnation)]:
+        link_closed(w, link)
+
+
+def link_closed(w: World, link: LinkRef) -> None:
+    """One link is gone."""
+    s = w.sessions.get(w.by_link.pop(link, None))
+    if s is not None and s.link == link:
+        entering.on_link_lost(w, s)
+
+
+def on_link_message(w: World, m: bus.LinkMessage) -> None:
+    """A client says something that the daemon answers."""
+    link = LinkRef(m.gateway, m.incarnation, m.link)
+    if isinstance(m.message, Hello):
+        entering.on_hello(w, link, m.message)
+        return
+    s = w.sessions.get(w.by_link.get(link))
+    if s is None:
+        w.refuse(link, "not_now", "This link has no log-in.", "Say Hello first.")
+        return
+    match m.message:
+        case Enter():
+            entering.on_enter(w, s, m.message)
+        case ZoneTokenRequest():
+            _on_token_request(w, s)
+        case Logout():
+            departure.begin(w, s, departure.LOGOUT)
+        case other:
+            w.log("unexpected_link_message", "warning", kind=type(other).__name__)
+
+
+def _on_token_request(w: World, s: Session) -> None:
+    if s.home is not None and (s.phase in PLAYABLE or s.phase is Phase.RESTORING):
+        arrival.mint(w, s)
+    elif s.phase not in IN_PLAY:
+        w.refuse(s.link, "not_now", "No character is in the world.", "Enter with a character first.")
+    # else: a ZoneAssigned follows by itself when the handoff or the recovery is done
+
+
+def on_links_open(w: World, m: bus.LinksOpen) -> None:
+    """Compare the gateway's links with ours."""
+    if not w.is_loaded:
+        return
+    listed = {one.link: one.session for one in m.links}
+    for link, session_id in list(w.by_link.items()):
+        if (link.gateway, link.incarnation) != (m.gateway, m.incarnation) or link.link in listed:
+            continue
+        s = w.sessions.get(session_id)
+        is_welcomed = s is not None and s.phase is not Phase.REDEEMING
+        if is_welcomed and w.now - s.attached_at > SETTLED_S and w.now - s.since > SETTLED_S:
+            link_closed(w, link)
+    for number, session_id in listed.items():
+        _check_link(w, LinkRef(m.gateway, m.incarnation, number), session_id)
+
+
+def _check_link(w: World, link: LinkRef, session_id: object) -> None:
+    known = w.sessions.get(w.by_link.get(link))
+    if known is not None:
+        is_routed = session_id == known.id
+        if known.phase in PLAYABLE and not is_routed and w.now - known.since > SETTLED_S:
+            w.route(known, known.home.cluster)
+        return
+    s = w.sessions.get(session_id)
+    if s is not None and s.link is None and s.can_come_back:
+        # the daemon was restarted under a link that stayed open
+        s.link, s.grace_until, s.attached_at, s.has_entered = link, None, w.now, True
+        w.by_link[link] = s.id
+        arrival.attach(w, s)
+        return
+    w.to_link(link, Goodbye(reason=RESTARTED, is_saved=True))
+    w.close_link(link)

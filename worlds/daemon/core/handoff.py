@@ -1,0 +1,124 @@
+"""The two-phase handoff: freeze and commit at the source, then admit at the target; back to the source if it fails.
+
+Memory is never copied to memory: the target gets the state that the master has accepted.
+"""
+
+from worlds.daemon.core import arrival, departure, placement
+from worlds.daemon.core.saving import Offer
+from worlds.daemon.core.session import Phase, Session
+from worlds.daemon.core.state import World
+from zonecluster.protocol import bus
+from zonecluster.protocol.to_client import Notice
+
+P = Phase
+PAUSE_S = 3.0  # after a failed handoff, before the next one is tried
+FAILED = "The way is barred for the moment. Try again in a little while."
+
+
+def on_portal(w: World, s: Session, m: bus.PortalEntered) -> None:
+    """The player went into a portal: see where it leads."""
+    if s.phase is not P.PLAYING or s.leave is not None or w.now < s.no_handoff_until or s.home is None:
+        return
+    if m.cluster != s.home.cluster or m.stay not in (0, s.home.order):
+        return
+    here = w.catalog.zone_of_instance(s.home.instance)
+    link = w.catalog.links.get((here.slug, m.link)) if here else None
+    if link is None or link.arrival.zone not in w.catalog.zones:
+        w.log("portal_to_nowhere", "error", zone=here.slug if here else None, link=m.link, session=str(s.id))
+        s.no_handoff_until = w.now + PAUSE_S
+        w.to_link(
+            s.link,
+            Notice(text="This way leads nowhere. The world's operator has been told.", level="warning"),
+        )
+        return
+    s.goal = link.arrival
+    s.move(P.CROSSING, w.now)
+    cross(w, s)
+
+
+def cross(w: World, s: Session) -> None:
+    """Freeze the player once the target instance is open."""
+    if placement.open_instance(w, w.catalog.zones[s.goal.zone]) is None:
+        return
+    s.move(P.FREEZING, w.now)
+    request = w.new_id()
+    message = bus.Freeze(session=s.id, request=request, instance=s.home.instance, order=w.new_order())
+    w.ask(s, s.home, message, request)
+
+
+def on_frozen(w: World, s: Session, m: bus.Frozen) -> None:
+    """Commit the state, with the new place in it."""
+    state = departure.with_place(m.state, w.catalog.world, s.goal)
+    offered = departure.offer(w, s, "handoff", state, m.serial)
+    s.serial = max(s.serial, m.serial)
+    if offered is None:
+        go_on_at_source(w, s)
+        return
+    s.move(P.COMMITTING, w.now)
+    s.commit_op = offered.op_id
+
+
+def commit_done(w: World, s: Session) -> None:
+    """The master has the state: admit at the target as soon as its instance is open (it nearly always is)."""
+    s.commit_op = None
+    instance = placement.open_instance(w, w.catalog.zones[s.goal.zone])
+    if instance is not None:
+        arrival.ask_to_admit(w, s, P.ARRIVING, instance, s.writer.state, s.goal)
+
+
+def arrival_failed(w: World, s: Session) -> None:
+    """The target does not answer: it must forget the player before the source goes on."""
+    target = s.target
+    s.move(P.RETURNING, w.now)
+    if target is None or not w.clusters.is_alive(target.cluster, target.incarnation):
+        returned(w, s)
+        return
+    departure.ask_remove(w, s, target)
+
+
+def returned(w: World, s: Session) -> None:
+    """The target has forgotten the player."""
+    is_same_spot = (
+        s.home is not None
+        and s.target is not None
+        and (s.home.cluster, s.home.instance) == (s.target.cluster, s.target.instance)
+    )
+    if is_same_spot:  # a portal within one zone: what was removed was the only entity
+        s.home = None
+    go_on_at_source(w, s)
+
+
+def go_on_at_source(w: World, s: Session) -> None:
+    """Thaw the player where it was; if that place is gone meanwhile, recover it."""
+    _keep_at_source(w, s)
+    s.target = s.goal = s.commit_op = None
+    s.no_handoff_until = w.now + PAUSE_S
+    if s.home is None or not w.clusters.is_alive(s.home.cluster, s.home.incarnation):
+        s.home = None
+        w.route(s, "")
+        s.move(P.RECOVERING, w.now)
+        s.recover_by = s.deadline
+    else:
+        thaw(w, s, FAILED)
+        s.move(P.PLAYING, w.now)
+        arrival.resume_play(w, s)
+    w.log("handoff_failed", "warning", session=str(s.id), place=s.place.zone if s.place else None)
+    if s.leave is not None:
+        departure.begin(w, s, s.leave)
+
+
+def _keep_at_source(w: World, s: Session) -> None:
+    """A handoff's state that was not sent yet must not move the player; one that was, is corrected soon after."""
+    waiting = s.writer.waiting
+    if waiting is not None and waiting.op_id == s.commit_op:
+        state = departure.with_place(waiting.state, w.catalog.world, s.place)
+        s.writer.waiting = Offer(waiting.op_id, "periodic", state, waiting.serial)
+    s.saved_place = s.goal
+    s.place_save_at = w.now
+
+
+def thaw(w: World, s: Session, text: str = "") -> None:
+    """Let the player go on at home. A lost Thaw is repaired when Residents show the player frozen."""
+    w.to_cluster(
+        s.home.cluster, bus.Thaw(session=s.id, text=text, instance=s.home.instance, order=w.new_order())
+    )

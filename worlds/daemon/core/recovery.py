@@ -1,0 +1,251 @@
+"""After a death: players of a dead cluster are admitted again; a restarted daemon finds out who is where.
+
+A recovered player gets the newest state the daemon knows: the master's head, or a checkpoint that is on its way
+to the master. The state waits for the master for up to five seconds, then is used as it is, while its write goes on
+being repeated with the same op_id: nothing that a cluster reported is lost, and nothing older than the head is
+ever admitted. The place is the last one the cluster reported (once a second).
+"""
+
+from worlds.daemon.core import arrival, departure, handoff, placement
+from worlds.daemon.core.events import OpenSession
+from worlds.daemon.core.saving import WriteHead, backoff
+from worlds.daemon.core.session import GRACE_S, PLAYABLE, Phase, Session, Stay
+from worlds.daemon.core.state import World
+from worlds.uplink import messages as uplink
+from zonecluster.protocol import bus
+from zonecluster.protocol.character import Place
+from zonecluster.protocol.to_client import Notice
+
+P = Phase
+SETTLE_S = 2.0  # after a daemon start: clusters report their players once a second
+UNREPORTED_S = 6.0  # a living cluster that has not reported its players for so long is not waited for
+COMMIT_WAIT_S = 5.0
+MISSES = 3  # Residents in a row without a player who should be there
+REPAIR_AFTER_S = 2.0  # older than any report still under way
+LOST = "This part of the world has to be set up again. You will be back in a moment."
+
+
+# ---------------------------------------------------------------- a cluster died
+
+
+def cluster_lost(w: World, cluster: str, incarnation: int) -> None:
+    """A process is gone: all who were in it, or on the way into it, need another place."""
+    w.log("cluster_lost", "warning", cluster=cluster, incarnation=incarnation)
+    for s in list(w.sessions.values()):
+        if s.target is not None and s.target.is_at(cluster, incarnation):
+            target_lost(w, s)
+        if s.id in w.sessions and s.home is not None and s.home.is_at(cluster, incarnation):
+            home_lost(w, s)
+
+
+def target_lost(w: World, s: Session) -> None:
+    """The cluster that was to admit the player is gone."""
+    match s.phase:
+        case P.ADMITTING:
+            s.target = None
+            s.move(P.OPENING, w.now)
+        case P.ARRIVING:
+            handoff.arrival_failed(w, s)
+        case P.RETURNING:
+            handoff.returned(w, s)
+        case P.READMITTING:
+            again(w, s)
+        case P.WITHDRAWING:
+            departure.withdrawn(w, s)
+
+
+def home_lost(w: World, s: Session) -> None:
+    """The cluster that had the player is gone. `home` is kept: a cluster that was only silent may come back."""
+    s.mint = None
+    match s.phase:
+        case P.PLAYING | P.CROSSING | P.FREEZING:
+            begin(w, s)
+        case P.COMMITTING:
+            s.place = s.goal  # what is being committed
+            begin(w, s)
+        case P.FREEZING_OUT:
+            departure.freeze_missed(w, s)
+        case P.REMOVING:
+            departure.end(w, s)
+        case P.RESTORING:
+            s.home = None
+            s.seen.clear()
+
+
+def begin(w: World, s: Session) -> None:
+    """Look for another place for a player."""
+    s.move(P.RECOVERING, w.now)
+    s.recover_by = s.deadline
+    w.route(s, "")
+    w.to_link(s.link, Notice(text=LOST, level="warning"))
+    if s.leave is not None:
+        departure.begin(w, s, s.leave)
+
+
+def again(w: World, s: Session) -> None:
+    """The instance did not take the player: try another, within the same two minutes."""
+    s.target = None
+    s.move(P.RECOVERING, w.now)
+    s.deadline = s.recover_by
+
+
+def recover(w: World, s: Session) -> None:
+    """Admit the player again, as soon as an instance is open and the newest state is safe (or has waited enough)."""
+    if not s.writer.is_idle and w.now - s.since < COMMIT_WAIT_S:
+        return
+    state = s.writer.newest
+    place = w.catalog.place_or_entry(s.place or state.places.get(w.catalog.world))
+    if place is None:
+        return
+    instance = placement.open_instance(w, w.catalog.zones[place.zone])
+    if instance is not None:
+        arrival.ask_to_admit(w, s, P.READMITTING, instance, state, place)
+
+
+# ---------------------------------------------------------------- what clusters report
+
+
+def on_residents(w: World, m: bus.Residents) -> None:
+    """Compare who is where with who should be where: remember places, repair what lost messages left behind."""
+    w.clusters.by_name[m.cluster].has_residents = True
+    if not w.is_loaded:
+        return
+    present = set()
+    for resident in m.residents:
+        present.add(resident.session)
+        s = w.sessions.get(resident.session)
+        if s is None:
+            _remove_ghost(w, m, resident)
+        else:
+            _on_resident(w, s, m, resident)
+    for s in list(w.sessions.values()):
+        is_home = s.home is not None and s.home.is_at(m.cluster, m.incarnation)
+        if is_home and s.id not in present and s.phase in PLAYABLE:
+            _missed(w, s)
+
+
+def _on_resident(w: World, s: Session, m: bus.Residents, resident: bus.Resident) -> None:
+    if s.phase is P.RESTORING:
+        _seen_at_start(s, m, resident)
+        return
+    for stay in (s.home, s.target):
+        if stay is not None and (stay.cluster, stay.instance) == (m.cluster, resident.instance):
+            if stay is s.home and stay.is_at(m.cluster, m.incarnation) and resident.stay in (0, stay.order):
+                _at_home(w, s, resident)
+            return
+    _remove_ghost(w, m, resident)
+
+
+def _at_home(w: World, s: Session, resident: bus.Resident) -> None:
+    s.misses = 0
+    s.is_dirty = resident.is_dirty
+    if s.phase is P.RECOVERING:  # the cluster was only silent: the player is still there
+        s.move(P.PLAYING, w.now)
+        handoff.thaw(w, s)
+        arrival.resume_play(w, s)
+    if s.phase not in PLAYABLE:
+        return
+    zone = w.catalog.zone_of_instance(resident.instance)
+    if zone is not None:
+        s.place = Place(zone=zone.slug, position=resident.position, heading_deg=resident.heading_deg % 360)
+    if w.now - s.since < REPAIR_AFTER_S or resident.stay == 0:
+        return
+    if resident.is_frozen and s.phase is P.PLAYING:
+        handoff.thaw(w, s)
+    is_attached = resident.link == (s.link.link if s.link else None)
+    if not is_attached and w.now - s.attached_at > REPAIR_AFTER_S:
+        arrival.attach(w, s)
+
+
+def _missed(w: World, s: Session) -> None:
+    """The cluster lives but does not have a player it should have."""
+    if w.now - s.since < REPAIR_AFTER_S:
+        return
+    s.misses += 1
+    if s.misses >= MISSES:
+        w.log("player_missing", "error", session=str(s.id), cluster=s.home.cluster, instance=s.home.instance)
+        s.home = None
+        begin(w, s)
+
+
+def _remove_ghost(w: World, m: bus.Residents, resident: bus.Resident) -> None:
+    w.log("ghost_removed", session=str(resident.session), cluster=m.cluster, instance=resident.instance)
+    order = bus.Remove(session=resident.session, instance=resident.instance, order=w.new_order())
+    w.to_cluster(m.cluster, order)
+
+
+# ---------------------------------------------------------------- the daemon was restarted
+
+
+def load(w: World, rows: list[OpenSession]) -> None:
+    """Take over the sessions of the last daemon: learn where they are, and get their leases anew."""
+    w.is_loaded = True
+    w.settle_until = w.now + SETTLE_S
+    for row in rows:
+        s = w.new_session(P.RESTORING)
+        del w.sessions[s.id]
+        s.id = row.id
+        w.sessions[s.id] = s
+        s.account, s.admission, s.character, s.name = row.account, row.admission, row.character, row.name
+        s.edition, s.resume_digest, s.is_recorded = row.edition, row.resume_digest, True
+        s.grace_until = w.now + SETTLE_S + GRACE_S
+        s.acquire_op = w.new_id()
+        s.call = w.call(s, uplink.Acquire(admission=s.admission, character=s.character, op_id=s.acquire_op))
+        w.by_character[s.character] = s.id
+        w.by_digest[s.resume_digest] = s.id
+    w.log("sessions_loaded", sessions=len(rows))
+
+
+def on_lease(w: World, s: Session, lease: uplink.Lease) -> None:
+    """The lease is ours again, under a new epoch that fences the dead daemon."""
+    s.writer = WriteHead.of_lease(lease)
+    s.line_kind, s.name, s.call = lease.line_kind, lease.name, None
+    s.saved_place = lease.state.places.get(w.catalog.world)
+    w.update_row(s)
+
+
+def on_lease_unanswered(w: World, s: Session) -> None:
+    """The master is away: ask again, for as long as it takes; the player plays on."""
+    s.failures += 1
+    s.call, s.retry_at = None, w.now + backoff(s.failures, w.rng)
+
+
+def _seen_at_start(s: Session, m: bus.Residents, resident: bus.Resident) -> None:
+    s.seen[(m.cluster, m.incarnation, resident.instance)] = resident
+    (cluster, incarnation, instance), best = max(s.seen.items(), key=lambda item: item[1].stay)
+    s.home = Stay(cluster, incarnation, instance, best.stay)
+
+
+def restore(w: World, s: Session) -> None:
+    """Go on with the player, once the lease is there and the clusters have had time to report."""
+    if s.retry_at is not None and w.now >= s.retry_at:
+        s.retry_at = None
+        s.call = w.call(s, uplink.Acquire(admission=s.admission, character=s.character, op_id=s.acquire_op))
+    if s.writer is None or w.now < w.settle_until or _is_unreported(w, s):
+        return
+    if s.home is None:
+        s.place = s.saved_place
+        begin(w, s)
+        return
+    resident = s.seen[(s.home.cluster, s.home.incarnation, s.home.instance)]
+    s.seen.clear()
+    s.move(P.PLAYING, w.now)
+    s.serial, s.misses, s.is_dirty = 0, 0, True  # what the dead daemon had under way is not known
+    s.checkpoint_at = w.now
+    s.place_save_at = w.now + arrival.PLACE_SAVE_S
+    zone = w.catalog.zone_of_instance(s.home.instance)
+    if zone is not None:
+        heading = resident.heading_deg % 360
+        s.place = Place(zone=zone.slug, position=resident.position, heading_deg=heading)
+    handoff.thaw(w, s)  # the dead daemon may have frozen it
+    arrival.resume_play(w, s)
+    w.update_row(s)
+    if s.leave is not None:
+        departure.begin(w, s, s.leave)
+
+
+def _is_unreported(w: World, s: Session) -> bool:
+    """Whether a living cluster has yet to say who is in it."""
+    if s.home is not None or w.now > w.settle_until + UNREPORTED_S:
+        return False
+    return any(not cluster.has_residents for cluster in w.clusters.alive())

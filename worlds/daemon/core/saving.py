@@ -1,0 +1,165 @@
+"""The write head of one character line: what the master has, what was asked of it, what waits.
+
+Rule 7 of DESIGN.md section 5: at most one write outstanding; repeated with the same op_id and the same content
+until it is answered; an answer counts only if its op_id is the outstanding one. A newer state waits and
+replaces an older waiting one: every state holds the whole truth. Pure; knows no session and no bus.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from uuid import UUID
+
+import msgspec
+
+from worlds.uplink import messages as uplink
+from zonecluster.protocol.character import CharacterState, InvalidState, encode_state, next_chain, state_hash
+
+ANSWER_TIMEOUT_S = 12.0  # the shell answers within its own 10 s; this one only guards against a lost answer
+BACKOFF_S = (0.2, 5.0)  # first and longest wait after a write that was not answered
+
+
+def backoff(failures: int, rng: Random) -> float:
+    """Return the wait in seconds after so many failures (1..): doubling, at most 5 s, half of it jitter."""
+    first, longest = BACKOFF_S
+    limit = min(longest, first * 2 ** min(failures - 1, 10))
+    return limit * (0.5 + rng.random() / 2)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A state to be written."""
+
+    op_id: UUID
+    kind: str
+    state: CharacterState
+    serial: int = 0  # of the cluster's checkpoint, echoed to it
+
+
+@dataclass(frozen=True)
+class Write:
+    """The one outstanding write. `chain`: what the head's chain must be after it."""
+
+    offer: Offer
+    save: uplink.Save
+    chain: bytes
+
+
+class Outcome(StrEnum):
+    """What an answer means."""
+
+    IGNORED = "ignored"  # not the outstanding write
+    ACCEPTED = "accepted"
+    LATER = "later"  # ask again, same op_id
+    DISCARDED = "discarded"  # this state is not acceptable; later ones may be
+    LOST = "lost"  # the head is another's: the character must be dropped
+
+
+LOSING = frozenset(
+    {"stale", "bad_chain", "op_id_reused", "world_suspended", "account_banned", "unknown_character"}
+)
+
+
+@dataclass
+class WriteHead:
+    """The right to write one line, and the last accepted version. Times in seconds."""
+
+    line: UUID
+    epoch: int
+    version: int
+    chain: bytes
+    state: CharacterState
+    outstanding: Write | None = None
+    waiting: Offer | None = None
+    call: UUID | None = None  # attempt in flight
+    called_at: float = 0.0
+    retry_at: float | None = None
+    failures: int = 0
+
+    @classmethod
+    def of_lease(cls, lease: uplink.Lease) -> "WriteHead":
+        """Return the head that a lease names."""
+        return cls(lease.line, lease.epoch, lease.version, lease.chain, lease.state)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was offered is accepted."""
+        return self.outstanding is None and self.waiting is None
+
+    @property
+    def newest(self) -> CharacterState:
+        """The newest state that is known, accepted or not."""
+        if self.waiting is not None:
+            return self.waiting.state
+        return self.outstanding.offer.state if self.outstanding is not None else self.state
+
+    def offer(self, offer: Offer) -> None:
+        """Put a state in line. Raises: InvalidState: larger than a document may be."""
+        encode_state(offer.state)
+        if self.waiting is not None and offer.kind == "periodic":
+            offer = Offer(offer.op_id, self.waiting.kind, offer.state, offer.serial)
+        self.waiting = offer
+
+    def next_attempt(self, call: UUID, now: float) -> uplink.Save | None:
+        """Return the write to send now, if any; `call` names the attempt."""
+        if self.call is not None and now - self.called_at > ANSWER_TIMEOUT_S:
+            self.call, self.retry_at = None, now
+        if self.outstanding is None and self.waiting is not None:
+            self._begin(self.waiting)
+            self.waiting, self.retry_at = None, now
+        if self.outstanding is None or self.call is not None or self.retry_at is None or now < self.retry_at:
+            return None
+        self.call, self.called_at, self.retry_at = call, now, None
+        return self.outstanding.save
+
+    def _begin(self, offer: Offer) -> None:
+        kind = offer.kind if offer.kind in uplink.SaveKind.__args__ else "periodic"
+        save = uplink.Save(
+            line=self.line,
+            epoch=self.epoch,
+            version=self.version,
+            prev_chain=self.chain,
+            op_id=offer.op_id,
+            kind=msgspec.convert(kind, uplink.SaveKind),
+            state=offer.state,
+        )
+        hash_of_state = state_hash(encode_state(offer.state))
+        self.outstanding = Write(
+            offer, save, next_chain(self.chain, self.version + 1, offer.op_id, hash_of_state)
+        )
+        self.failures = 0
+
+    def unanswered(self, call: UUID, now: float, rng: Random) -> bool:
+        """Note that an attempt got no answer. Returns: whether it was the attempt in flight."""
+        if call != self.call:
+            return False
+        self.failures += 1
+        self.call, self.retry_at = None, now + backoff(self.failures, rng)
+        return True
+
+    def answered(self, answer: uplink.Saved, now: float, rng: Random) -> Outcome:
+        """Take an answer; on ACCEPTED the head has moved and the next state may go."""
+        write = self.outstanding
+        if write is None or answer.op_id != write.offer.op_id:
+            return Outcome.IGNORED
+        if answer.refusal is not None:
+            return self._refused(answer.refusal, now, rng)
+        if answer.version != self.version + 1 or answer.chain != write.chain:
+            return Outcome.LOST
+        self.version, self.chain, self.state = answer.version, answer.chain, write.offer.state
+        self.outstanding = self.call = self.retry_at = None
+        self.failures = 0
+        return Outcome.ACCEPTED
+
+    def _refused(self, refusal: uplink.Refusal, now: float, rng: Random) -> Outcome:
+        if refusal.code in LOSING:
+            return Outcome.LOST
+        if refusal.code == "invalid_state":
+            self.outstanding = self.call = self.retry_at = None
+            return Outcome.DISCARDED
+        self.failures += 1  # a fault of the master or of our proof: not of this write
+        self.call, self.retry_at = None, now + backoff(self.failures, rng)
+        return Outcome.LATER
+
+
+__all__ = ["InvalidState", "Offer", "Outcome", "Write", "WriteHead", "backoff"]

@@ -1,0 +1,257 @@
+"""One player in this world: the states a session goes through, how long each may last, and what it remembers.
+
+Nothing here decides: entering, arrival, handoff, recovery and departure do. The table of transitions is the
+law (a move that is not in it raises), and the diagram in docs/daemon.md is drawn from it.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+from worlds.daemon.core.effects import SessionRow
+from worlds.daemon.core.saving import WriteHead
+from zonecluster.protocol import bus
+from zonecluster.protocol.character import Place
+from zonecluster.protocol.to_client import CharacterSummary, RefusalCode
+
+GRACE_S = 60.0  # how long a player without a world link stays in the world
+
+
+class Phase(StrEnum):
+    """Where a session is on its way in, through, or out."""
+
+    REDEEMING = "redeeming"  # the master is asked about the ticket
+    WELCOMED = "welcomed"  # admitted, no character chosen
+    QUEUED = "queued"  # the chosen character is just leaving by another session
+    ACQUIRING = "acquiring"  # the master is asked for the lease
+    RECORDING = "recording"  # the session's row is being written
+    OPENING = "opening"  # the zone instance is not open yet
+    ADMITTING = "admitting"  # a cluster is asked to take the player
+    PLAYING = "playing"
+    CROSSING = "crossing"  # handoff: the target instance is not open yet; the player plays on
+    FREEZING = "freezing"  # handoff: the source is asked to freeze
+    COMMITTING = "committing"  # handoff: the frozen state is being saved
+    ARRIVING = "arriving"  # handoff: the target is asked to admit
+    RETURNING = "returning"  # handoff failed: the target is told to forget the player
+    RECOVERING = "recovering"  # the cluster died: waiting for an instance of the zone
+    READMITTING = "readmitting"  # ... which is asked to admit
+    RESTORING = "restoring"  # the daemon was restarted: lease and whereabouts are being found out
+    FREEZING_OUT = "freezing_out"  # leaving: the cluster is asked to freeze
+    SAVING_OUT = "saving_out"  # leaving: the last state is being saved
+    KEEPING = "keeping"  # left, but the master has not confirmed the last state yet
+    RELEASING = "releasing"  # the lease is given back
+    REMOVING = "removing"  # the cluster is told to forget the player
+    WITHDRAWING = "withdrawing"  # entering failed: the cluster is told to forget the player
+    ENDED = "ended"
+
+
+P = Phase
+TRANSITIONS: dict[Phase, frozenset[Phase]] = {
+    P.REDEEMING: frozenset({P.WELCOMED, P.ENDED}),
+    P.WELCOMED: frozenset({P.QUEUED, P.ACQUIRING, P.ENDED}),
+    P.QUEUED: frozenset({P.ACQUIRING, P.WELCOMED, P.ENDED}),
+    P.ACQUIRING: frozenset({P.RECORDING, P.WELCOMED, P.ENDED}),
+    P.RECORDING: frozenset({P.OPENING, P.RELEASING, P.REMOVING}),
+    P.OPENING: frozenset({P.ADMITTING, P.RELEASING, P.REMOVING}),
+    P.ADMITTING: frozenset({P.PLAYING, P.OPENING, P.WITHDRAWING, P.RELEASING, P.REMOVING}),
+    P.PLAYING: frozenset({P.CROSSING, P.RECOVERING, P.FREEZING_OUT, P.REMOVING}),
+    P.CROSSING: frozenset({P.FREEZING, P.PLAYING, P.RECOVERING, P.FREEZING_OUT, P.REMOVING}),
+    P.FREEZING: frozenset({P.COMMITTING, P.PLAYING, P.RECOVERING, P.FREEZING_OUT, P.REMOVING}),
+    P.COMMITTING: frozenset({P.ARRIVING, P.PLAYING, P.RECOVERING, P.SAVING_OUT, P.REMOVING}),
+    P.ARRIVING: frozenset({P.PLAYING, P.RETURNING, P.REMOVING}),
+    P.RETURNING: frozenset({P.PLAYING, P.RECOVERING, P.REMOVING}),
+    P.RECOVERING: frozenset({P.READMITTING, P.PLAYING, P.SAVING_OUT, P.REMOVING}),
+    P.READMITTING: frozenset({P.PLAYING, P.RECOVERING, P.REMOVING}),
+    P.RESTORING: frozenset({P.PLAYING, P.RECOVERING, P.REMOVING}),
+    P.FREEZING_OUT: frozenset({P.SAVING_OUT, P.PLAYING, P.REMOVING}),
+    P.SAVING_OUT: frozenset({P.RELEASING, P.KEEPING, P.PLAYING, P.RECOVERING, P.REMOVING}),
+    P.KEEPING: frozenset({P.RELEASING, P.RECOVERING, P.REMOVING}),
+    P.RELEASING: frozenset({P.REMOVING, P.WELCOMED}),
+    P.REMOVING: frozenset({P.ENDED}),
+    P.WITHDRAWING: frozenset({P.RELEASING, P.REMOVING}),
+    P.ENDED: frozenset(),
+}
+
+# Seconds a phase may last, and what happens then (the words are for the docs). None: until somebody acts.
+DEADLINES: dict[Phase, tuple[float | None, str]] = {
+    P.REDEEMING: (10.0, "refused: master_unavailable"),
+    P.WELCOMED: (600.0, "put out: no character chosen"),
+    P.QUEUED: (15.0, "refused: not_now"),
+    P.ACQUIRING: (10.0, "refused: master_unavailable"),
+    P.RECORDING: (10.0, "refused: world_unavailable; the lease is released"),
+    P.OPENING: (10.0, "refused: world_unavailable; the lease is released"),
+    P.ADMITTING: (5.0, "refused: world_unavailable; withdrawn, the lease is released"),
+    P.PLAYING: (None, "logout, 60 s without a link, or the master ends it"),
+    P.CROSSING: (5.0, "stays where it is, with a notice"),
+    P.FREEZING: (3.0, "goes on where it was, with a notice"),
+    P.COMMITTING: (5.0, "goes on where it was, with a notice; the write is repeated until it is answered"),
+    P.ARRIVING: (5.0, "returns to the source"),
+    P.RETURNING: (5.0, "goes on where it was"),
+    P.RECOVERING: (120.0, "put out: saved, released"),
+    P.READMITTING: (5.0, "tries another instance"),
+    P.RESTORING: (3600.0, "put out: the master did not confirm the lease for an hour"),
+    P.FREEZING_OUT: (3.0, "the newest state that is known is saved"),
+    P.SAVING_OUT: (10.0, "the player is told that the save is not confirmed; it is repeated"),
+    P.KEEPING: (3600.0, "given up, logged as an error"),
+    P.RELEASING: (10.0, "goes on: the lease runs out by itself in 120 s"),
+    P.REMOVING: (5.0, "ends; a ghost is removed when its cluster next reports it"),
+    P.WITHDRAWING: (5.0, "goes on; a ghost is removed when its cluster next reports it"),
+    P.ENDED: (None, "forgotten"),
+}
+
+IN_PLAY = frozenset(P) - {
+    P.REDEEMING, P.WELCOMED, P.QUEUED, P.ACQUIRING, P.RECORDING, P.OPENING, P.ADMITTING,
+    P.RELEASING, P.REMOVING, P.WITHDRAWING, P.ENDED,
+}  # fmt: skip
+PLAYABLE = frozenset({P.PLAYING, P.CROSSING})  # commands run and checkpoints are taken
+GOING = frozenset({P.RELEASING, P.REMOVING, P.WITHDRAWING})  # too late to come back by this session
+
+
+class IllegalMove(RuntimeError):
+    """Our own code moved a session against the table."""
+
+
+@dataclass(frozen=True)
+class LinkRef:
+    """One world link."""
+
+    gateway: str
+    incarnation: int
+    link: int
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A player's entity in one instance; `order` numbers the Admit that made it."""
+
+    cluster: str
+    incarnation: int
+    instance: int
+    order: int
+    entity: int = 0
+
+    def is_at(self, cluster: str, incarnation: int) -> bool:
+        """Whether this is in that process."""
+        return self.cluster == cluster and self.incarnation == incarnation
+
+
+@dataclass
+class ClusterRequest:
+    """A message to a cluster that is repeated until it is answered or the phase ends. Times in seconds."""
+
+    cluster: str
+    incarnation: int
+    id: UUID | None
+    message: bus.BusMessage
+    repeat_at: float
+    give_up_at: float = float("inf")
+
+
+@dataclass(frozen=True)
+class Leave:
+    """Why a session ends: `reason` for the row, `text` for the player."""
+
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why entering failed: told when the session is back at WELCOMED."""
+
+    code: RefusalCode
+    reason: str
+    advice: str
+
+
+@dataclass
+class Session:
+    """Everything the daemon knows of one player. Instants in seconds of the caller's monotonic clock."""
+
+    id: UUID
+    phase: Phase
+    since: float
+    deadline: float | None
+    account: UUID | None = None
+    admission: UUID | None = None
+    edition: str = ""
+    level_cap: int | None = None
+    characters: list[CharacterSummary] = field(default_factory=list)
+    ticket_digest: bytes = b""
+    resume_digest: bytes = b""
+    link: LinkRef | None = None
+    attached_at: float = 0.0
+    grace_until: float | None = None
+
+    character: UUID | None = None
+    name: str = ""
+    line_kind: str = "main"
+    writer: WriteHead | None = None
+    call: UUID | None = None  # of redeem, acquire or release; saves have their own
+    acquire_op: UUID | None = None
+    retry_at: float | None = None
+    failures: int = 0
+
+    home: Stay | None = None  # where the player is; kept while its cluster is silent
+    target: Stay | None = None  # where it is being admitted
+    request: ClusterRequest | None = None
+    mint: ClusterRequest | None = None
+    goal: Place | None = None  # where the player is going in
+    commit_op: UUID | None = None  # the write that COMMITTING or SAVING_OUT waits for
+    seen: dict[tuple[str, int, int], bus.Resident] = field(default_factory=dict)  # RESTORING: who reports it
+
+    place: Place | None = None
+    saved_place: Place | None = None
+    is_dirty: bool = False
+    checkpoint_at: float = 0.0
+    place_save_at: float = 0.0
+    serial: int = 0  # newest checkpoint of this stay
+    misses: int = 0
+    recover_by: float = 0.0  # RECOVERING and READMITTING together last no longer
+    no_handoff_until: float = 0.0
+
+    leave: Leave | None = None
+    failure: Failure | None = None
+    is_recorded: bool = False
+    has_entered: bool = False  # the client was told Entered on this link
+
+    def move(self, phase: Phase, now: float) -> None:
+        """Go to another phase; what was asked of a cluster for the old one is no longer waited for.
+
+        Raises: IllegalMove.
+        """
+        if phase not in TRANSITIONS[self.phase]:
+            raise IllegalMove(f"{self.phase} → {phase}")
+        self.phase = phase
+        self.since = now
+        limit = DEADLINES[phase][0]
+        self.deadline = None if limit is None else now + limit
+        self.request = None
+        self.call = None
+        self.retry_at = None
+        self.failures = 0
+
+    @property
+    def can_come_back(self) -> bool:
+        """Whether a resume token still leads to this session."""
+        return self.phase not in GOING and self.phase not in (P.REDEEMING, P.ENDED)
+
+    def row(self) -> SessionRow:
+        """Return the durable part. Raises: ValueError: the session has no lease yet."""
+        if self.writer is None or not (self.account and self.admission and self.character):
+            raise ValueError("a session without a lease has no row")
+        return SessionRow(
+            id=self.id,
+            account=self.account,
+            admission=self.admission,
+            character=self.character,
+            name=self.name,
+            edition=self.edition,
+            line=self.writer.line,
+            epoch=self.writer.epoch,
+            zone=self.place.zone if self.place else "",
+            cluster=self.home.cluster if self.home else "",
+            instance=self.home.instance if self.home else 0,
+            entity=self.home.entity if self.home else 0,
+            resume_digest=self.resume_digest,
+        )

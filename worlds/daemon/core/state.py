@@ -1,0 +1,185 @@
+"""The daemon's whole memory, and how its parts ask for effects. One object for one world."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from random import Random
+from uuid import UUID
+
+from worlds.daemon.core.catalog import Catalog
+from worlds.daemon.core.clusters import Clusters
+from worlds.daemon.core.effects import (
+    Call,
+    CloseSession,
+    Effect,
+    Log,
+    RecordSession,
+    Request,
+    SendToCluster,
+    SendToGateway,
+    UpdateSession,
+)
+from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
+from zonecluster.protocol import bus
+from zonecluster.protocol.to_client import RefusalCode, Refused, ServerMessage
+
+REPEAT_S = 0.7  # requests to clusters are repeated so often until answered: the bus may lose them
+
+
+@dataclass
+class Gateway:
+    """One gateway as last heard of."""
+
+    incarnation: int
+    heard_at: float
+
+
+@dataclass
+class World:
+    """Memory and pending effects. `now` and `rng` are those of the event being handled."""
+
+    catalog: Catalog
+    started_at: datetime
+    next_order: int  # grows from here; above all orders of earlier daemons (their start instants see to that)
+    now: float = 0.0
+    rng: Random = field(default_factory=Random)
+    effects: list[Effect] = field(default_factory=list)
+
+    sessions: dict[UUID, Session] = field(default_factory=dict)
+    by_link: dict[LinkRef, UUID] = field(default_factory=dict)
+    by_character: dict[UUID, UUID] = field(default_factory=dict)
+    by_digest: dict[bytes, UUID] = field(default_factory=dict)
+    calls: dict[UUID, UUID | None] = field(default_factory=dict)  # who waits for the answer; None: the world
+
+    clusters: Clusters = field(default_factory=Clusters)
+    gateways: dict[str, Gateway] = field(default_factory=dict)
+    dead_gateways: set[tuple[str, int]] = field(default_factory=set)
+    is_loaded: bool = False  # the open sessions of the last daemon are known
+    settle_until: float = 0.0
+    is_bus_up: bool = True
+    is_stopping: bool = False
+    is_suspended: bool = False
+    renew_at: float = 0.0
+    renew_calls: set[UUID] = field(default_factory=set)
+    report_at: float = 0.0
+    report_call: UUID | None = None
+    is_master_up: bool = True
+    unknown_clusters: set[str] = field(default_factory=set)
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    # ---------------------------------------------------------------- effects
+
+    def emit(self, effect: Effect) -> None:
+        """Ask for an effect."""
+        self.effects.append(effect)
+
+    def log(self, event: str, level: str = "info", **fields: object) -> None:
+        """Ask for a log line."""
+        self.emit(Log(event, level, fields))  # type: ignore[arg-type]
+
+    def new_id(self) -> UUID:
+        """Return a fresh random id."""
+        return UUID(int=self.rng.getrandbits(128), version=4)
+
+    def new_order(self) -> int:
+        """Return the next number for an order about a session."""
+        self.next_order += 1
+        return self.next_order
+
+    def to_cluster(self, cluster: str, message: bus.BusMessage) -> None:
+        """Send to a cluster."""
+        self.emit(SendToCluster(cluster, message))
+
+    def to_link(self, link: LinkRef | None, message: ServerMessage) -> None:
+        """Send to a player's client; to nobody if there is no link."""
+        if link is not None:
+            self.emit(SendToGateway(link.gateway, bus.ToLinks(links=[link.link], message=message)))
+
+    def refuse(self, link: LinkRef | None, code: RefusalCode, reason: str, advice: str) -> None:
+        """Tell a client no, why, and what to do."""
+        self.to_link(link, Refused(code=code, reason=reason, advice=advice))
+
+    def close_link(self, link: LinkRef) -> None:
+        """Close a WebSocket after what was sent to it, and forget it."""
+        self.emit(SendToGateway(link.gateway, bus.CloseLink(link=link.link)))
+        self.by_link.pop(link, None)
+
+    def route(self, s: Session, cluster: str) -> None:
+        """Say where this player's commands go; "" refuses them."""
+        if s.link is not None:
+            self.emit(
+                SendToGateway(s.link.gateway, bus.Route(link=s.link.link, session=s.id, cluster=cluster))
+            )
+
+    def call(self, s: Session | None, request: Request) -> UUID:
+        """Ask the master; the answer finds the session by the returned id."""
+        return self.call_as(self.new_id(), s, request)
+
+    def call_as(self, call: UUID, s: Session | None, request: Request) -> UUID:
+        """Ask the master under an id that was chosen before."""
+        self.calls[call] = s.id if s is not None else None
+        self.emit(Call(call, request))
+        return call
+
+    # ---------------------------------------------------------------- sessions
+
+    def new_session(self, phase: Phase) -> Session:
+        """Make a session and remember it."""
+        limit = DEADLINES[phase][0]
+        s = Session(self.new_id(), phase, self.now, None if limit is None else self.now + limit)
+        self.sessions[s.id] = s
+        return s
+
+    def new_resume_token(self, s: Session) -> str:
+        """Return a fresh resume token of 256 bits; only its SHA-256 is kept, and the old one is void."""
+        token = f"{self.rng.getrandbits(256):064x}"
+        self.by_digest.pop(s.resume_digest, None)
+        s.resume_digest = sha256(token.encode()).digest()
+        self.by_digest[s.resume_digest] = s.id
+        return token
+
+    def forget(self, s: Session) -> None:
+        """Drop a session from memory."""
+        self.sessions.pop(s.id, None)
+        self.by_digest.pop(s.resume_digest, None)
+        self.free_character(s)
+        if s.link is not None:
+            self.by_link.pop(s.link, None)
+
+    def free_character(self, s: Session) -> None:
+        """The character is no longer this session's."""
+        if s.character is not None and self.by_character.get(s.character) == s.id:
+            del self.by_character[s.character]
+
+    def record(self, s: Session) -> None:
+        """Ask for the row to be made durable; Recorded follows."""
+        s.is_recorded = True
+        self.emit(RecordSession(s.row()))
+
+    def update_row(self, s: Session) -> None:
+        """Ask for the row to be written as it is now."""
+        if s.is_recorded and s.writer is not None:
+            self.emit(UpdateSession(s.row()))
+
+    def close_row(self, s: Session, reason: str) -> None:
+        """Ask for the row to be closed."""
+        if s.is_recorded:
+            s.is_recorded = False
+            self.emit(CloseSession(s.id, reason[:80]))
+
+    # ---------------------------------------------------------------- requests to clusters
+
+    def ask(self, s: Session, stay: Stay, message: bus.BusMessage, request: UUID | None) -> None:
+        """Send a request of this phase, repeated until the phase ends."""
+        s.request = ClusterRequest(stay.cluster, stay.incarnation, request, message, self.now + REPEAT_S)
+        self.to_cluster(stay.cluster, message)
+
+    def repeat_requests(self, s: Session) -> None:
+        """Send again what is not answered yet."""
+        if s.mint is not None and self.now >= s.mint.give_up_at:
+            s.mint = None
+        for request in (s.request, s.mint):
+            if request is not None and self.now >= request.repeat_at:
+                request.repeat_at = self.now + REPEAT_S
+                self.to_cluster(request.cluster, request.message)

@@ -1,0 +1,111 @@
+"""Sessions and their write heads: when to save, and what an outcome of a write means for the player."""
+
+from worlds.daemon.core import arrival, departure, handoff
+from worlds.daemon.core.effects import StoreReceipt
+from worlds.daemon.core.events import Unreachable
+from worlds.daemon.core.saving import Outcome
+from worlds.daemon.core.session import IN_PLAY, PLAYABLE, Phase, Session
+from worlds.daemon.core.state import World
+from worlds.uplink import messages as uplink
+from zonecluster.protocol import bus
+from zonecluster.protocol.to_client import Notice
+
+P = Phase
+MOVED_M = 1.0  # a place nearer than this to the saved one is not worth a write
+
+
+def on_checkpoint(w: World, s: Session, m: bus.Checkpoint) -> None:
+    """A state to save. A late or doubled one, or one of another stay than home, is not."""
+    if s.phase not in PLAYABLE or s.writer is None or s.home is None or m.cluster != s.home.cluster:
+        return
+    if m.stay not in (0, s.home.order) or (m.serial and m.serial <= s.serial):
+        return
+    s.serial = max(s.serial, m.serial)
+    s.checkpoint_at = w.now + arrival.CHECKPOINT_S
+    departure.offer(w, s, m.kind, m.state, m.serial)
+
+
+def keep_saved(w: World, s: Session) -> None:
+    """Ask for a checkpoint each 30 s while durable state is dirty; save a changed place alone each 60 s."""
+    if s.is_dirty and w.now >= s.checkpoint_at:
+        s.checkpoint_at = w.now + arrival.CHECKPOINT_S
+        w.to_cluster(s.home.cluster, bus.TakeCheckpoint(session=s.id))
+    if w.now >= s.place_save_at and s.writer.is_idle:
+        s.place_save_at = w.now + arrival.PLACE_SAVE_S
+        if _has_moved(s):
+            state = departure.with_place(s.writer.state, w.catalog.world, s.place)
+            departure.offer(w, s, "periodic", state)
+
+
+def _has_moved(s: Session) -> bool:
+    if s.place is None:
+        return False
+    if s.saved_place is None or s.saved_place.zone != s.place.zone:
+        return True
+    pairs = zip(s.place.position, s.saved_place.position, strict=True)
+    return max(abs(here - saved) for here, saved in pairs) >= MOVED_M
+
+
+def push(w: World, s: Session) -> None:
+    """Send the write that is due, if one is."""
+    call = w.new_id()
+    save = s.writer.next_attempt(call, w.now)
+    if save is not None:
+        # the id is ours already, so that the head knows its attempt before any answer can come
+        w.call_as(call, s, save)
+
+
+def on_answer(
+    w: World, s: Session, call: object, answer: uplink.Saved | uplink.Refusal | Unreachable
+) -> None:
+    """An attempt was answered, or was not."""
+    if s.writer is None:
+        return
+    if isinstance(answer, uplink.Refusal):  # of the whole batch
+        if answer.code in ("world_suspended", "unknown_character"):
+            _after(w, s, Outcome.LOST, answer.detail)
+        else:
+            s.writer.unanswered(call, w.now, w.rng)
+            w.log("save_refused", "error", session=str(s.id), code=answer.code, cause=answer.detail)
+        return
+    if isinstance(answer, Unreachable):
+        s.writer.unanswered(call, w.now, w.rng)
+        return
+    write = s.writer.outstanding
+    outcome = s.writer.answered(answer, w.now, w.rng)
+    if outcome is Outcome.ACCEPTED:
+        _accepted(w, s, write, answer)
+    else:
+        detail = f"{answer.refusal.code}: {answer.refusal.detail}" if answer.refusal else "the chain differs"
+        _after(w, s, outcome, detail)
+
+
+def _accepted(w: World, s: Session, write: object, answer: uplink.Saved) -> None:
+    state = write.offer.state
+    receipt = StoreReceipt(s.writer.line, answer.version, answer.op_id, answer.receipt, state)
+    w.emit(receipt)
+    s.saved_place = state.places.get(w.catalog.world)
+    if write.offer.serial and s.home is not None:
+        w.to_cluster(s.home.cluster, bus.Saved(session=s.id, serial=write.offer.serial))
+    if s.commit_op == answer.op_id:
+        s.commit_op = None
+
+
+def _after(w: World, s: Session, outcome: Outcome, detail: str) -> None:
+    match outcome:
+        case Outcome.LOST:
+            w.log("save_lost", "error", session=str(s.id), character=str(s.character), cause=detail)
+            is_suspended = detail.startswith("world_suspended")
+            if s.phase in IN_PLAY:
+                departure.drop(w, s, departure.SUSPENDED if is_suspended else departure.STALE)
+        case Outcome.DISCARDED:
+            w.log("state_refused", "error", session=str(s.id), character=str(s.character), cause=detail)
+            if s.phase is P.COMMITTING:
+                handoff.go_on_at_source(w, s)
+            s.commit_op = None
+            text = (
+                "The master did not accept your character's last changes; the world's operator has been told."
+            )
+            w.to_link(s.link, Notice(text=text, level="warning"))
+        case Outcome.LATER:
+            w.log("save_refused", "error", session=str(s.id), cause=detail)

@@ -1,0 +1,171 @@
+"""The uplink, world's side: signed requests to the master over HTTP, and what can be checked without it.
+
+Every question gets one answer: the master's, its Refusal, or Unreachable. Nothing is repeated here: the core
+decides what is asked again, with the same op_id.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import msgspec
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from worlds.daemon.core.effects import Call, Request
+from worlds.daemon.core.events import Answered, Unreachable
+from worlds.uplink import messages
+from worlds.uplink.jws import BadToken
+from worlds.uplink.keys import KeyPair
+from worlds.uplink.proof import sign_request
+from worlds.uplink.receipt import check_receipt
+from worlds.uplink.ticket import TicketRefused, check_ticket, keys_of_jwks
+from zonecluster.protocol.character import encode_state, state_hash
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT = httpx.Timeout(8.0, connect=3.0)  # the core gives up on an answer after 10 s
+LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=30.0)
+CLOCK_LEEWAY_S = 30.0  # how far our clock may be off when a ticket is checked
+JWKS_MAX_AGE_S = 300.0
+JWKS_PAUSE_S = 5.0  # an unknown key makes us ask again, but not more often than this
+
+ANSWERS: dict[type, tuple[str, type]] = {
+    messages.Redeem: ("redeem", messages.Admission),
+    messages.Acquire: ("acquire", messages.Lease),
+    messages.Renew: ("renew", messages.Renewed),
+    messages.SaveBatch: ("save", messages.SavedBatch),
+    messages.Release: ("release", messages.Released),
+    messages.Report: ("report", messages.Reported),
+}
+Answer = Any  # the struct that ANSWERS names, messages.Refusal or Unreachable
+
+
+class MasterKeys:
+    """The master's public keys, as last read from its JWKS."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self._keys: dict[str, Ed25519PublicKey] = {}
+        self._read_at: datetime | None = None
+
+    def get(self, kid: str) -> Ed25519PublicKey | None:
+        """Return a key, if it is known."""
+        return self._keys.get(kid)
+
+    async def refresh(self, now: datetime, max_age_s: float = JWKS_MAX_AGE_S) -> str:
+        """Read them, unless they are young enough.
+
+        Returns: why that failed; empty if they are there.
+        """
+        if self._read_at is not None and (now - self._read_at).total_seconds() < max_age_s:
+            return ""
+        try:
+            response = await self._http.get("/.well-known/jwks.json")
+            response.raise_for_status()
+            self._keys = keys_of_jwks(response.json())
+        except (httpx.HTTPError, ValueError) as error:
+            return f"the master's keys cannot be read: {str(error) or type(error).__name__}"
+        self._read_at = now
+        return ""
+
+
+class MasterClient:
+    """Asks the master in the name of one world."""
+
+    def __init__(self, http: httpx.AsyncClient, world: str, key: KeyPair) -> None:
+        """`http` has the master's URL as its base."""
+        self._http = http
+        self._world = world
+        self._key = key
+        self.keys = MasterKeys(http)
+
+    async def carry_out(self, calls: Sequence[Call]) -> list[Answered]:
+        """Ask one question, or many saves as one batch; every call is answered."""
+        if isinstance(calls[0].request, messages.Save):
+            return await self._save(calls)
+        call = calls[0]
+        if isinstance(call.request, messages.Redeem):
+            return [Answered(call.id, await self._redeem(call.request))]
+        return [Answered(call.id, await self._ask(call.request))]
+
+    async def _redeem(self, request: messages.Redeem) -> Answer:
+        """Check a ticket here first: forged, expired and foreign ones never reach the master."""
+        now = datetime.now(UTC)
+        problem = await self.keys.refresh(now)
+        refused = self._check_ticket(request.ticket, now)
+        if refused is not None and refused.code == "bad_ticket":
+            # perhaps a key younger than our copy of the JWKS
+            problem = await self.keys.refresh(now, JWKS_PAUSE_S) or problem
+            refused = self._check_ticket(request.ticket, now)
+        if refused is None:
+            return await self._ask(request)
+        return Unreachable(problem) if problem else refused
+
+    def _check_ticket(self, ticket: str, now: datetime) -> messages.Refusal | None:
+        try:
+            check_ticket(ticket, self.keys.get, world=self._world, now=now, leeway_s=CLOCK_LEEWAY_S)
+        except TicketRefused as error:
+            return messages.Refusal(error.code, error.detail)
+        return None
+
+    async def _save(self, calls: Sequence[Call]) -> list[Answered]:
+        saves = [call.request for call in calls]
+        answer = await self._ask(messages.SaveBatch(saves=saves))
+        if not isinstance(answer, messages.SavedBatch):
+            return [Answered(call.id, answer) for call in calls]
+        outcomes = {result.op_id: result for result in answer.results}
+        problem = await self.keys.refresh(datetime.now(UTC))
+        answered = []
+        for call in calls:
+            saved = outcomes.get(call.request.op_id)
+            cause = problem or (
+                self._receipt_problem(call.request, saved) if saved else "no answer to this write"
+            )
+            answered.append(Answered(call.id, Unreachable(cause) if cause else saved))
+        return answered
+
+    def _receipt_problem(self, save: messages.Save, saved: messages.Saved) -> str:
+        """Return what is wrong with the receipt of an accepted write; empty if nothing is."""
+        if saved.refusal is not None:
+            return ""
+        try:
+            receipt = check_receipt(saved.receipt, self.keys.get)
+        except BadToken as error:
+            return f"the receipt does not hold: {error}"
+        said = (receipt.world, receipt.line, receipt.version, receipt.epoch, receipt.op_id)
+        is_ours = said == (self._world, save.line, saved.version, save.epoch, save.op_id)
+        hash_of_state = state_hash(encode_state(save.state))
+        if not is_ours or (receipt.chain, receipt.state_hash) != (saved.chain, hash_of_state):
+            return "the receipt is for another write"
+        return ""
+
+    async def _ask(self, request: Request | messages.SaveBatch) -> Answer:
+        verb, kind = ANSWERS[type(request)]
+        path = f"/api/v1/uplink/{verb}/"
+        body = messages.encoder.encode(request)
+        proof = sign_request(self._key, self._world, "POST", path, body, datetime.now(UTC))
+        headers = {"Authorization": f"Bearer {proof}", "Content-Type": "application/json"}
+        try:
+            response = await self._http.post(path, content=body, headers=headers)
+        except httpx.HTTPError as error:
+            return Unreachable(str(error) or type(error).__name__)
+        try:
+            if response.is_success:
+                return messages.decoders[kind].decode(response.content)
+            if response.status_code < 500:
+                return messages.decoders[messages.Refusal].decode(response.content)
+        except msgspec.DecodeError as error:
+            log.error(
+                "uplink_answer_not_understood", verb=verb, status=response.status_code, cause=str(error)
+            )
+            return Unreachable(
+                f"{verb}: HTTP {response.status_code} with an answer of another shape: {error}"
+            )
+        return Unreachable(f"{verb}: HTTP {response.status_code}")
+
+
+def new_http(master_url: str) -> httpx.AsyncClient:
+    """Return a client with keep-alive and time-outs."""
+    return httpx.AsyncClient(base_url=master_url, timeout=TIMEOUT, limits=LIMITS, follow_redirects=False)

@@ -1,0 +1,148 @@
+"""The world daemon's tables: its catalog, its sessions, its receipts, its clusters' status. Sync; one thread."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
+from worlds.daemon.core.effects import CloseSession, RecordSession, SessionRow, StoreReceipt, UpdateSession
+from worlds.daemon.core.events import OpenSession
+from worlds.models import PlaySession, StoredReceipt, World, Zone, ZoneCluster, ZoneLink
+from zonecluster.protocol.character import Place, encode_state
+
+
+@dataclass(frozen=True)
+class ClusterStatus:
+    """What the admin shows of a living cluster."""
+
+    name: str
+    seen_at: datetime
+    status: dict[str, Any]
+
+
+RowEffect = RecordSession | UpdateSession | CloseSession | StoreReceipt | ClusterStatus
+
+
+def load_catalog(slug: str, gateway_url: str) -> Catalog:
+    """Read the world's content and clusters.
+
+    Raises: World.DoesNotExist.
+    """
+    world = World.objects.get(slug=slug)
+    zones = Zone.objects.filter(world=world).select_related("home_cluster")
+    links = ZoneLink.objects.filter(zone__world=world).select_related("zone", "target")
+    return Catalog(
+        world=slug,
+        motd=world.motd,
+        max_players=world.max_players,
+        gateway_url=gateway_url,
+        zones={zone.slug: _zone_info(zone) for zone in zones},
+        links={(link.zone.slug, link.slug): _link_info(link) for link in links},
+        clusters={
+            row.name: ClusterInfo(row.name, row.max_players, row.is_enabled)
+            for row in ZoneCluster.objects.filter(world=world)
+        },
+    )
+
+
+def _zone_info(zone: Zone) -> ZoneInfo:
+    heading = zone.entry_heading_deg % 360
+    return ZoneInfo(
+        number=zone.pk,
+        slug=zone.slug,
+        name=zone.name,
+        size=zone.size,
+        entry=Place(zone=zone.slug, position=(zone.entry_x, zone.entry_y, 0.0), heading_deg=heading),
+        home_cluster=zone.home_cluster.name if zone.home_cluster else "",
+        is_entry=zone.is_entry,
+    )
+
+
+def _link_info(link: ZoneLink) -> LinkInfo:
+    heading = link.arrival_heading_deg % 360
+    arrival = Place(
+        zone=link.target.slug, position=(link.arrival_x, link.arrival_y, 0.0), heading_deg=heading
+    )
+    return LinkInfo(zone=link.zone.slug, slug=link.slug, arrival=arrival)
+
+
+def load_open_sessions(slug: str) -> list[OpenSession]:
+    """Read the sessions that the last daemon left open."""
+    return [
+        OpenSession(
+            id=row.id,
+            account=row.pseudonym,
+            admission=row.admission,
+            character=row.character,
+            name=row.character_name,
+            edition=row.edition,
+            line=row.line,
+            epoch=row.epoch,
+            zone=row.zone,
+            cluster=row.cluster,
+            resume_digest=bytes(row.resume_digest),
+        )
+        for row in PlaySession.objects.filter(world__slug=slug, ended_at__isnull=True)
+    ]
+
+
+def write_rows(slug: str, effects: Sequence[RowEffect], now: datetime) -> None:
+    """Carry out the effects in their order, all or none. Repeating them is harmless."""
+    world = World.objects.get(slug=slug)
+    with transaction.atomic():
+        for effect in effects:
+            match effect:
+                case RecordSession(row):
+                    _record(world, row, now)
+                case UpdateSession(row):
+                    PlaySession.objects.filter(id=row.id).update(**_fields(row))
+                case CloseSession(session, reason):
+                    open_rows = PlaySession.objects.filter(id=session, ended_at__isnull=True)
+                    open_rows.update(ended_at=now, end_reason=reason)
+                case ClusterStatus(name, seen_at, status):
+                    rows = ZoneCluster.objects.filter(world=world, name=name)
+                    rows.update(last_seen_at=seen_at, status=status)
+        receipts = [effect for effect in effects if isinstance(effect, StoreReceipt)]
+        StoredReceipt.objects.bulk_create(
+            [_receipt(world, effect, now) for effect in receipts], ignore_conflicts=True
+        )
+
+
+def _record(world: World, row: SessionRow, now: datetime) -> None:
+    # An open row of the same character can only be one whose end was lost: the lease is held by this one.
+    others = PlaySession.objects.filter(world=world, character=row.character, ended_at__isnull=True)
+    others.exclude(id=row.id).update(ended_at=now, end_reason="superseded")
+    fields = {**_fields(row), "world": world, "started_at": now, "ended_at": None, "end_reason": ""}
+    PlaySession.objects.update_or_create(id=row.id, defaults=fields)
+
+
+def _fields(row: SessionRow) -> dict[str, Any]:
+    return {
+        "pseudonym": row.account,
+        "admission": row.admission,
+        "character": row.character,
+        "character_name": row.name,
+        "edition": row.edition,
+        "line": row.line,
+        "epoch": row.epoch,
+        "zone": row.zone,
+        "cluster": row.cluster,
+        "instance": row.instance,
+        "entity": row.entity,
+        "resume_digest": row.resume_digest,
+    }
+
+
+def _receipt(world: World, effect: StoreReceipt, now: datetime) -> StoredReceipt:
+    return StoredReceipt(
+        world=world,
+        op_id=effect.op_id,
+        line=effect.line,
+        version=effect.version,
+        receipt=effect.receipt,
+        state=encode_state(effect.state),
+        at=now,
+    )

@@ -1,0 +1,78 @@
+"""`manage.py worlddaemon`: runs the world daemon of one world until SIGTERM or Ctrl-C."""
+
+import asyncio
+import signal
+from argparse import ArgumentParser
+
+import structlog
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from worlds.daemon import rows
+from worlds.daemon.core.catalog import Catalog
+from worlds.daemon.lock import AlreadyRunning, WorldLock
+from worlds.daemon.master import MasterClient, new_http
+from worlds.daemon.service import DaemonService
+from worlds.models import World
+from worlds.notify import notify_ready
+from worlds.uplink.keys import KeyPair, UnusableKey, load_key
+
+log = structlog.get_logger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Run the world daemon: players' way in, handoffs, saves, leases. One per world."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--world", default=settings.CONFIG.world, help="Slug of the world (default: %(default)s)."
+        )
+
+    def handle(self, *args: object, world: str, **options: object) -> None:
+        config = settings.CONFIG
+        try:
+            key = load_key(config.world_key_file)
+        except UnusableKey as error:
+            advice = "Run `manage.py up` (or `demo`) once to make it, or set WAYSTONE_WORLD_KEY_FILE."
+            raise CommandError(f"The world's key cannot be used: {error}. {advice}") from error
+        try:
+            asyncio.run(_run(world, config.master_url, config.gateway_url, key))
+        except World.DoesNotExist as error:
+            advice = "Run `manage.py demo`, register it on the site, or name another by --world."
+            raise CommandError(f"There is no world {world!r} in this database. {advice}") from error
+        except DatabaseError as error:
+            advice = "Is it running, and is DATABASE_URL right?"
+            raise CommandError(f"PostgreSQL does not answer: {str(error).strip()}. {advice}") from error
+        except AlreadyRunning as error:
+            raise CommandError(str(error)) from error
+
+
+async def _run(slug: str, master_url: str, gateway_url: str, key: KeyPair) -> None:
+    catalog, lock = await sync_to_async(_prepare)(slug, gateway_url)
+    log.info(
+        "world_daemon_starts",
+        world=slug,
+        master=master_url,
+        key=key.kid,
+        zones=len(catalog.zones),
+        clusters=sorted(catalog.clusters),
+    )
+    async with new_http(master_url) as http:
+        service = DaemonService(catalog, MasterClient(http, slug, key), lock)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, service.stop)
+        try:
+            await service.run(notify_ready)
+        finally:
+            await sync_to_async(lock.release)()
+
+
+def _prepare(slug: str, gateway_url: str) -> tuple[Catalog, WorldLock]:
+    """Read the world and take its lock. Raises: World.DoesNotExist, DatabaseError, AlreadyRunning."""
+    catalog = rows.load_catalog(slug, gateway_url)
+    lock = WorldLock(World.objects.values_list("pk", flat=True).get(slug=slug))
+    lock.acquire()
+    return catalog, lock
