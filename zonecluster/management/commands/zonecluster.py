@@ -13,6 +13,8 @@ from zonecluster.daemon.service import Service
 
 
 class Command(BaseCommand):
+    # The admin's checks ask the database: its absence would be a traceback before `handle` could explain it.
+    requires_system_checks: list[str] = []
     help = "Run a zone cluster: serves zones to players by UDP until SIGTERM."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
