@@ -1,0 +1,231 @@
+"""The zone link: NETCODE over UDP, snapshots down and inputs up. A shell around the protocol's ClientCore.
+
+One connect token, one ZoneLink; the next zone is the next link.
+"""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from waystone_client.errors import ZoneLinkFailed
+from zonecluster.protocol.netcode import ClientCore, ClientState, PayloadReceived, StateChanged
+from zonecluster.protocol.zone_payloads import (
+    ENTITY,
+    INPUT,
+    INPUT_HEADER,
+    INPUT_RECORD,
+    SNAPSHOT,
+    SNAPSHOT_HEADER,
+)
+
+TICK_S = 0.05  # 20 inputs a second
+REPEATED = 4  # inputs in each datagram: the newest, and those before it in case a datagram was lost
+IDLE_TICKS = (
+    5  # while the wish does not change, only every fifth tick repeats it (the server forgets after 1 s)
+)
+CONNECT_S = 5.0
+FULL = 127  # of move_x and move_y: the zone's top speed
+CONNECTING = (ClientState.SENDING_CONNECTION_REQUEST, ClientState.SENDING_CONNECTION_RESPONSE)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One state of the zone as the server sent it. `entities`: ENTITY records, the player's own first."""
+
+    tick: int
+    time_ms: int
+    input_ack: int
+    corrections: int
+    dilation: float
+    is_frozen: bool
+    instance: int
+    entities: np.ndarray
+
+    def positions(self, size: float) -> np.ndarray:
+        """Return (n, 3) float64 metres: x east, y north, z up. Args: size: of the zone, from ZoneAssigned."""
+        scale = size / 65535.0
+        records = self.entities
+        return np.stack([records["x"] * scale, records["y"] * scale, records["z"] / 64.0], axis=1)
+
+
+def decode_snapshot(payload: bytes) -> Snapshot | None:
+    """Return the snapshot in a payload; None if the payload is none, or is damaged."""
+    if len(payload) < SNAPSHOT_HEADER.itemsize or payload[0] != SNAPSHOT:
+        return None
+    header = np.frombuffer(payload, SNAPSHOT_HEADER, 1)[0]
+    count = int(header["count"])
+    if len(payload) != SNAPSHOT_HEADER.itemsize + count * ENTITY.itemsize:
+        return None
+    return Snapshot(
+        tick=int(header["tick"]),
+        time_ms=int(header["time_ms"]),
+        input_ack=int(header["input_ack"]),
+        corrections=int(header["corrections"]),
+        dilation=int(header["dilation"]) / 1000.0,
+        is_frozen=bool(header["flags"] & 1),
+        instance=int(header["instance"]),
+        entities=np.frombuffer(payload, ENTITY, count, SNAPSHOT_HEADER.itemsize),
+    )
+
+
+class ZoneLink(asyncio.DatagramProtocol):
+    """A player's link to the zone instance that its connect token is for.
+
+    Args: on_snapshot: called with every snapshot newer than the last. on_closed: called once when it ends.
+    """
+
+    def __init__(
+        self,
+        connect_token: bytes,
+        on_snapshot: Callable[[Snapshot], None] = lambda _: None,
+        on_closed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.snapshot: Snapshot | None = None
+        self.snapshots = 0
+        self.closed = asyncio.Event()  # no longer usable, whoever ended it
+        self._connected = asyncio.Event()
+        self._core = ClientCore(connect_token, time.monotonic())
+        self._on_snapshot = on_snapshot
+        self._on_closed = on_closed
+        self._inputs: deque[tuple[int, int, int, int]] = deque(maxlen=REPEATED)
+        self._seq = 0
+        self._wish = (0, 0)
+        self._heading = 0
+        self._changed = True
+        self._transport: asyncio.DatagramTransport | None = None
+        self._ticker: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Shake hands with the zone cluster.
+
+        Raises: ZoneLinkFailed: bad token, denied, or no answer within 5 s.
+        """
+        address = self._core.server_address
+        if address is None:
+            raise ZoneLinkFailed(
+                "bad_connect_token", f"The connect token is not valid: {self._core.refusal}."
+            )
+        loop = asyncio.get_running_loop()
+        local = ("::", 0) if ":" in address[0] else ("0.0.0.0", 0)
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=local)
+        self._ticker = asyncio.create_task(self._tick_often(), name="zone-link")
+        waits = [asyncio.create_task(event.wait()) for event in (self._connected, self.closed)]
+        try:
+            await asyncio.wait(waits, timeout=CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not self.is_connected:
+            state = self._core.state.name.lower()
+            await self.close()
+            raise ZoneLinkFailed("zone_unreachable", f"The zone at {address[0]}:{address[1]}: {state}.")
+
+    async def close(self) -> None:
+        """Tell the zone that we leave, and close the socket."""
+        self._core.disconnect(time.monotonic())
+        self._flush()
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+        if self._transport is not None:
+            self._transport.close()
+        self._end()
+
+    def abort(self) -> None:
+        """Fall silent, as a crash or a pulled cable would."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+        self._end()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether inputs reach the zone and snapshots come."""
+        return self._core.state is ClientState.CONNECTED and not self.closed.is_set()
+
+    def wish(self, x: float, y: float) -> None:
+        """Wish to move with this velocity, as a fraction of the zone's top speed, until told otherwise.
+
+        Args: x: east, y: north; a vector longer than 1 is shortened to 1.
+        """
+        length = max(1.0, math.hypot(x, y))
+        wish = (round(x / length * FULL), round(y / length * FULL))
+        if wish != self._wish:
+            self._wish = wish
+            self._changed = True
+            if wish != (0, 0):
+                self._heading = round(math.atan2(x, y) / math.tau * 256) % 256
+
+    def _end(self) -> None:
+        if not self.closed.is_set():
+            self.closed.set()
+            self._on_closed()
+
+    # ------------------------------------------------------------ asyncio's side
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Take a datagram; the core drops those of strangers."""
+        self._core.receive_datagram(data, (addr[0], addr[1]), time.monotonic())
+        self._take_events()
+        self._flush()
+
+    def error_received(self, exc: Exception) -> None:
+        """Nobody listens there (yet): the core's own time-outs decide."""
+
+    async def _tick_often(self) -> None:
+        number = 0
+        due = time.monotonic()
+        while not self.closed.is_set():
+            now = time.monotonic()
+            timeout = self._core.next_timeout()
+            if timeout is not None and now >= timeout:
+                self._core.handle_timeout(now)
+            if self.is_connected and (self._changed or number % IDLE_TICKS == 0):
+                self._send_inputs(now)
+            self._take_events()
+            self._flush()
+            number += 1
+            due = max(due + TICK_S, now)
+            await asyncio.sleep(due - now)
+
+    def _send_inputs(self, now: float) -> None:
+        self._seq += 1
+        self._changed = False
+        self._inputs.append((self._seq, *self._wish, self._heading))
+        packet = np.zeros(len(self._inputs), INPUT_RECORD)
+        packet[["seq", "move_x", "move_y", "heading"]] = list(self._inputs)
+        header = np.zeros(1, INPUT_HEADER)
+        header["kind"] = INPUT
+        header["count"] = len(packet)
+        header["snapshot_ack"] = self.snapshot.tick if self.snapshot else 0
+        self._core.send_payload(header.tobytes() + packet.tobytes(), now)
+
+    def _take_events(self) -> None:
+        for event in self._core.events():
+            match event:
+                case PayloadReceived(data=data):
+                    self._take_snapshot(data)
+                case StateChanged(state=ClientState.CONNECTED):
+                    self._connected.set()
+                case StateChanged(state=state) if state not in CONNECTING:
+                    self._end()
+
+    def _take_snapshot(self, payload: bytes) -> None:
+        snapshot = decode_snapshot(payload)
+        if snapshot is None or (self.snapshot is not None and snapshot.tick <= self.snapshot.tick):
+            return
+        self.snapshot = snapshot
+        self.snapshots += 1
+        self._on_snapshot(snapshot)
+
+    def _flush(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        for data, address in self._core.datagrams_to_send():
+            self._transport.sendto(data, address)
