@@ -17,7 +17,7 @@ class WaystoneError(Exception):
 class MasterError(WaystoneError):
     """The master's REST API refused, or did not answer (then `status` is 0).
 
-    Attributes: errors: for each field of the request what is wrong. retry_after_s: when to ask again, if told.
+    Attributes: errors: for each field of the request what is wrong. retry_after_s: when to ask again.
     """
 
     def __init__(
