@@ -11,7 +11,16 @@ from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.players import Player
 from zonecluster.protocol.bus import PortalEntered
 from zonecluster.protocol.from_client import Command, Describe, Look, Say, UsePortal
-from zonecluster.protocol.to_client import Described, Exit, Heard, NearbyEntity, Refused, Result, Surroundings
+from zonecluster.protocol.to_client import (
+    Described,
+    Exit,
+    Heard,
+    NearbyEntity,
+    RefusalCode,
+    Refused,
+    Result,
+    Surroundings,
+)
 from zonecluster.rules.speech import clean_speech
 from zonecluster.simulation.instance import Sight
 
@@ -78,7 +87,7 @@ class CommandQueues:
         self._cluster.counters["commands"] += 1
         return took
 
-    def _refuse(self, player: Player, command: Command, code: str, reason: str, advice: str) -> None:
+    def _refuse(self, player: Player, command: Command, code: RefusalCode, reason: str, advice: str) -> None:
         self._cluster.tell(player, Refused(code, reason, advice, command.seq))
 
 
@@ -153,5 +162,6 @@ def use_portal(cluster: Cluster, player: Player, command: UsePortal) -> None:
 
 
 def _nearby(sight: Sight) -> NearbyEntity:
-    kind = "player" if sight.is_player else "creature"
-    return NearbyEntity(sight.entity, sight.name, kind, round(sight.distance, 1))
+    return NearbyEntity(
+        sight.entity, sight.name, "player" if sight.is_player else "creature", round(sight.distance, 1)
+    )

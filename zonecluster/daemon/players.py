@@ -157,11 +157,13 @@ class Roster:
         return player
 
     def add_client(self, player: Player, client_id: int) -> None:
-        """Remember the client id of a connect token; the oldest ones of the player are forgotten."""
+        """Remember the client id of a connect token; the oldest of the player without a link is forgotten."""
         self._by_client[client_id] = player
         player.minted.append(client_id)
-        while len(player.minted) > REMEMBERED and player.minted[0] != player.client_id:
-            self._by_client.pop(player.minted.pop(0), None)
+        if len(player.minted) > REMEMBERED:
+            forgotten = next(each for each in player.minted if each != player.client_id)
+            player.minted.remove(forgotten)
+            del self._by_client[forgotten]
 
     def remove(self, player: Player) -> None:
         """Take a player and its entity out."""

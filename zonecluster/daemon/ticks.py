@@ -1,6 +1,7 @@
 """One tick of the cluster, step by step: links, inputs, commands, simulation, snapshots. For the loop."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Callable
 
 import structlog
 
@@ -9,7 +10,7 @@ from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
 from zonecluster.daemon.players import Player
 from zonecluster.protocol.bus import PortalEntered
-from zonecluster.protocol.netcode import Connected, Disconnected, Payload
+from zonecluster.protocol.netcode import Connected, Disconnected, Payload, ServerEvent
 from zonecluster.protocol.to_client import Notice
 from zonecluster.rules.wayfaring import VISIT_XP
 from zonecluster.simulation.inputs import decode_inputs
@@ -20,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 ALIVE_EVERY_S = 0.5
 RESIDENTS_EVERY_S = 1.0
-MAX_PAYLOADS_A_TICK = 8  # of one player; a client sends one
+MAX_PAYLOADS_A_TICK = 8  # of one link; a client sends one
 
 Arrivals = dict[int, tuple[list[int], list[bytes]]]  # instance → rows and payloads
 
@@ -31,45 +32,56 @@ class Ticks:
     def __init__(self, cluster: Cluster, queues: CommandQueues) -> None:
         self._cluster = cluster
         self._queues = queues
+        self._taken: Counter[int] = Counter()  # payloads of this tick, by client id
         self._alive_at = self._residents_at = float("-inf")
 
     def run(self, now: float) -> None:
-        """Do one tick; `now` is monotonic seconds."""
+        """Do one tick; `now` is monotonic seconds. A step that fails is logged, and the others go on."""
         cluster = self._cluster
-        arrivals = self.take_link_events()
-        self._queues.run()
+        arrivals: Arrivals = defaultdict(lambda: ([], []))
+        self._taken.clear()
+        for event in cluster.links.take_events():
+            self._try(self.take_link_event, event, arrivals)
+        self._try(self._queues.run)
         for instance in list(cluster.instances.values()):
-            self.step_instance(instance, arrivals, now)
-        cluster.links.flush()
-        self.announce_when_due(now)
+            self._try(self.step_instance, instance, arrivals, now)
+        self._try(cluster.links.flush)
+        self._try(self.announce_when_due, now)
         cluster.orders.forget_old(now)
+
+    def _try(self, step: Callable[..., None], *arguments: object) -> None:
+        """Run one step. What breaks it, of one player or one zone, must not stop everybody else."""
+        try:
+            step(*arguments)
+        except Exception:
+            name = f"{step.__name__}_failed"
+            self._cluster.counters[name] += 1
+            failures = self._cluster.counters[name]
+            if failures.bit_count() == 1:  # the 1st, 2nd, 4th, …: it may come 20 times a second
+                log.exception("tick_step_failed", step=step.__name__, failures=failures)
 
     # ------------------------------------------------------------ zone links
 
-    def take_link_events(self) -> Arrivals:
-        """Note links that came and went, and gather the payloads by instance."""
-        arrivals: Arrivals = defaultdict(lambda: ([], []))
-        taken: dict[int, int] = defaultdict(int)
-        for event in self._cluster.links.take_events():
-            match event:
-                case Payload(client_id, data):
-                    player = self._cluster.roster.of_client(client_id)
-                    taken[client_id] += 1
-                    if (
-                        player is None
-                        or player.client_id != client_id
-                        or taken[client_id] > MAX_PAYLOADS_A_TICK
-                    ):
-                        self._cluster.counters["payloads_dropped"] += 1
-                        continue
-                    rows, payloads = arrivals[player.instance.number]
-                    rows.append(player.row)
-                    payloads.append(data)
-                case Connected():
-                    self.connected(event.client_id)
-                case Disconnected():
-                    self.disconnected(event.client_id)
-        return arrivals
+    def take_link_event(self, event: ServerEvent, arrivals: Arrivals) -> None:
+        """Note a link that came or went; put a payload to the arrivals of its player's instance."""
+        match event:
+            case Payload():
+                self.received(event.client_id, event.data, arrivals)
+            case Connected():
+                self.connected(event.client_id)
+            case Disconnected():
+                self.disconnected(event.client_id)
+
+    def received(self, client_id: int, data: bytes, arrivals: Arrivals) -> None:
+        """Take a payload, but only of the link that is the player's now, and not too many."""
+        player = self._cluster.roster.of_client(client_id)
+        self._taken[client_id] += 1
+        if player is None or player.client_id != client_id or self._taken[client_id] > MAX_PAYLOADS_A_TICK:
+            self._cluster.counters["payloads_dropped"] += 1
+            return
+        rows, payloads = arrivals[player.instance.number]
+        rows.append(player.row)
+        payloads.append(data)
 
     def connected(self, client_id: int) -> None:
         """A zone link is up: it replaces an older one of the player, but never one of a newer token."""
@@ -106,20 +118,14 @@ class Ticks:
     # ------------------------------------------------------------ zones
 
     def step_instance(self, instance: ZoneInstance, arrivals: Arrivals, now: float) -> None:
-        """Advance one instance and send what its players see. One that fails does not stop the others."""
-        cluster = self._cluster
-        try:
-            rows, payloads = arrivals.get(instance.number, ([], []))
-            inputs = decode_inputs(rows, payloads)
-            cluster.counters["inputs_refused"] += inputs.refused
-            entries = instance.step(inputs)
-            for row, link in zip(entries.rows.tolist(), entries.links.tolist(), strict=True):
-                self.entered_portal(instance, row, link)
-            self.send_snapshots(instance, now)
-        except Exception:  # one zone's data must not stop the zones of everybody else
-            if not cluster.counters["steps_failed"]:  # once: it would come 20 times a second
-                log.exception("instance_step_failed", instance=instance.number, zone=instance.content.slug)
-            cluster.counters["steps_failed"] += 1
+        """Advance one instance and send what its players see."""
+        rows, payloads = arrivals[instance.number]
+        inputs = decode_inputs(rows, payloads)
+        self._cluster.counters["inputs_refused"] += inputs.refused
+        entries = instance.step(inputs)
+        for row, link in zip(entries.rows.tolist(), entries.links.tolist(), strict=True):
+            self.entered_portal(instance, row, link)
+        self.send_snapshots(instance, now)
 
     def entered_portal(self, instance: ZoneInstance, row: int, link: int) -> None:
         """Tell the daemon; it decides whether the player goes."""

@@ -415,3 +415,23 @@ def test_instances_open_again_and_close_only_when_empty(cluster: ClusterUnderTes
     assert set(cluster.cluster.instances) == {HARBOUR}
     cluster.do(bus.Remove(alice.session), bus.CloseInstance(HARBOUR))
     assert cluster.cluster.instances == {}
+
+
+def test_step_that_fails_stops_neither_other_zones_nor_the_cluster(
+    cluster: ClusterUnderTest, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = cluster.admit("Alice")
+    link = connect(alice.request)
+    monkeypatch.delattr(cluster.cluster.instances[MOSSGATE], "tables")
+    seen = len(link.snapshots)
+    run_until(cluster, [link], lambda: len(link.snapshots) > seen + 2)
+    assert cluster.cluster.counters["step_instance_failed"] >= 2
+
+
+def test_flood_of_payloads_of_one_link_is_cut(cluster: ClusterUnderTest, connect: Connect) -> None:
+    mallory = cluster.admit("Mallory")
+    link = connect(mallory.request)
+    for _ in range(100):
+        link.walk(127, 0)
+    run_until(cluster, [link], lambda: cluster.cluster.counters["payloads_dropped"] >= 50)
+    assert len(residents(cluster)) == 1
