@@ -3,6 +3,7 @@
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from waystone.config import ROOT, Config
+from waystone.unfold_settings import UNFOLD  # noqa: F401  (a setting)
 
 CONFIG = Config.load()
 
@@ -238,5 +239,3 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
-UNFOLD = {"SITE_TITLE": "Waystone", "SITE_HEADER": "Waystone", "SITE_SYMBOL": "explore"}

@@ -1,0 +1,259 @@
+"""Characters in the admin: characters, their lines, every version. Nothing here is changed by hand.
+
+A line's chain is recomputed when its page is opened, so staff see at once whether its history is whole.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from accounts.admin_parts import (
+    NOTHING,
+    ViewOnlyAdmin,
+    document,
+    hex_text,
+    link_to,
+    link_to_list,
+    rows_table,
+    yes_no,
+)
+from characters.history import check_history
+from characters.models import Character, Incarnation, Line, Version
+
+SHOWN_VERSIONS = 20
+CHECKED_VERSIONS = 500  # recomputed when a line's page is opened: some 10 ms
+
+
+class InForceFilter(admin.SimpleListFilter):
+    """Lines with a lease in force, lapsed, or with none."""
+
+    title = "lease"
+    parameter_name = "lease"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("in-force", "in force"), ("lapsed", "lapsed, not given back"), ("none", "none")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Line]) -> QuerySet[Line]:
+        now = timezone.now()
+        match self.value():
+            case "in-force":
+                return queryset.filter(holder__isnull=False, lease_until__gt=now)
+            case "lapsed":
+                return queryset.filter(holder__isnull=False, lease_until__lte=now)
+            case "none":
+                return queryset.filter(holder__isnull=True)
+        return queryset
+
+
+@admin.register(Character)
+class CharacterAdmin(ViewOnlyAdmin):
+    list_display = ("name", "account_link", "line_total", "playing", "created_at", "is_deleted")
+    list_filter = (
+        ("account", AutocompleteSelectFilter),
+        ("deleted_at", admin.EmptyFieldListFilter),
+        ("created_at", RangeDateTimeFilter),
+    )
+    search_fields = ("name", "name_key", "id", "account__email")
+    list_select_related = ("account",)
+    fields = ("name", "name_key", "id", "account", "created_at", "deleted_at", "all_lines")
+    readonly_fields = ("id", "all_lines")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Character]:
+        in_force = Q(lines__holder__isnull=False, lines__lease_until__gt=timezone.now())
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(line_count=Count("lines"), lease_count=Count("lines", filter=in_force))
+        )
+
+    @display(description="account", ordering="account__email")
+    def account_link(self, character: Character) -> SafeString | str:
+        return link_to(character.account)
+
+    @display(description="lines", ordering="line_count")
+    def line_total(self, character: Any) -> SafeString:
+        return link_to_list(Line, character.line_count, character__id__exact=character.pk)
+
+    @display(description="in play", ordering="lease_count", boolean=True)
+    def playing(self, character: Any) -> bool:
+        return character.lease_count > 0
+
+    @display(description="deleted", boolean=True)
+    def is_deleted(self, character: Character) -> bool:
+        return character.deleted_at is not None
+
+    @display(description="lines")
+    def all_lines(self, character: Any) -> SafeString | str:
+        lines = character.lines.select_related("world", "holder").defer("state").order_by("world_id")
+        rows = (
+            (link_to(line, _line_name(line)), line.version, link_to(line.holder), line.lease_until or NOTHING)
+            for line in lines
+        )
+        return rows_table(("line", "version", "holder", "lease until"), rows)
+
+
+def _line_name(line: Line) -> str:
+    return "main" if line.world is None else f"fork of {line.world}"
+
+
+@admin.register(Line)
+class LineAdmin(ViewOnlyAdmin):
+    list_display = (
+        "name",
+        "character_link",
+        "world_link",
+        "version",
+        "epoch",
+        "lease",
+        "holder_link",
+        "updated_at",
+    )
+    list_filter = (
+        InForceFilter,
+        ("character", AutocompleteSelectFilter),
+        ("world", AutocompleteSelectFilter),
+        ("holder", AutocompleteSelectFilter),
+        ("updated_at", RangeDateTimeFilter),
+    )
+    search_fields = ("id", "character__name", "character__account__email")
+    list_select_related = ("character", "world", "holder")
+    fieldsets = (
+        (None, {"fields": ("id", "character", "account", "world", "version", "updated_at")}),
+        ("Lease", {"fields": ("lease", "holder", "lease_until", "epoch", "grants", "acquire_op_id")}),
+        ("History", {"fields": ("history_check", "chain_hex", "state_hash_hex", "newest_versions")}),
+        ("State", {"fields": ("state_document",)}),
+    )
+    readonly_fields = (
+        *("id", "account", "lease", "history_check", "chain_hex", "state_hash_hex"),
+        *("newest_versions", "state_document"),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Line]:
+        return super().get_queryset(request).defer("state")
+
+    @display(description="line")
+    def name(self, line: Line) -> str:
+        return "main" if line.world_id is None else "fork"
+
+    @display(description="character", ordering="character__name")
+    def character_link(self, line: Line) -> SafeString | str:
+        return link_to(line.character)
+
+    @display(description="fork of", ordering="world__name")
+    def world_link(self, line: Line) -> SafeString | str:
+        return link_to(line.world)
+
+    @display(description="holder", ordering="holder__name")
+    def holder_link(self, line: Line) -> SafeString | str:
+        return link_to(line.holder)
+
+    @display(description="account")
+    def account(self, line: Line) -> SafeString | str:
+        return link_to(line.character.account)
+
+    @display(description="lease", label={"in force": "success", "lapsed": "warning"})
+    def lease(self, line: Line) -> str:
+        if line.holder_id is None or line.lease_until is None:
+            return "none"
+        return "in force" if line.lease_until > timezone.now() else "lapsed"
+
+    @display(description="chain")
+    def chain_hex(self, line: Line) -> SafeString | str:
+        return hex_text(line.chain)
+
+    @display(description="state hash")
+    def state_hash_hex(self, line: Line) -> SafeString | str:
+        return hex_text(line.state_hash)
+
+    @display(description="chain recomputed")
+    def history_check(self, line: Line) -> SafeString:
+        check = check_history(line, limit=CHECKED_VERSIONS)
+        return yes_no(not check.fault, f"whole: {check.versions} versions checked", check.fault)
+
+    @display(description="newest versions")
+    def newest_versions(self, line: Any) -> SafeString | str:
+        versions = line.versions.select_related("world").defer("state").order_by("-version")[:SHOWN_VERSIONS]
+        rows = (
+            (
+                link_to(row, f"v{row.version}"),
+                row.kind,
+                f"{row.at:%Y-%m-%d %H:%M:%S}",
+                link_to(row.world),
+                row.epoch,
+                hex_text(row.chain, length=16),
+            )
+            for row in versions
+        )
+        table = rows_table(("version", "kind", "at", "written by", "epoch", "chain"), rows)
+        return SafeString("").join([table, link_to_list(Version, "all versions", line__id__exact=line.pk)])
+
+    @display(description="state")
+    def state_document(self, line: Line) -> SafeString | str:
+        return document(line.state)
+
+
+@admin.register(Version)
+class VersionAdmin(ViewOnlyAdmin):
+    list_display = ("__str__", "character_link", "line_link", "world_link", "at", "epoch", "short_chain")
+    list_filter = (
+        "kind",
+        ("line", AutocompleteSelectFilter),
+        ("world", AutocompleteSelectFilter),
+        ("at", RangeDateTimeFilter),
+    )
+    search_fields = ("op_id", "line__id", "line__character__name")
+    ordering = ("-at",)
+    list_select_related = ("line__character", "line__world", "world")
+    fields = (
+        *("line", "version", "kind", "at", "world", "epoch", "op_id"),
+        *("prev_chain_hex", "chain_hex", "state_hash_hex", "state_document"),
+    )
+    readonly_fields = ("prev_chain_hex", "chain_hex", "state_hash_hex", "state_document")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Version]:
+        return super().get_queryset(request).defer("state", "line__state")
+
+    @display(description="character", ordering="line__character__name")
+    def character_link(self, version: Version) -> SafeString | str:
+        return link_to(version.line.character)
+
+    @display(description="line")
+    def line_link(self, version: Version) -> SafeString | str:
+        return link_to(version.line, _line_name(version.line))
+
+    @display(description="written by", ordering="world__name")
+    def world_link(self, version: Version) -> SafeString | str:
+        return link_to(version.world)
+
+    @display(description="chain")
+    def short_chain(self, version: Version) -> SafeString | str:
+        return hex_text(version.chain, length=16)
+
+    @display(description="chain before")
+    def prev_chain_hex(self, version: Version) -> SafeString | str:
+        return hex_text(version.prev_chain)
+
+    @display(description="chain")
+    def chain_hex(self, version: Version) -> SafeString | str:
+        return hex_text(version.chain)
+
+    @display(description="state hash")
+    def state_hash_hex(self, version: Version) -> SafeString | str:
+        return hex_text(version.state_hash)
+
+    @display(description="state")
+    def state_document(self, version: Version) -> SafeString | str:
+        return document(version.state)
+
+
+@admin.register(Incarnation)
+class IncarnationAdmin(ViewOnlyAdmin):
+    list_display = ("number", "began_at", "reason")
+    search_fields = ("reason",)
+    fields = ("number", "began_at", "reason")

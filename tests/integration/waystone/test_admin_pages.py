@@ -1,0 +1,262 @@
+"""Every page of the admin: opens for staff, is refused to others, and takes no more queries for more rows."""
+
+import secrets
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+from django_celery_beat.models import (
+    ClockedSchedule,
+    CrontabSchedule,
+    IntervalSchedule,
+    PeriodicTask,
+    SolarSchedule,
+)
+
+from accounts.models import Account, AuditRecord, Entitlement
+from characters.lines import begin_main_line, fork_main_line
+from characters.models import Character, Incarnation, Line, Version
+from tests.integration.worlds.makers import make_account, make_world
+from worlds.models import (
+    ContentPack,
+    CreatureKind,
+    CreatureSpawn,
+    PlaySession,
+    Pseudonym,
+    StoredReceipt,
+    Ticket,
+    World,
+    WorldKey,
+    Zone,
+    ZoneCluster,
+    ZoneLink,
+)
+
+pytestmark = pytest.mark.django_db
+MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
+OURS = [model for model in MODELS if model._meta.app_label in ("accounts", "characters", "worlds")]
+IDS = [model._meta.label_lower for model in MODELS]
+
+
+def make_everything() -> None:
+    """Make a row of every model, with rows around it."""
+    now, mark = timezone.now(), secrets.token_hex(3)
+    alice = make_account(f"alice-{mark}")
+    world = make_world(
+        f"world-{mark}",
+        owner=alice,
+        last_report_at=now,
+        report={"clusters": [{"name": "east", "is_alive": True}]},
+    )
+    EmailAddress.objects.create(user=alice, email=alice.email, primary=True)
+    UserSession.objects.create(
+        user=alice, ip="127.0.0.1", session_key=secrets.token_hex(16), user_agent="test"
+    )
+    Entitlement.objects.create(account=alice, edition="premium", source="gift", reference="x")
+    AuditRecord.objects.create(account=alice, action="tested", target="x", detail={"a": 1})
+    WorldKey.objects.create(world=world, kid=secrets.token_hex(16), public_key=secrets.token_bytes(32))
+    Pseudonym.objects.create(account=alice, world=world)
+    Ticket.objects.create(account=alice, world=world, issued_at=now, expires_at=now)
+    _make_content(world, now)
+    _make_characters(alice, world, now)
+    _make_platform(mark, now)
+
+
+def _make_content(world: World, now) -> None:
+    ContentPack.objects.create(world=world, name="p", version="1", digest="0" * 64, imported_at=now)
+    cluster = ZoneCluster.objects.create(
+        world=world, name="east", udp_port=0, last_seen_at=now, status={"a": 1}
+    )
+    quay, hill = (
+        Zone.objects.create(
+            world=world,
+            slug=slug,
+            name=slug,
+            description="a\nb",
+            size=100,
+            entry_x=1,
+            entry_y=1,
+            home_cluster=cluster,
+        )
+        for slug in ("quay", "hill")
+    )
+    ZoneLink.objects.create(
+        zone=quay, slug="up", label="Up", x=1, y=90, target=hill, arrival_x=5, arrival_y=5
+    )
+    ZoneLink.objects.create(
+        zone=hill, slug="down", label="Down", x=90, y=1, target=quay, arrival_x=5, arrival_y=5
+    )
+    kind = CreatureKind.objects.create(world=world, slug="gull", name="gull")
+    CreatureSpawn.objects.create(zone=quay, kind=kind, count=3, x=50, y=50, radius=9)
+    PlaySession.objects.create(
+        world=world, pseudonym=uuid.uuid4(), admission=uuid.uuid4(), character=uuid.uuid4(), character_name="Aria",
+        edition="free", line=uuid.uuid4(), epoch=1, zone="quay", resume_digest=bytes(32), started_at=now,
+    )  # fmt: skip
+    StoredReceipt.objects.create(
+        world=world, op_id=uuid.uuid4(), line=uuid.uuid4(), version=1, receipt="r", state=b"{}", at=now
+    )
+
+
+def _make_characters(alice: Account, world: World, now) -> None:
+    name = secrets.token_hex(5)
+    character = Character.objects.create(account=alice, name=name, name_key=name)
+    begin_main_line(character=character, now=now)
+    fork = fork_main_line(character=character, world=world, now=now)
+    Line.objects.filter(pk=fork.pk).update(holder=world, lease_until=now + timedelta(minutes=1))
+    Incarnation.objects.get_or_create(
+        number=secrets.randbelow(10**6), defaults={"began_at": now, "reason": "test"}
+    )
+
+
+def _make_platform(mark: str, now) -> None:
+    Group.objects.create(name=f"group-{mark}")
+    interval = IntervalSchedule.objects.create(every=secrets.randbelow(10**6), period="seconds")
+    CrontabSchedule.objects.create(minute=str(secrets.randbelow(60)), hour=str(secrets.randbelow(24)))
+    ClockedSchedule.objects.create(clocked_time=now)
+    SolarSchedule.objects.get_or_create(event="sunrise", latitude=secrets.randbelow(90), longitude=1)
+    PeriodicTask.objects.create(name=f"task-{mark}", task="worlds.delete_old_receipts", interval=interval)
+
+
+@pytest.fixture
+def staff(client) -> Iterator[Account]:
+    account = make_account("staff", is_staff=True, is_superuser=True)
+    client.force_login(account)
+    return account
+
+
+def changelist(model) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+
+
+def change_page(row) -> str:
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
+
+
+def queries(client, address: str) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        response = client.get(address)
+    assert response.status_code == 200, address
+    return len(captured)
+
+
+def test_every_model_of_ours_is_in_the_admin():
+    from django.apps import apps  # noqa: PLC0415  (models are complete only now)
+
+    ours = {
+        model
+        for app in ("accounts", "characters", "worlds")
+        for model in apps.get_app_config(app).get_models()
+    }
+    assert ours == set(OURS)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=IDS)
+def test_lists_open_search_and_do_not_grow_in_queries(client, staff, model):
+    make_everything()
+    client.get(changelist(model))  # fills caches of content types and the like
+    few = queries(client, changelist(model))
+    for _ in range(3):
+        make_everything()
+    assert queries(client, changelist(model)) <= few
+    assert client.get(changelist(model), {"q": "a"}).status_code == 200
+
+
+@pytest.mark.parametrize("model", MODELS, ids=IDS)
+def test_every_row_has_a_page(client, staff, model):
+    make_everything()
+    for row in model.objects.all():
+        assert client.get(change_page(row)).status_code == 200
+
+
+@pytest.mark.parametrize("model", MODELS, ids=IDS)
+def test_adding_opens_or_is_refused_but_never_fails(client, staff, model):
+    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")
+    assert client.get(address).status_code in (200, 403)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=IDS)
+@pytest.mark.parametrize("role", ["anonymous", "player", "staff without rights"])
+def test_others_are_refused(client, model, role):
+    make_everything()
+    if role != "anonymous":
+        client.force_login(make_account("mallory", is_staff=role == "staff without rights"))
+    row = model.objects.first()
+    for address in (changelist(model), change_page(row)):
+        response = client.get(address)
+        if role == "staff without rights":
+            assert response.status_code == 403
+        else:
+            assert response.status_code == 302 and "login" in response["Location"]
+
+
+@pytest.mark.parametrize("model", [Line, Version, Ticket, StoredReceipt, Entitlement, AuditRecord, WorldKey, Pseudonym,
+                                   Character, Incarnation, PlaySession, Zone, ZoneLink, ContentPack], ids=str)  # fmt: skip
+def test_what_carries_the_safety_cannot_be_edited_or_deleted_even_by_superusers(client, staff, model):
+    make_everything()
+    row = model.objects.first()
+    before = list(model.objects.order_by("pk").values())
+    assert client.post(change_page(row), {"version": "999", "name": "Mallory"}).status_code == 403
+    assert client.post(change_page(row).replace("/change/", "/delete/"), {"post": "yes"}).status_code == 403
+    client.post(changelist(model), {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"})
+    assert list(model.objects.order_by("pk").values()) == before
+
+
+def test_staff_with_view_rights_see_and_cannot_change(client):
+    make_everything()
+    account = make_account("viewer", is_staff=True)
+    account.user_permissions.set(Permission.objects.filter(codename__in=["view_world", "view_account"]))
+    client.force_login(account)
+    world = World.objects.first()
+    assert client.get(change_page(world)).status_code == 200
+    assert client.post(change_page(world), {"name": "Mallory"}).status_code == 403
+    assert client.get(changelist(Line)).status_code == 403
+    page = client.get(reverse("admin:index")).content.decode()
+    assert world.name in page and "Newest versions" not in page and "Newest deeds" not in page
+
+
+def test_staff_cannot_promote_themselves(client):
+    account = make_account("clerk", is_staff=True)
+    account.user_permissions.set(Permission.objects.filter(codename__in=["view_account", "change_account"]))
+    client.force_login(account)
+    client.post(change_page(account), {"is_active": "on", "is_staff": "on", "is_superuser": "on"})
+    account.refresh_from_db()
+    assert not account.is_superuser
+
+
+def test_the_first_page_shows_true_figures_in_bounded_queries(client, staff):
+    make_everything()
+    World.objects.update(suspended_at=timezone.now())
+    client.get(reverse("admin:index"))
+    few = queries(client, reverse("admin:index"))
+    make_everything()
+    world = World.objects.get(suspended_at__isnull=True)
+    text = client.get(reverse("admin:index")).content.decode()
+    assert queries(client, reverse("admin:index")) <= few
+    assert "<strong>1 of 1</strong>" in text  # worlds online, of those listed
+    assert f"{world} has no valid key" not in text and "is suspended since" in text
+    assert "<title>" in text and str(Version.objects.count()) in text
+
+
+@pytest.mark.parametrize("role", ["anonymous", "player"])
+def test_the_first_page_is_for_staff(client, role):
+    if role == "player":
+        client.force_login(make_account("mallory"))
+    assert client.get(reverse("admin:index")).status_code == 302
+
+
+def test_a_session_key_is_never_shown(client, staff):
+    make_everything()
+    session = UserSession.objects.exclude(user=staff).first()
+    assert session.session_key not in client.get(change_page(session)).content.decode()
+    assert session.session_key not in client.get(changelist(UserSession)).content.decode()
