@@ -21,9 +21,11 @@ def is_allowed_origin(origins: list[bytes], allowed_hosts: list[str]) -> bool:
         return False
     try:
         parts = urlsplit(origins[0].decode("ascii"))
-        host = parts.hostname
+        host = parts.hostname or ""
     except (UnicodeDecodeError, ValueError):
         return False
+    if ":" in host:
+        host = f"[{host}]"  # as Django writes IPv6 addresses in ALLOWED_HOSTS
     return parts.scheme in ("http", "https") and bool(host) and validate_host(host, allowed_hosts)
 
 
