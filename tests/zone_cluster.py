@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -11,6 +12,7 @@ from tests.embedded_servers import wait_until
 from worlds.bus import Outbox, daemon_channel, gateway_channel
 from zonecluster.daemon.config import load_config
 from zonecluster.daemon.content import load_zone
+from zonecluster.daemon.players import Player
 from zonecluster.daemon.requests import zone_loaded
 from zonecluster.daemon.service import Service
 from zonecluster.protocol import bus
@@ -54,7 +56,7 @@ class ClusterUnderTest:
         self.cluster.links.receive()
         self.service.ticks.run(monotonic())
 
-    def to_daemon(self, kind: type) -> list:
+    def to_daemon(self, kind: type) -> list[Any]:
         """Return what was sent to the daemon of that kind."""
         return [
             m
@@ -62,15 +64,14 @@ class ClusterUnderTest:
             if channel == daemon_channel("demo") and type(m) is kind
         ]
 
-    def to_gateway(self, kind: type, link: int | None = None) -> list:
+    def to_gateway(self, kind: type, link: int | None = None) -> list[Any]:
         """Return the client messages of that kind that went to the gateway, for one link or any."""
-        return [
-            m.message
-            for channel, m in self.outbox.put_messages
-            if channel == gateway_channel("gate")
-            and type(m.message) is kind
-            and (link is None or link in m.links)
+        sent = [
+            m
+            for to, m in self.outbox.put_messages
+            if to == gateway_channel("gate") and isinstance(m, bus.ToLinks)
         ]
+        return [m.message for m in sent if type(m.message) is kind and (link is None or link in m.links)]
 
     def next_order(self) -> int:
         """Return a new order number."""
@@ -98,6 +99,12 @@ class ClusterUnderTest:
         """Return the connect token that answered a request."""
         return next(m.connect_token for m in self.to_daemon(bus.Admitted) if m.request == request)
 
+    def player(self, session: UUID) -> Player:
+        """Return the cluster's record of a session that is here."""
+        player = self.cluster.roster.find(session)
+        assert player is not None
+        return player
+
     def freeze(self, session: UUID, instance: int = 0) -> bus.Frozen:
         """Freeze a player and return the answer."""
         request = uuid4()
@@ -113,11 +120,11 @@ class UdpPlayer:
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
         self.core = ClientCore(token, monotonic())
-        self.snapshots: list[tuple[np.ndarray, np.ndarray]] = []
+        self.snapshots: list[tuple[Any, np.ndarray]] = []
         self.seq = 0
 
-    def pump(self) -> None:
-        """Receive, keep alive, send."""
+    def pump(self) -> int:
+        """Receive, keep alive, send; returns how many snapshots have come in all."""
         now = monotonic()
         while True:
             try:
@@ -131,13 +138,14 @@ class UdpPlayer:
         for event in self.core.events():
             if isinstance(event, PayloadReceived):
                 self.snapshots.append(read_snapshot(event.data))
+        return len(self.snapshots)
 
     @property
     def is_connected(self) -> bool:
         return self.core.state is ClientState.CONNECTED
 
     @property
-    def header(self) -> np.void:
+    def header(self) -> Any:
         """Return the header of the newest snapshot."""
         return self.snapshots[-1][0]
 
@@ -154,7 +162,7 @@ class UdpPlayer:
         self.core.send_payload(header.tobytes() + record.tobytes(), monotonic())
 
 
-def read_snapshot(data: bytes) -> tuple[np.void, np.ndarray]:
+def read_snapshot(data: bytes) -> tuple[Any, np.ndarray]:
     """Return header and records."""
     header = np.frombuffer(data, SNAPSHOT_HEADER, 1)[0]
     return header, np.frombuffer(data, ENTITY, offset=SNAPSHOT_HEADER.itemsize)

@@ -5,7 +5,7 @@ from scipy.spatial import cKDTree
 
 from zonecluster.protocol.zone_payloads import MAX_NEAREST
 
-DENSE_PAIRS = 40_000  # up to so many pairs a plain distance table is faster than building a tree
+DENSE_PAIRS = 10_000  # up to so many pairs a plain distance table is faster than building a tree
 
 
 def nearest_others(positions: np.ndarray, viewers: np.ndarray, most: int = MAX_NEAREST) -> np.ndarray:

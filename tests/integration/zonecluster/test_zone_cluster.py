@@ -257,14 +257,11 @@ def test_too_many_waiting_commands_are_refused_and_turns_are_fair(cluster: Clust
     refused = cluster.to_gateway(Refused, link=6)
     assert [(each.code, each.seq) for each in refused] == [("too_fast", seq) for seq in range(32, 40)]
     cluster.tick()
-    answers = [
-        (m.links[0], m.message.seq)
-        for _, m in cluster.outbox.put_messages
-        if type(getattr(m, "message", 0)) is Result
-    ]
+    sent = [m for _, m in cluster.outbox.put_messages if isinstance(m, bus.ToLinks)]
+    answers = [(m.links[0], m.message.seq) for m in sent if isinstance(m.message, Result)]
     assert answers.index((1, 99)) == 1  # right after Mallory's first
     assert len(answers) == 33
-    player = cluster.cluster.roster.find(mallory.session)
+    player = cluster.player(mallory.session)
     assert player.commands_run == 32 and player.cpu_ns > 0
 
 
@@ -394,7 +391,7 @@ def test_lost_world_link_stops_the_walker_until_attached_again(
 
 def test_checkpoint_carries_what_was_walked(cluster: ClusterUnderTest) -> None:
     alice = cluster.admit("Alice")
-    player = cluster.cluster.roster.find(alice.session)
+    player = cluster.player(alice.session)
     player.instance.tables.metres_walked[player.row] = 401.7
     cluster.do(bus.TakeCheckpoint(alice.session))
     [checkpoint] = cluster.to_daemon(bus.Checkpoint)
