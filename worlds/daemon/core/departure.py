@@ -152,8 +152,7 @@ def back_to_choice(w: World, s: Session) -> None:
 
 def remove(w: World, s: Session, *, is_saved: bool) -> None:
     """Tell the cluster to forget the player, and say Goodbye."""
-    s.move(P.REMOVING, w.now)
-    w.free_character(s)
+    s.move(P.REMOVING, w.now)  # the character stays ours until the cluster has answered: nobody enters with it
     w.by_digest.pop(s.resume_digest, None)
     stay = s.home or s.target
     if stay is not None and w.clusters.is_alive(stay.cluster, stay.incarnation):

@@ -190,8 +190,9 @@ def rejoin(w: World, s: Session) -> None:
 
 def on_enter(w: World, s: Session, m: Enter) -> None:
     """The player chose a character."""
-    if s.character == m.character and s.phase in IN_PLAY:  # asked twice
-        arrival.mint(w, s)
+    if s.character == m.character and s.phase in IN_PLAY:  # asked twice: the answer was lost
+        s.has_entered = False
+        rejoin(w, s)
         return
     if s.character == m.character and s.phase in ENTERING:
         return

@@ -97,7 +97,6 @@ def go_on_at_source(w: World, s: Session) -> None:
         s.home = None
         w.route(s, "")
         s.move(P.RECOVERING, w.now)
-        s.recover_by = s.deadline
     else:
         thaw(w, s, FAILED)
         s.move(P.PLAYING, w.now)

@@ -75,7 +75,6 @@ def home_lost(w: World, s: Session) -> None:
 def begin(w: World, s: Session) -> None:
     """Look for another place for a player."""
     s.move(P.RECOVERING, w.now)
-    s.recover_by = s.deadline
     w.route(s, "")
     w.to_link(s.link, Notice(text=LOST, level="warning"))
     if s.leave is not None:
@@ -86,7 +85,6 @@ def again(w: World, s: Session) -> None:
     """The instance did not take the player: try another, within the same two minutes."""
     s.target = None
     s.move(P.RECOVERING, w.now)
-    s.deadline = s.recover_by
 
 
 def recover(w: World, s: Session) -> None:

@@ -222,10 +222,13 @@ class Session:
         """
         if phase not in TRANSITIONS[self.phase]:
             raise IllegalMove(f"{self.phase} → {phase}")
-        self.phase = phase
-        self.since = now
         limit = DEADLINES[phase][0]
-        self.deadline = None if limit is None else now + limit
+        deadline = None if limit is None else now + limit
+        if phase is P.RECOVERING:
+            if self.phase is not P.READMITTING:
+                self.recover_by = deadline
+            deadline = self.recover_by
+        self.phase, self.since, self.deadline = phase, now, deadline
         self.request = None
         self.call = None
         self.retry_at = None

@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
+    requires_system_checks: list[str] = []  # they would ask the database before we can say that it is away
     help = "Run the world daemon: players' way in, handoffs, saves, leases. One per world."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,0 +1,193 @@
+"""The daemon's core in a hostile world, by hundreds of seeds; and proof that the simulation finds broken rules."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.worlds.daemon.simulation import Faults, Simulation, Violation, play_through
+from worlds.daemon.core import arrival, daemon, departure, handoff, placement, writes
+from worlds.daemon.core.saving import WriteHead
+from worlds.daemon.core.session import IllegalMove, Phase
+
+SEEDS = int(os.environ.get("WAYSTONE_SIMULATION_SEEDS", "200"))
+SEEDS_TO_FIND = 150  # a broken rule shows within so many seeds, or the simulation is no good
+HARSH = Faults(
+    lost=0.15, doubled=0.15, slow=0.2, unanswered=0.2, repeated_answer=0.3, cluster_deaths=0.04,
+    cluster_stalls=0.02, daemon_deaths=0.01, gateway_deaths=0.01, master_outages=0.03, database_slow=0.1,
+    misbehave=0.3,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("faults", [Faults(), HARSH], ids=["bad", "harsh"])
+def test_rules_hold_in_a_hostile_world(faults: Faults) -> None:
+    """One place per character, one write at a time, nothing stuck, nothing older than what was saved or reported."""
+    totals: dict[str, int] = {}
+    for seed in range(SEEDS // 2):
+        try:
+            simulation = play_through(seed, faults)
+        except (Violation, IllegalMove) as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+        for name, number in simulation.counts.items():
+            totals[name] = totals.get(name, 0) + number
+    for fault in ("cluster deaths", "cluster stalls", "daemon deaths", "gateway deaths", "lease thefts"):
+        assert totals[fault] > 0, f"the simulation did not make {fault}"
+
+
+def test_same_seed_gives_the_same_run() -> None:
+    """A seed that is printed on failure can be run again."""
+    first, second = play_through(7, HARSH), play_through(7, HARSH)
+    heads = [[(line.version, line.chain) for line in sim.master.lines.values()] for sim in (first, second)]
+    assert heads[0] == heads[1]
+    assert first.counts == second.counts
+
+
+# ---------------------------------------------------------------- broken on purpose
+
+
+def finds(**options: bool) -> bool:
+    """Whether some seed breaks a rule."""
+    for seed in range(SEEDS_TO_FIND):
+        try:
+            play_through(seed, HARSH, **options)
+        except (Violation, IllegalMove):
+            return True
+    return False
+
+
+def two_writes_at_once(patch: pytest.MonkeyPatch) -> None:
+    attempt = WriteHead.next_attempt
+
+    def impatient(self: WriteHead, call: object, now: float) -> object:
+        if self.waiting is not None and self.outstanding is not None:
+            self.outstanding = self.call = None
+        return attempt(self, call, now)
+
+    patch.setattr(WriteHead, "next_attempt", impatient)
+
+
+def new_op_id_for_a_repeat(patch: pytest.MonkeyPatch) -> None:
+    unanswered = WriteHead.unanswered
+
+    def forgetful(self: WriteHead, call: object, now: float, rng: object) -> bool:
+        write = self.outstanding
+        if call == self.call and write is not None and self.waiting is None:
+            self.waiting, self.outstanding = type(write.offer)(call, "periodic", write.offer.state), None
+        return unanswered(self, call, now, rng)
+
+    patch.setattr(WriteHead, "unanswered", forgetful)
+
+
+def any_answer_counts(patch: pytest.MonkeyPatch) -> None:
+    """Late and doubled answers reach the write head (every shell may lose track of calls), which believes them."""
+    answered = WriteHead.answered
+
+    def credulous(self: WriteHead, answer: object, now: float, rng: object) -> object:
+        write = self.outstanding
+        if write is not None and answer.refusal is None and answer.version == self.version:
+            self.outstanding = self.call = None
+            return daemon.writes.Outcome.DISCARDED
+        return answered(self, answer, now, rng)
+
+    patch.setattr(WriteHead, "answered", credulous)
+    let_late_answers_through(patch)
+
+
+def let_late_answers_through(patch: pytest.MonkeyPatch) -> None:
+    known: dict[object, object] = {}
+    own = daemon.DaemonCore._answered
+
+    def with_memory(self: daemon.DaemonCore, call: object, answer: object) -> None:
+        owner = known.setdefault(call, self.world.calls.get(call))
+        self.world.calls[call] = owner
+        own(self, call, answer)
+
+    patch.setattr(daemon.DaemonCore, "_answered", with_memory)
+
+
+def commit_without_freezing(patch: pytest.MonkeyPatch) -> None:
+    def hasty(w: object, s: object) -> None:
+        if placement.open_instance(w, w.catalog.zones[s.goal.zone]) is None:
+            return
+        state = departure.with_place(s.writer.newest, w.catalog.world, s.goal)
+        s.move(Phase.FREEZING, w.now)
+        s.commit_op = departure.offer(w, s, "handoff", state).op_id
+        s.move(Phase.COMMITTING, w.now)
+
+    patch.setattr(handoff, "cross", hasty)
+
+
+def admit_before_commit(patch: pytest.MonkeyPatch) -> None:
+    def eager(w: object, s: object, m: object) -> None:
+        departure.offer(w, s, "handoff", departure.with_place(m.state, w.catalog.world, s.goal), m.serial)
+        instance = placement.open_instance(w, w.catalog.zones[s.goal.zone])
+        s.move(Phase.COMMITTING, w.now)
+        s.commit_op = None
+        if instance is not None:
+            arrival.ask_to_admit(w, s, Phase.ARRIVING, instance, m.state, s.goal)
+
+    patch.setattr(handoff, "on_frozen", eager)
+
+
+def return_without_asking_the_target(patch: pytest.MonkeyPatch) -> None:
+    def trusting(w: object, s: object) -> None:
+        s.move(Phase.RETURNING, w.now)
+        handoff.returned(w, s)
+
+    patch.setattr(handoff, "arrival_failed", trusting)
+
+
+def believe_late_checkpoints(patch: pytest.MonkeyPatch) -> None:
+    def credulous(w: object, s: object, m: object) -> None:
+        if s.phase is Phase.PLAYING and s.writer is not None and m.cluster == s.home.cluster:
+            departure.offer(w, s, m.kind, m.state, m.serial)
+
+    patch.setattr(writes, "on_checkpoint", credulous)
+
+
+def recover_from_the_head_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(WriteHead, "newest", property(lambda self: self.state))
+
+
+def stay_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(daemon.DaemonCore, "_overdue", lambda self, s: None)
+
+
+@pytest.mark.parametrize(
+    "break_rule",
+    [
+        two_writes_at_once,
+        new_op_id_for_a_repeat,
+        any_answer_counts,
+        commit_without_freezing,
+        admit_before_commit,
+        return_without_asking_the_target,
+        believe_late_checkpoints,
+        recover_from_the_head_alone,
+        stay_for_ever,
+    ],
+)
+def test_a_broken_rule_is_found(
+    break_rule: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_rule(monkeypatch)
+    assert finds(), "the simulation is blind to this rule"
+
+
+def test_late_answers_do_no_harm_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the match of op_ids that protects, not that late answers are rare."""
+    let_late_answers_through(monkeypatch)
+    for seed in range(30):
+        play_through(seed, HARSH)
+
+
+def test_clusters_that_do_not_heed_the_order_are_found() -> None:
+    assert finds(has_fence=False), "the simulation is blind to late orders"
+
+
+def test_simulation_is_fair() -> None:
+    """Without faults nobody is ever refused, dropped or recovered."""
+    simulation = play_through(1, Faults(*([0.0] * len(Faults.__dataclass_fields__))))
+    assert isinstance(simulation, Simulation)
+    for event in ("session_dropped", "handoff_failed", "cluster_lost", "deadline_passed", "save_lost"):
+        assert simulation.counts[event] == 0, event
