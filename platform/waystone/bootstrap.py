@@ -181,7 +181,7 @@ def _has_pip() -> bool:
         [_base_python(), "-m", "pip", "--version"], capture_output=True, text=True, check=False
     )
     found = re.match(r"pip (\d+)\.(\d+)", done.stdout)
-    return bool(found) and (int(found[1]), int(found[2])) >= (22, 3)  # the first with --python
+    return found is not None and (int(found[1]), int(found[2])) >= (22, 3)  # the first with --python
 
 
 def _create(environment: Path) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 
-from waystone.embedded.spawn import spawn
+from waystone.embedded.spawn import identity, spawn
 from waystone.embedded.unprivileged import EmbeddedServerError, Place, socket_dir, write_private_file
 
 USER = "waystone"
@@ -50,8 +50,6 @@ class Postgres:
             shutil.rmtree(temporary)  # an initdb that was killed
         if not self.password_file.exists():
             write_private_file(self.password_file, secrets.token_urlsafe(24), self.place.user)
-        user = self.place.user
-        identity = {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": []}
         done = subprocess.run(
             [
                 str(self.place.postgres_bin / "initdb"),
@@ -66,7 +64,7 @@ class Postgres:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            **identity,
+            **identity(self.place.user),
         )
         if done.returncode != 0:
             said = done.stdout.strip()

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -20,6 +20,11 @@ class ServerUser:
     name: str
     uid: int
     gid: int
+
+
+def identity(user: ServerUser | None) -> dict[str, Any]:
+    """Return the arguments of subprocess that start a child as another user; none for None."""
+    return {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": []}
 
 
 def _die_with_parent(death_signal: int) -> Callable[[], None]:
@@ -49,7 +54,6 @@ def spawn(
     Args: death_signal: what the kernel sends then.
     Raises: OSError: the program cannot be started, or the user cannot be changed to.
     """
-    identity = {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": []}
     return subprocess.Popen(
         list(argv),
         env=dict(env),
@@ -60,7 +64,7 @@ def spawn(
         start_new_session=True,
         umask=0o077,
         preexec_fn=_die_with_parent(death_signal),
-        **identity,
+        **identity(user),
     )
 
 

@@ -101,11 +101,10 @@ def place_servers(state_dir: Path) -> Place:
     if os.geteuid() != 0:
         home = _remembered_home(state_dir) or state_dir / "servers"
         return Place(make_private_dir(home, None), postgres_bin, valkey_binary, None)
-    home = _remembered_home(state_dir) or _existing_home(state_dir)
-    user = _owner_of(home) if home else _dedicated_user()
-    if home is None:
-        state_dir.chmod(0o711)  # the servers' user passes through; every file in it has its own mode
-        home = state_dir / "servers" if _may_read(user, state_dir) else _shared_home(state_dir)
+    known = _remembered_home(state_dir) or _existing_home(state_dir)
+    user = _owner_of(known) if known else _dedicated_user()
+    state_dir.chmod(0o711)  # the servers' user passes through; every file in it has its own mode
+    home = known or (state_dir / "servers" if _may_read(user, state_dir) else _shared_home(state_dir))
     if not (_may_read(user, postgres_bin / "postgres") and _may_read(user, valkey_binary)):
         postgres_bin, valkey_binary = _copy_binaries(postgres_bin, valkey_binary)
     make_private_dir(home, user)

@@ -36,6 +36,7 @@ class Supervisor:
         self._helpers: list[subprocess.Popen[bytes]] = []
         self._stop_signals = 0
         self._wakeup_read, self._wakeup_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._not_ours = _own_children()  # of whoever uses this class, such as a test
         self._guard_input, self._guard = _start_guard()
 
     def install(self) -> None:
@@ -98,7 +99,9 @@ class Supervisor:
         self._tell_guard(process.pid, signal.SIGTERM)
 
     def stop(self) -> list[str]:
-        """Stop everything, stage by stage; return the names of those that had to be killed."""
+        """Stop everything, stage by stage, once; return the names of those that had to be killed."""
+        if self._guard_input.closed:
+            return []
         seen_signals = self._stop_signals
         for process in self._helpers:
             if process.poll() is None:
@@ -143,9 +146,8 @@ class Supervisor:
 
     def _tell_guard(self, group: int, number: int) -> None:
         line = f"+{group} {number}\n" if number else f"-{group}\n"
-        with contextlib.suppress(
-            BrokenPipeError
-        ):  # somebody killed the guard; the kernel's death signal stays
+        # Somebody killed the guard? The kernel's death signal stays.
+        with contextlib.suppress(BrokenPipeError):
             self._guard_input.write(line.encode())
             self._guard_input.flush()
 
@@ -153,7 +155,7 @@ class Supervisor:
         """End what our dead children had started and the kernel has handed to us."""
         ours = {child.process.pid for child in self.children if child.process is not None}
         ours |= {process.pid for process in self._helpers} | {self._guard.pid}
-        for pid in _own_children() - ours:
+        for pid in _own_children() - ours - self._not_ours:
             with contextlib.suppress(ProcessLookupError, ChildProcessError):
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, os.WNOHANG)

@@ -1,0 +1,41 @@
+"""What must never be in a log."""
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+from waystone.logs import REDACTED, redact
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_secret_fields_are_replaced_and_others_stay():
+    event = {"event": "login_refused", "email": "alice@example.org", "resume_token": "t", "world": "demo"}
+    assert redact(None, "info", event) == {
+        "event": "login_refused",
+        "email": REDACTED,
+        "resume_token": REDACTED,
+        "world": "demo",
+    }
+
+
+def test_structlog_and_the_standard_library_write_the_same_json_lines():
+    code = (
+        "import logging, structlog; from waystone.logs import configure\n"
+        "configure({'format': 'json'})\n"
+        "structlog.get_logger('a').info('saved', password='hunter2', version=3)\n"
+        "logging.getLogger('b').warning('lost %s', 'link', extra={'token': 'abc'})\n"
+    )
+    env = {"PYTHONPATH": str(ROOT / "platform"), "WAYSTONE_PROCESS": "web"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    first, second = (json.loads(line) for line in done.stderr.splitlines())
+    assert (first["event"], first["version"], first["password"]) == ("saved", 3, REDACTED)
+    assert (second["event"], second["token"], second["level"]) == ("lost link", REDACTED, "warning")
+    assert first["process"] == second["process"] == "web"
+    assert "hunter2" not in done.stderr and "abc" not in done.stderr
+
+
+def test_a_dead_redis_is_not_told_each_second():
+    assert logging.getLogger("channels_redis.pubsub").level == logging.CRITICAL
