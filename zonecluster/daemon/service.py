@@ -31,6 +31,8 @@ from zonecluster.simulation.step import TICK_S
 
 log = structlog.get_logger(__name__)
 
+SAY_SKIPPED_S = 10.0
+
 
 class Service:
     """One zone cluster process."""
@@ -53,6 +55,7 @@ class Service:
         self.ticks = Ticks(self.cluster, self.queues)
         self._stop = asyncio.Event()
         self._flushing: asyncio.Task[None] | None = None
+        self._say_skipped_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     # ------------------------------------------------------------ the process
@@ -101,12 +104,19 @@ class Service:
         pace = self.cluster.pace
         skipped = pace.begin(began)
         if skipped:
-            self.cluster.counters["ticks_skipped"] += skipped
-            log.warning("ticks_skipped", cluster=self.cluster.config.name, ticks=skipped)
+            self.note_skipped(skipped, began)
         self.ticks.run(began)
         self.start_openings()
         self.start_flush()
         pace.end(began, monotonic())
+
+    def note_skipped(self, ticks: int, now: float) -> None:
+        """Count game time that was given up, and say so: not more often than every SAY_SKIPPED_S."""
+        self.cluster.counters["ticks_skipped"] += ticks
+        if now >= self._say_skipped_at:
+            self._say_skipped_at = now + SAY_SKIPPED_S
+            in_all = self.cluster.pace.skipped_ticks
+            log.warning("ticks_skipped", cluster=self.cluster.config.name, ticks=ticks, in_all=in_all)
 
     def start_openings(self) -> None:
         """Begin to load the zones that were asked for."""
@@ -149,7 +159,10 @@ class Service:
         announce(cluster)
         cluster.links.close()
         await cluster.outbox.flush()
-        log.info("zone_cluster_stopped", cluster=cluster.config.name, checkpoints=len(dirty))
+        counters = {name: count for name, count in cluster.counters.items() if count}
+        log.info(
+            "zone_cluster_stopped", cluster=cluster.config.name, checkpoints=len(dirty), counters=counters
+        )
 
 
 def _load_zone(world: str, slug: str) -> ZoneContent:
