@@ -153,6 +153,11 @@ class Player:
         await self.link.close()
 
     @property
+    def zone_address(self) -> tuple[str, int] | None:
+        """The UDP address of the zone cluster that the zone link goes to."""
+        return self.zone_link.address if self.zone_link else None
+
+    @property
     def resume_token(self) -> str:
         """What `resume` needs; keep it like a password."""
         return self.link.welcome.resume if self.link.welcome else ""

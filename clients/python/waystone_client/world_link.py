@@ -118,6 +118,11 @@ class WorldLink:
         if self._socket is not None:
             self._socket.transport.abort()
 
+    @property
+    def local_address(self) -> object:
+        """This side's address of the TCP connection; None while there is none."""
+        return self._socket.local_address if self._socket else None
+
     # ------------------------------------------------------------ asking
 
     async def enter(self, character: UUID) -> Entered:

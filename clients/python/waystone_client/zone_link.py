@@ -145,6 +145,11 @@ class ZoneLink(asyncio.DatagramProtocol):
         self._end()
 
     @property
+    def address(self) -> tuple[str, int] | None:
+        """The zone cluster's UDP address, as the connect token says; None with an invalid token."""
+        return self._core.server_address
+
+    @property
     def is_connected(self) -> bool:
         """Whether inputs reach the zone and snapshots come."""
         return self._core.state is ClientState.CONNECTED and not self.closed.is_set()
