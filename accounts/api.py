@@ -11,13 +11,14 @@ from django.http import HttpRequest
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import AuthenticationFailed, PermissionDenied, Throttled, ValidationError
+from rest_framework.exceptions import APIException, PermissionDenied, Throttled, ValidationError
 from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import selectors, services
+from accounts.authentication import CHALLENGE
 from accounts.models import Account
 from accounts.openapi import problems
 from accounts.rules import LIMITS, Edition
@@ -26,6 +27,18 @@ log = structlog.get_logger(__name__)
 
 MINUTE = 60  # seconds: the window of allauth's limits on registering and logging in per address
 LOCKED_WAIT = 300  # seconds: the window of its limit on failed log-ins per e-mail
+
+
+class WrongCredentials(APIException):
+    """The address has no account, or another password: which of the two is nobody's business."""
+
+    status_code = 401
+    auth_header = CHALLENGE  # DRF answers it as WWW-Authenticate
+    default_code = "wrong_credentials"
+    default_detail = (
+        "That e-mail address and password do not belong together. "
+        "Check both, or set a new password on the website."
+    )
 
 
 class CredentialsSerializer(serializers.Serializer):
@@ -147,7 +160,9 @@ class SessionsView(APIView):
             "expires_at": session.get_expiry_date(),
             "account": me_of(account),
         }
-        return Response(SessionAnswerSerializer(answer).data, status=201)
+        return Response(
+            SessionAnswerSerializer(answer).data, status=201, headers={"Cache-Control": "no-store"}
+        )
 
 
 class CurrentSessionView(APIView):
@@ -195,7 +210,7 @@ def limit_rate(request: Request, action: str, advice: str) -> None:
 def check_credentials(request: Request, *, email: str, password: str) -> Account:
     """Return the account that an address and a password belong to.
 
-    Raises: AuthenticationFailed, PermissionDenied (closed account), Throttled, PasswordCheckBusy.
+    Raises: WrongCredentials, PermissionDenied (closed account), Throttled, PasswordCheckBusy.
     """
     try:
         account = get_adapter().authenticate(request._request, email=email.lower(), password=password)
@@ -207,11 +222,7 @@ def check_credentials(request: Request, *, email: str, password: str) -> Account
         ) from error
     if account is None:
         log.info("log_in_refused", cause="wrong_credentials")
-        raise AuthenticationFailed(
-            "That e-mail address and password do not belong together. "
-            "Check both, or set a new password on the website.",
-            code="wrong_credentials",
-        )
+        raise WrongCredentials
     if not account.is_active:
         log.info("log_in_refused", cause="account_closed", account=str(account.uid))
         raise PermissionDenied(
@@ -223,8 +234,8 @@ def check_credentials(request: Request, *, email: str, password: str) -> Account
 def open_session(request: HttpRequest, account: Account) -> SessionBase:
     """Return a new server-side session of the account, apart from any session the caller's cookies name.
 
-    Django's login() works on the request's session, so the new one stands in for it while it is made; then the
-    request is as before, and no cookie is set.
+    Django's login() works on the request's session, so the new one stands in for it while it is made; then
+    the request is as before, and no cookie is set.
     """
     cookie_session, cookie_user = request.session, request.user
     request.session = SessionStore()

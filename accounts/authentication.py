@@ -11,6 +11,8 @@ from rest_framework.request import Request
 
 from accounts.models import Account
 
+CHALLENGE = 'Bearer realm="waystone"'
+
 
 class SessionTokenAuthentication(XSessionTokenAuthentication):
     """A token that is sent but not valid is refused aloud: a client must learn that its session is over."""
@@ -37,4 +39,4 @@ class SessionTokenAuthentication(XSessionTokenAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         """Make the answer to a caller without a token a 401."""
-        return 'Bearer realm="waystone"'
+        return CHALLENGE

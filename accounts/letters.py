@@ -1,7 +1,7 @@
 """Letters: the mails that accounts get, plain text, from templates/account/email/.
 
-Links in letters begin with the deployment's public address, never with a request's Host header: nobody can have
-a link to their own host sent out. A letter that cannot be sent is logged and undoes nothing.
+Links in letters begin with the deployment's public address, never with a request's Host header: nobody can
+have a link to their own host sent out. A letter that cannot be sent is logged and undoes nothing.
 """
 
 import hashlib

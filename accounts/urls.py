@@ -8,7 +8,7 @@ from accounts import views
 urlpatterns = [
     path("", views.account_page, name="account_page"),
     path("sign-up/", views.sign_up, name="account_signup"),
-    path("log-in/", allauth.login, name="account_login"),
+    path("log-in/", views.LogIn.as_view(), name="account_login"),
     path("log-out/", allauth.logout, name="account_logout"),
     path("closed/", allauth.account_inactive, name="account_inactive"),
     path("e-mail/sent/", allauth.email_verification_sent, name="account_email_verification_sent"),

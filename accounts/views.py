@@ -3,6 +3,7 @@
 from urllib.parse import urlencode
 
 import structlog
+from allauth.account.views import LoginView
 from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -20,6 +21,13 @@ from accounts.rules import LIMITS
 log = structlog.get_logger(__name__)
 
 
+class LogIn(LoginView):
+    """allauth's log-in with our form, the address filled in for those who come from signing up."""
+
+    def get_initial(self) -> dict[str, str]:
+        return {"login": self.request.GET.get("email", "")[:254]}
+
+
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
@@ -30,7 +38,9 @@ def sign_up(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         if not ratelimit.consume(request, action="signup"):
             log.warning("rate_limited", action="signup")
-            return render(request, "429.html", status=429, headers={"Retry-After": "60"})
+            answer = render(request, "429.html", status=429)
+            answer.headers["Retry-After"] = "60"  # the window of the limit, seconds
+            return answer
         if form.is_valid() and _is_registered(form):
             messages.success(
                 request,

@@ -15,12 +15,12 @@ class WorldSearchForm(forms.Form):
     search = forms.CharField(
         label="Search", required=False, max_length=80, widget=forms.TextInput(attrs={"type": "search"})
     )
-    tier = forms.ChoiceField(label="Kept by", required=False, choices=[ANY, *World.Tier.choices])
+    tier = forms.ChoiceField(label="Tier", required=False, choices=[ANY, *World.Tier.choices])
     edition = forms.ChoiceField(
         label="Edition", required=False, choices=[ANY, *((e.value, e.name.title()) for e in Edition)]
     )
     order = forms.ChoiceField(
-        label="First",
+        label="Sort by",
         required=False,
         choices=[("-players", "Most players"), ("age", "Newest"), ("name", "By name")],
     )

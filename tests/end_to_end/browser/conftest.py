@@ -15,7 +15,7 @@ from accounts.services import register_account
 from tests.browser import chromium_path
 from worlds.models import World, Zone, ZoneCluster
 
-# Playwright's synchronous API keeps an event loop in this thread, by which Django takes the ORM for unsafe here.
+# Playwright's synchronous API keeps an event loop in this thread, so Django takes the ORM for unsafe here.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 FLAGS = [

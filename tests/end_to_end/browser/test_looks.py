@@ -8,7 +8,6 @@ from django.utils import timezone
 from accounts.models import Account
 from characters.services import create_character
 
-
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 PICTURES = Path(__file__).parents[3] / "artifacts" / "pages"

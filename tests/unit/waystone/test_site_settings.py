@@ -1,0 +1,51 @@
+"""The parts of the settings and headers that the site rests on."""
+
+import pytest
+from waystone.security import policy_for
+from waystone.settings import mail_from_url, rate_limits
+
+
+def test_without_a_mail_server_letters_become_files():
+    assert mail_from_url("")["EMAIL_BACKEND"].endswith("filebased.EmailBackend")
+
+
+@pytest.mark.parametrize(
+    ("url", "port", "tls", "ssl"),
+    [
+        ("smtp://mail.example", 25, False, False),
+        ("smtp+tls://mail.example", 587, True, False),
+        ("smtps://mail.example", 465, False, True),
+        ("smtps://mail.example:2465", 2465, False, True),
+    ],
+)
+def test_mail_servers(url, port, tls, ssl):
+    found = mail_from_url(url)
+    assert found["EMAIL_HOST"] == "mail.example"
+    assert (found["EMAIL_PORT"], found["EMAIL_USE_TLS"], found["EMAIL_USE_SSL"]) == (port, tls, ssl)
+
+
+def test_signs_in_a_mail_password_are_written_percent_encoded():
+    found = mail_from_url("smtps://bob%40example.org:p%3Aw%2F@mail.example")
+    assert (found["EMAIL_HOST_USER"], found["EMAIL_HOST_PASSWORD"]) == ("bob@example.org", "p:w/")
+
+
+@pytest.mark.parametrize("url", ["mail.example", "http://mail.example", "smtp://", "smtp:mail.example"])
+def test_what_is_no_mail_server_is_refused_with_the_settings_name(url):
+    with pytest.raises(ValueError, match="WAYSTONE_SMTP_URL"):
+        mail_from_url(url)
+
+
+def test_only_a_site_at_a_loopback_address_lifts_the_limits_on_bots():
+    assert rate_limits("http://127.0.0.1:8000")["login"] == "600/m/ip"
+    assert rate_limits("https://waystone.example") == {}
+    assert rate_limits("https://localhost.example") == {}
+
+
+def test_only_the_admin_may_evaluate_scripts_of_its_templates():
+    assert "unsafe" not in policy_for("/")
+    assert "unsafe" not in policy_for("/administration/")
+    assert "'unsafe-eval'" in policy_for("/admin/worlds/")
+    assert "script-src 'self';" in policy_for("/api/v1/docs/")
+    for path in ("/", "/admin/", "/api/v1/docs/"):
+        assert "frame-ancestors 'none'" in policy_for(path)
+        assert "http" not in policy_for(path), "nothing comes from elsewhere"
