@@ -8,6 +8,7 @@ Standard library only: the bootstrap reads it before anything is installed. The 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -101,6 +102,7 @@ class Config:
         gateway_port = port("WAYSTONE_GATEWAY_PORT", 8001)
         reached_at = "127.0.0.1" if bind in ("0.0.0.0", "::", "") else bind
         public_url = text("WAYSTONE_PUBLIC_URL", f"http://{reached_at}:{web_port}").rstrip("/")
+        own_hosts = ["127.0.0.1", "localhost", "[::1]", urlsplit(public_url).hostname or "localhost"]
         role = text("WAYSTONE_ROLE", "all")
         if role not in ("all", "master", "world"):
             raise ValueError(f"WAYSTONE_ROLE={role!r}: use all, master or world")
@@ -125,7 +127,7 @@ class Config:
             valkey_port=port("WAYSTONE_VALKEY_PORT", 8003),
             web_workers=max(1, count("WAYSTONE_WEB_WORKERS", 1)),
             log_format=log_format,
-            allowed_hosts=tuple(text("WAYSTONE_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",")),
+            allowed_hosts=tuple(text("WAYSTONE_ALLOWED_HOSTS", ",".join(own_hosts)).split(",")),
             world=world,
             world_key_file=Path(text("WAYSTONE_WORLD_KEY_FILE", str(state / "keys" / f"world-{world}.pem"))),
             signing_keys_dir=Path(text("WAYSTONE_SIGNING_KEYS_DIR", str(state / "keys" / "signing"))),
