@@ -1,0 +1,157 @@
+"""What a person types, understood. Pure: a line in, an Order or a hint out."""
+
+import math
+from dataclasses import dataclass
+
+STEP_M = 6.0  # how far `n` walks
+MAX_STEP_M = 500.0
+_DIAGONAL = math.sqrt(0.5)
+DIRECTIONS = {
+    "n": (0.0, 1.0),
+    "ne": (_DIAGONAL, _DIAGONAL),
+    "e": (1.0, 0.0),
+    "se": (_DIAGONAL, -_DIAGONAL),
+    "s": (0.0, -1.0),
+    "sw": (-_DIAGONAL, -_DIAGONAL),
+    "w": (-1.0, 0.0),
+    "nw": (-_DIAGONAL, _DIAGONAL),
+}
+LONG_DIRECTIONS = {
+    "north": "n",
+    "northeast": "ne",
+    "east": "e",
+    "southeast": "se",
+    "south": "s",
+    "southwest": "sw",
+    "west": "w",
+    "northwest": "nw",
+}
+HELP = """\
+n, s, e, w, ne, nw, se, sw [metres]   walk that way (6 m if you do not say how far)
+walk to X Y       walk to a point          walk to NAME   walk to somebody you see
+go EXIT           walk to an exit and through it (walk to EXIT is the same)
+stop              stand still              look           describe the place
+say TEXT          speak (or just: 'TEXT)   who            who is in view
+exits             the ways out             where          where you are
+map               draw the surroundings    help           this
+quit              log out: saved, then good night"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Walk by so many metres. dx east, dy north."""
+
+    dx: float
+    dy: float
+
+
+@dataclass(frozen=True)
+class WalkTo:
+    """Walk to a point, in metres."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class GoTo:
+    """Walk to something that has a name: an exit (and through it), or somebody in view."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Speak:
+    """Say this."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A word that stands for itself: stop, look, who, exits, where, map, help, quit."""
+
+    word: str
+
+
+@dataclass(frozen=True)
+class Hint:
+    """Not understood; tell the person this."""
+
+    text: str
+
+
+Order = Step | WalkTo | GoTo | Speak | Plain | Hint
+WORDS = {
+    "stop": "stop",
+    "look": "look",
+    "l": "look",
+    "who": "who",
+    "exits": "exits",
+    "zone": "look",
+    "where": "where",
+    "map": "map",
+    "help": "help",
+    "?": "help",
+    "quit": "quit",
+    "exit": "quit",
+    "logout": "quit",
+}
+
+
+def parse(line: str) -> Order | None:
+    """Understand one line; None for an empty one."""
+    line = line.strip()
+    if not line:
+        return None
+    if line[0] in "'\"":
+        return _speech(line[1:])
+    word, _, rest = line.partition(" ")
+    word, rest = word.lower(), rest.strip()
+    word = LONG_DIRECTIONS.get(word, word)
+    if word in DIRECTIONS:
+        return _step(word, rest)
+    if word == "say":
+        return _speech(rest)
+    if word in ("walk", "go"):
+        return _walk(rest)
+    if word in WORDS:
+        return Plain(WORDS[word])
+    return Hint(f"I do not know {word!r}. Try help.")
+
+
+def _speech(text: str) -> Order:
+    text = text.strip()
+    return Speak(text[:400]) if text else Hint("Say what?")
+
+
+def _step(word: str, rest: str) -> Order:
+    metres = _number(rest) if rest else STEP_M
+    if metres is None or not 0 < metres <= MAX_STEP_M:
+        return Hint(f"How far? For example: {word} 10")
+    dx, dy = DIRECTIONS[word]
+    return Step(dx * metres, dy * metres)
+
+
+def _walk(rest: str) -> Order:
+    """Understand what follows walk or go: a direction, `to X Y`, or `to NAME`."""
+    rest = rest.removeprefix("to ").strip() if rest.lower().startswith("to ") else rest
+    words = rest.replace(",", " ").split()
+    if not words or rest.lower() == "to":
+        return Hint("Where to? For example: walk to 120 96, or go north, or go and the name of an exit.")
+    direction = LONG_DIRECTIONS.get(words[0].lower(), words[0].lower())
+    if direction in DIRECTIONS and len(words) <= 2:
+        return _step(direction, " ".join(words[1:]))
+    if len(words) == 2:
+        x, y = _number(words[0]), _number(words[1])
+        if x is not None and y is not None:
+            return WalkTo(x, y)
+    return GoTo(rest)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text.removesuffix("m"))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

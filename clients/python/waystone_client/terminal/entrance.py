@@ -1,0 +1,121 @@
+"""The way from a prompt into a world: log in or register, pick a world, pick or make a character."""
+
+import getpass
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from waystone_client.errors import MasterError, WaystoneError
+from waystone_client.rest import Character, Master, World
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What was given on the command line; what is missing is asked for."""
+
+    email: str = ""
+    password: str = ""
+    world: str = ""
+    character: str = ""
+    is_new: bool = False  # register rather than log in
+
+
+def ask(question: str) -> str:
+    """Ask the person for a line. Raises: WaystoneError: there is nobody to ask."""
+    sys.stdout.write(question)
+    sys.stdout.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        raise WaystoneError("no_answer", "The input ended before everything was known.")
+    return answer.strip()
+
+
+def ask_secret(question: str) -> str:
+    """Ask for a line that is not shown."""
+    return getpass.getpass(question) if sys.stdin.isatty() else ask(question)
+
+
+async def come_in(master: Master, wishes: Wishes, say: Callable[[str], None]) -> tuple[World, str]:
+    """Log in and choose; returns the world and the name of the character.
+
+    Raises: MasterError: refused. WaystoneError: a wish that cannot be met, or the input ended.
+    """
+    await _log_in(master, wishes, say)
+    world = await _choose_world(master, wishes.world, say)
+    character = await _choose_character(master, wishes.character, say)
+    return world, character
+
+
+async def _log_in(master: Master, wishes: Wishes, say: Callable[[str], None]) -> None:
+    is_new = wishes.is_new
+    if not wishes.email:
+        is_new = is_new or ask("Have you an account here? [Y/n] ").lower().startswith("n")
+    for attempts_left in (2, 1, 0):
+        email = wishes.email or ask("E-mail: ")
+        password = wishes.password or ask_secret("Password: ")
+        try:
+            if is_new:
+                await master.register(email, password)
+                say("Registered.")
+                is_new = False
+            await master.log_in(email, password)
+        except MasterError as error:
+            if not attempts_left or (wishes.email and wishes.password) or error.status not in (400, 401):
+                raise
+            say(str(error))
+        else:
+            return
+
+
+async def _choose_world(master: Master, wanted: str, say: Callable[[str], None]) -> World:
+    if wanted:
+        return await master.world(wanted)
+    worlds = (await master.worlds(online="true")).results
+    if not worlds:
+        raise WaystoneError("no_world", "No world is online just now.", "Try again in a minute.")
+    if len(worlds) == 1:
+        return worlds[0]
+    return _pick("World", worlds, lambda w: f"{w.name} ({w.slug}): {w.players} in play. {w.tagline}", say)
+
+
+async def _choose_character(master: Master, wanted: str, say: Callable[[str], None]) -> str:
+    found = await master.characters()
+    names = {character.name.casefold(): character.name for character in found.characters}
+    if wanted:
+        if wanted.casefold() not in names:
+            return (await master.create_character(wanted)).name
+        return names[wanted.casefold()]
+    playable = [character for character in found.characters if not character.is_locked]
+    if playable and not found.free_slots:
+        return _pick("Character", playable, _describe, say).name
+    if playable:
+        say("Your characters: " + ", ".join(character.name for character in playable))
+        name = ask(f"Play whom? A name, a new one to make another [{playable[0].name}]: ") or playable[0].name
+    else:
+        name = ask("You have no character yet. What shall it be called? ")
+    while name.casefold() not in names:
+        try:
+            return (await master.create_character(name)).name
+        except MasterError as error:
+            if error.status not in (400, 409):
+                raise
+            say(str(error))
+            name = ask("Another name: ")
+    return names[name.casefold()]
+
+
+def _describe(character: Character) -> str:
+    return f"{character.name}, level {character.level}"
+
+
+def _pick(what: str, choices: Sequence[T], describe: Callable[[T], str], say: Callable[[str], None]) -> T:
+    for number, choice in enumerate(choices, 1):
+        say(f"  {number}  {describe(choice)}")
+    while True:
+        answer = ask(f"{what} [1]: ") or "1"
+        if answer.isdigit() and 1 <= int(answer) <= len(choices):
+            return choices[int(answer) - 1]
+        say(f"A number from 1 to {len(choices)}, please.")
