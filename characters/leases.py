@@ -1,6 +1,7 @@
 """Leases: which world may write which line. Granted, renewed and taken back here, and nowhere else.
 
-`now` is the master's clock. A lease that lapses changes nothing by itself: it moves when another acquire is granted.
+`now` is the master's clock. A lease that lapses changes nothing by itself: it moves when another acquire is
+granted.
 """
 
 from collections.abc import Sequence
@@ -31,12 +32,12 @@ def current_incarnation() -> int:
 
 
 def acquire_lease(*, world: World, request: Acquire, now: datetime) -> Lease:
-    """Grant a world the line that it plays of a character, under a new epoch. The same op_id gets the same grant.
+    """Grant a world the line that it plays of a character, under a new epoch. The same op_id: the same grant.
 
     The first acquire of a world that does not write main makes its fork.
 
-    Raises: Refused: world_suspended, unknown_character, stale, held_elsewhere, not_admitted, account_banned or
-        character_locked.
+    Raises: Refused: world_suspended, unknown_character, stale, held_elsewhere, not_admitted, account_banned
+        or character_locked.
     """
     try:
         with transaction.atomic():
@@ -66,7 +67,7 @@ def acquire_lease(*, world: World, request: Acquire, now: datetime) -> Lease:
 
 
 def _lock_character(character_id: UUID) -> Character:
-    """Return the character, locked: acquires, forks and deletion of one character come one after the other."""
+    """Return the character, locked: acquires, forks and deletion of one come one after the other."""
     characters = Character.objects.select_for_update(no_key=True, of=("self",)).select_related("account")
     found = characters.filter(id=character_id, deleted_at=None).first()
     if found is None:
@@ -75,7 +76,7 @@ def _lock_character(character_id: UUID) -> Character:
 
 
 def _lock_line(character: Character, world: World) -> tuple[Line | None, Head]:
-    """Return the line that the world plays, locked, and its head; None and an empty head before its first fork."""
+    """Return the line that the world plays, locked, and its head; None and an empty head before the fork."""
     owner = None if line_kind(world.tier) == "main" else world
     line = Line.objects.select_for_update(no_key=True).filter(character=character, world=owner).first()
     if line is None:
@@ -148,8 +149,8 @@ def _grant(
     )
 
 
-# Rows are locked in the order of their ids, so that a renewal and a batch of saves cannot block each other for
-# good. A world that may no longer write main (its tier was taken) does not keep main's leases either.
+# Rows are locked in the order of their ids, so that a renewal and a batch of saves cannot block each other
+# for good. A world that may no longer write main (its tier was taken) does not keep main's leases either.
 _RENEW = """
 WITH asked AS (
     SELECT * FROM unnest(%(lines)s::uuid[], %(epochs)s::bigint[]) AS given(line, epoch)

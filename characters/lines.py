@@ -1,4 +1,4 @@
-"""New lines of history: the main line of a new character, and a world's fork of it. Called inside a transaction."""
+"""New lines of history: a new character's main line, and a world's fork. Called inside a transaction."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,7 @@ def begin_main_line(*, character: Character, now: datetime) -> Line:
 
 
 def fork_main_line(*, character: Character, world: World, now: datetime) -> Line:
-    """Make a world's own line from the head of main, whose chain it continues. Main is read, never changed."""
+    """Make a world's line from the head of main, whose chain it continues. Main is read, never changed."""
     main = Line.objects.get(character=character, world=None)
     return _begin(character, world, _First(Version.Kind.FORK, bytes(main.chain), bytes(main.state)), now)
 

@@ -1,8 +1,8 @@
 """Which names a character may have, and which names are too alike to be two characters'. Pure.
 
-A name has 3 to 20 characters: Latin or Cyrillic letters, not mixed, and at most one apostrophe, hyphen or space
-between letters. Two names are the same if their keys are: case, accents, separators and letters that look alike
-make no difference. A name is reserved on all worlds.
+A name has 3 to 20 characters: Latin or Cyrillic letters, not mixed, and at most one apostrophe, hyphen or
+space between letters. Two names are the same if their keys are: case, accents, separators and letters that
+look alike make no difference. A name is reserved on all worlds.
 """
 
 import unicodedata
@@ -10,7 +10,7 @@ import unicodedata
 MIN_NAME, MAX_NAME = 3, 20
 SEPARATORS = "'- "
 # Signs that keyboards and word processors put in place of the plain ones.
-_PLAIN_SEPARATORS = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "‐": "-", "–": "-"})  # noqa: RUF001
+_PLAIN_SEPARATORS = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "‐": "-", "–": "-"})
 
 # Words by which a player could pass for the platform or its staff: alone, or as one of two words.
 _RESERVED_WORDS = (
@@ -19,16 +19,16 @@ _RESERVED_WORDS = (
 # The same, wherever they stand in a name.
 _RESERVED_PARTS = "admin moderator gamemaster waystone developer"
 
-# One letter for all that look like it in common typefaces. Letters of other alphabets by their looks in either
-# case, since names are shown in both. Source: our own reading of the alphabets.
+# One letter for all that look like it in common typefaces. Letters of other alphabets by their looks in
+# either case, since names are shown in both. Source: our own reading of the alphabets.
 _LOOK_ALIKES = str.maketrans(
     {
-        "а": "a", "в": "b", "с": "c", "ԁ": "d", "е": "e", "є": "e", "һ": "h", "н": "h", "і": "i", "ј": "j", "к": "k",
-        "м": "m", "о": "o", "р": "p", "ԛ": "q", "г": "r", "ѕ": "s", "т": "t", "у": "y", "ѵ": "v", "ԝ": "w", "х": "x",
-        "ӏ": "i", "ь": "b", "l": "i", "ı": "i", "ø": "o", "ł": "i", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "ŋ": "n",
-        "þ": "p", "æ": "ae", "œ": "oe", "ĸ": "k", "ſ": "s",
+        **dict(zip("авсԁеєһніјкмоԛргѕтуѵԝхӏь", "abcdeehhijkmoqprstyvwxib", strict=True)),
+        **dict(zip("lıøłđðħŧŋþĸſ", "iioiddhtnpks", strict=True)),
+        "æ": "ae",
+        "œ": "oe",
     }
-)  # fmt: skip
+)
 _PAIRS = (("rn", "m"), ("vv", "w"))
 
 
@@ -88,7 +88,7 @@ def _alphabet(sign: str) -> str:
     if unicodedata.category(sign) not in ("Ll", "Lu"):
         return ""
     alphabet = unicodedata.name(sign, "").split(" ")[0]
-    # Phonetic and ornamental letters are refused: what is left after accents is a-z, а-я or a known look-alike.
+    # Phonetic and ornamental letters are refused: without accents it must be a-z, а-я or a known look-alike.
     key = name_key(sign)
     known = all("a" <= c <= "z" or "а" <= c <= "я" for c in key)
     return alphabet if known and alphabet in ("LATIN", "CYRILLIC") else ""

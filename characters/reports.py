@@ -1,4 +1,4 @@
-"""A world reports that it is up; the master answers with what the world must know about itself and its players."""
+"""A world reports that it is up; the master answers with what it must know of itself and its players."""
 
 from datetime import datetime
 from urllib.parse import urlsplit

@@ -83,8 +83,9 @@ def decide_grant(
 ) -> Grant | Refusal:
     """Decide an acquire.
 
-    The holder gets a new epoch whatever the account's standing, also of a lease that lapsed unclaimed: it gives
-    nothing that a renewal would not, and a restarted world daemon must fence its dead predecessor and save.
+    The holder gets a new epoch whatever the account's standing, also of a lease that lapsed unclaimed: it
+    gives nothing that a renewal would not, and a restarted world daemon must fence its dead predecessor and
+    save.
     """
     if standing.is_suspended:
         return Refusal("world_suspended", "the staff suspended this world; it gets no leases")

@@ -1,7 +1,8 @@
 """Saves: accepted writes to lines. One SQL statement decides, moves the head and appends the version.
 
 A batch is one transaction and one round trip while all goes well; each write in it stands or falls by itself.
-Every outcome has a name and a log line; a refused write changes nothing, and an accepted one is never undone here.
+Every outcome has a name and a log line; a refused write changes nothing, and an accepted one is never
+undone here.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class IncomingSave(Struct, frozen=True):
-    """The uplink's Save as it is received: the state is not parsed yet, so that a bad one spoils no other write."""
+    """The uplink's Save as received: the state is not parsed yet, so that a bad one spoils no other write."""
 
     line: UUID
     epoch: Number
@@ -145,7 +146,7 @@ def _write(world: World, writes: Sequence[Write], now: datetime) -> set[UUID]:
                 "op_id_taken", world=world.slug, op_id=str(writes[0].op_id), error=str(error).split("\n")[0]
             )
             return set()
-    # Another request took one of the op_ids at this very instant: only that write may fail, so each goes alone.
+    # Another request took one of the op_ids at this instant: only that write may fail, so each goes alone.
     return set().union(*(_write(world, [write], now) for write in writes))
 
 
@@ -192,7 +193,7 @@ def _outcome(
             ),
         )
         if decision == "accepted":
-            # The head came to match only after the statement ran, or a second write of the batch names the line.
+            # The head came to match after the statement ran, or another write of the batch names the line.
             decision = Refusal("master_fault", "another request was under way; ask again with the same op_id")
         if isinstance(decision, Refusal):
             return Saved(op_id=write.op_id, refusal=decision)

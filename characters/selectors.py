@@ -101,7 +101,7 @@ def summaries_for_world(account: Account, world: World, now: datetime) -> list[C
 
 
 def players_by_world(now: datetime) -> dict[int, int]:
-    """Return how many leases are in force for each world, by its primary key; worlds without any are left out."""
+    """Return how many leases are in force for each world, by primary key; worlds without any are left out."""
     leased = Line.objects.filter(holder__isnull=False, lease_until__gt=now)
     counts = leased.values("holder").annotate(players=Count("id")).values_list("holder", "players")
     return dict(counts)

@@ -1,7 +1,7 @@
 """The uplink, the master's side: POST /api/v1/uplink/<verb>/ by worlds that prove themselves with their key.
 
-Each view translates and calls. Order: size, proof of the head, body, proof of the body, decode, service. Every
-answer but 200 is problem+json with a `code` of RefusalCode.
+Each view translates and calls. Order: size, proof of the head, body, proof of the body, decode, service.
+Every answer but 200 is problem+json with a `code` of RefusalCode.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Who calls the uplink: a world with a valid proof by one of its keys that is not revoked. Nobody else gets in."""
+"""Who calls the uplink: a world with a valid proof by a key that is not revoked. Nobody else gets in."""
 
 from dataclasses import dataclass
 from datetime import datetime

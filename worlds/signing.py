@@ -1,7 +1,8 @@
 """The master's signing keys: Ed25519 in `<kid>.pem` files of one folder. The newest signs, all are published.
 
-Rotation: make a new key (it signs from then on), and delete the old file once nothing it signed is needed: a day
-for tickets, 14 days for receipts. Deleting a file revokes its key at once. Newest is by the file's time stamp.
+Rotation: make a new key (it signs from then on), and delete the old file once nothing it signed is needed:
+a day for tickets, 14 days for receipts. Deleting a file revokes its key at once. Newest is by the file's
+time stamp.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""Tickets: the master lets one account enter one world, once, within 60 s. Issued for players, redeemed by worlds.
+"""Tickets let one account enter one world, once, within 60 s. Issued for players, redeemed by worlds.
 
-A redeemed ticket is the account's admission to that world: while it is open, the world may acquire leases of the
-account's characters. Redeeming one closes the account's admissions elsewhere; running leases go on.
+A redeemed ticket is the account's admission to that world: while it is open, the world may acquire leases
+of the account's characters. Redeeming one closes the account's admissions elsewhere; running leases go on.
 """
 
 from dataclasses import dataclass

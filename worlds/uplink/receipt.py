@@ -1,6 +1,6 @@
 """Receipts: the repository's signed acknowledgement of one accepted write. Worlds keep them 14 days.
 
-Pure. Equal writes give equal receipts (Ed25519 is deterministic), so that a repeated write gets the same answer.
+Pure. Equal writes give equal receipts (Ed25519 is deterministic): a repeated write gets the same answer.
 """
 
 from collections.abc import Callable

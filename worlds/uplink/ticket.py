@@ -30,7 +30,7 @@ class TicketRefused(Exception):
 
 
 class TicketClaims(Struct, frozen=True):
-    """The claims. `aud`: the world's slug; `sub`: that world's pseudonym of the account; times in Unix seconds."""
+    """The claims. `aud`: the world's slug; `sub`: its pseudonym of the account; times in Unix seconds."""
 
     iss: str
     aud: str

@@ -35,7 +35,9 @@ class Operator:
         """Send a signed request by HTTP; body: bytes or a struct."""
         data = body if isinstance(body, bytes) else messages.encoder.encode(body)
         path = f"/api/v1/uplink/{verb}/"
-        token = sign_request(key or self.key, slug or self.world.slug, "POST", path, data, now or timezone.now())
+        token = sign_request(
+            key or self.key, slug or self.world.slug, "POST", path, data, now or timezone.now()
+        )
         return (client or Client()).post(
             path, data, content_type="application/json", headers={"Authorization": f"Bearer {token}"}
         )
@@ -105,7 +107,12 @@ def mallory(make_account):
 def make_operator(db):
     def make(slug, tier="official", **fields):
         key = key_pair(Ed25519PrivateKey.generate())
-        fields = {"name": slug.title(), "gateway_url": "ws://127.0.0.1:1/", "last_report_at": timezone.now(), **fields}
+        fields = {
+            "name": slug.title(),
+            "gateway_url": "ws://127.0.0.1:1/",
+            "last_report_at": timezone.now(),
+            **fields,
+        }
         world = World.objects.create(slug=slug, tier=tier, **fields)
         WorldKey.objects.create(world=world, kid=key.kid, public_key=key.public_bytes)
         return Operator(world, key)

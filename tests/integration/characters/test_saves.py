@@ -10,12 +10,20 @@ from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from characters.leases import renew_leases
 from characters.models import Line, Version
 from characters.saves import save_batch
 from characters.services import create_character
 from worlds.signing import signing_keys
+from worlds.uplink.messages import LeaseRef, Renew
 from worlds.uplink.receipt import check_receipt
-from zonecluster.protocol.character import GENESIS_CHAIN, MAX_STATE_BYTES, decode_state, next_chain, state_hash
+from zonecluster.protocol.character import (
+    GENESIS_CHAIN,
+    MAX_STATE_BYTES,
+    decode_state,
+    next_chain,
+    state_hash,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -47,7 +55,12 @@ def test_a_save_moves_the_head_and_appends_a_version(aurora, lease, now, make_sa
     assert bytes(version.prev_chain) == lease.chain
     assert bytes(line.state) == bytes(version.state) == bytes(wanted.state)
     assert decode_state(bytes(line.state)).money == 77
-    assert (version.kind, version.world, version.epoch, version.at) == ("quest", aurora.world, lease.epoch, now)
+    assert (version.kind, version.world, version.epoch, version.at) == (
+        "quest",
+        aurora.world,
+        lease.epoch,
+        now,
+    )
     assert line.updated_at == now
 
 
@@ -74,7 +87,9 @@ def test_the_receipt_says_what_was_written_and_verifies(aurora, lease, now, make
     assert (receipt.state_hash, receipt.at) == (state_hash(bytes(wanted.state)), now)
 
 
-def test_a_repeated_op_id_gets_the_first_answer_whatever_came_since(aurora, borealis, alice, hero, lease, now, make_save):
+def test_a_repeated_op_id_gets_the_first_answer_whatever_came_since(
+    aurora, borealis, alice, hero, lease, now, make_save
+):
     wanted = make_save(lease)
     first = save_batch(world=aurora.world, saves=[wanted], now=now)[0]
     assert save_batch(world=aurora.world, saves=[wanted], now=now + timedelta(seconds=5))[0] == first
@@ -221,7 +236,9 @@ def in_threads(*calls):
 @pytest.mark.django_db(transaction=True)
 def test_of_two_writes_at_once_one_wins(aurora, lease, now):
     for _ in range(5):
-        results = in_threads(*[lambda money=money: aurora.save(lease, now, money=money) for money in range(4)])
+        results = in_threads(
+            *[lambda held=lease, money=money: aurora.save(held, now, money=money) for money in range(4)]
+        )
         winners = [r for r in results if r.refusal is None]
         assert len(winners) == 1
         assert {r.refusal.code for r in results if r.refusal} == {"stale"}
@@ -243,13 +260,33 @@ def test_one_op_id_for_two_lines_at_once_is_written_once(aurora, several, now, m
     op_id = uuid4()
     results = in_threads(
         *[
-            lambda lease=lease: save_batch(world=aurora.world, saves=[make_save(lease, op_id=op_id)], now=now)[0]
+            lambda lease=lease: save_batch(
+                world=aurora.world, saves=[make_save(lease, op_id=op_id)], now=now
+            )[0]
             for lease in several[:4]
         ]
     )
     assert sorted(r.refusal.code if r.refusal else "ok" for r in results) == ["ok"] + ["op_id_reused"] * 3
     assert Version.objects.filter(op_id=op_id).count() == 1
     assert sorted(Line.objects.get(id=lease.line).version for lease in several[:4]) == [1, 1, 1, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batches_and_renewals_in_any_order_do_not_block_each_other(aurora, several, now, make_save):
+    def save(leases):
+        outcomes = save_batch(world=aurora.world, saves=[make_save(lease) for lease in leases], now=now)
+        return [outcome.refusal for outcome in outcomes]
+
+    def renew(leases):
+        refs = [LeaseRef(lease.line, lease.epoch) for lease in leases]
+        return renew_leases(world=aurora.world, request=Renew(refs), now=now).lost
+
+    backwards = several[::-1]
+    for _ in range(5):  # all saves but the first are stale: what counts is that no call dies of a deadlock
+        in_threads(
+            lambda: save(several), lambda: renew(backwards), lambda: save(backwards), lambda: renew(several)
+        )
+    assert {Line.objects.get(id=lease.line).version for lease in several} == {2}
 
 
 @pytest.mark.django_db(transaction=True)
