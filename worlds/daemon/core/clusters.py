@@ -59,8 +59,9 @@ class Clusters:
         if cluster is None:
             self.by_name[name] = Cluster(name, incarnation, now)
             return True, None
-        if incarnation in cluster.dead_incarnations:
-            return False, None
+        if incarnation in cluster.dead_incarnations and cluster.is_alive:
+            return False, None  # late; if it was the other way round, the one we believe in falls silent
+        cluster.dead_incarnations.discard(incarnation)
         replaced = None
         if incarnation != cluster.incarnation:
             replaced = cluster.incarnation if cluster.is_alive else None

@@ -17,11 +17,12 @@ def hear(w: World, name: str, incarnation: int) -> bool:
 
     Returns: whether it is of the living process.
     """
-    if (name, incarnation) in w.dead_gateways:
-        return False
     known = w.gateways.get(name)
+    if known is not None and (name, incarnation) in w.dead_gateways:
+        return False  # late; if it was the other way round, the one we believe in falls silent and is forgotten
     if known is None:
         w.gateways[name] = Gateway(incarnation, w.now)
+        w.dead_gateways.discard((name, incarnation))
         return True
     if known.incarnation != incarnation:
         w.dead_gateways.add((name, known.incarnation))

@@ -85,11 +85,12 @@ class Faults:
 
     lost: float = 0.05
     doubled: float = 0.05
-    slow: float = 0.05  # delayed by up to a second, and so reordered
+    slow: float = 0.05  # delayed by up to three seconds, and so reordered
     unanswered: float = 0.05  # the master did it; its answer is lost
     repeated_answer: float = 0.05
     cluster_deaths: float = 0.02
     cluster_stalls: float = 0.008  # deaf and dumb for some seconds, then goes on as if nothing had been
+    cluster_jams: float = 0.008  # its inbox stands still for some seconds, while it announces itself as ever
     lease_thefts: float = 0.004
     daemon_deaths: float = 0.006
     gateway_deaths: float = 0.006
@@ -210,7 +211,7 @@ class Cluster:
         self.entities: dict[tuple[UUID, int], Entity] = {}
         self.orders: dict[UUID, int] = {}
         self.numbers = count(1)
-        self.stalled_until = -100.0
+        self.stalled_until = self.jammed_until = -100.0
 
     def say(self, message: bus.BusMessage) -> None:
         self.sim.to_daemon(message)
@@ -226,8 +227,9 @@ class Cluster:
         return m.order < highest
 
     def take(self, m: bus.BusMessage) -> None:
-        if self.sim.now < self.stalled_until:
-            self.sim.after(self.stalled_until - self.sim.now + 0.01, lambda: self.take(m))
+        wait = max(self.stalled_until, self.jammed_until) - self.sim.now
+        if wait > 0:
+            self.sim.after(wait + 0.01, lambda: self.take(m))
             return
         if self.sim.clusters.get(self.name) is not self:
             return  # died while it was stalled
@@ -547,7 +549,7 @@ class Simulation:
         rng, f = self.rng, self.faults
         for _ in range(2 if rng.random() < f.doubled else 1):
             if rng.random() >= f.lost:
-                delay = rng.uniform(0.05, 1.0) if rng.random() < f.slow else rng.uniform(0.001, 0.02)
+                delay = rng.uniform(0.05, 3.0) if rng.random() < f.slow else rng.uniform(0.001, 0.02)
                 self.after(delay, deliver)
 
     def to_daemon(self, message: bus.BusMessage) -> None:
@@ -572,6 +574,9 @@ class Simulation:
                 if rng.random() < f.cluster_stalls * STEP_S:
                     self.counts["cluster stalls"] += 1
                     cluster.stalled_until = self.now + rng.uniform(1, 6)
+                if rng.random() < f.cluster_jams * STEP_S:
+                    self.counts["cluster jams"] += 1
+                    cluster.jammed_until = self.now + rng.uniform(1, 8)
                 if tick % 10 == 0:
                     self.to_daemon(
                         bus.ClusterAlive(

@@ -14,7 +14,7 @@ SEEDS = int(os.environ.get("WAYSTONE_SIMULATION_SEEDS", "200"))
 SEEDS_TO_FIND = 150  # a broken rule shows within so many seeds, or the simulation is no good
 HARSH = Faults(
     lost=0.15, doubled=0.15, slow=0.2, unanswered=0.2, repeated_answer=0.3, cluster_deaths=0.04,
-    cluster_stalls=0.02, daemon_deaths=0.01, gateway_deaths=0.01, master_outages=0.03, database_slow=0.1,
+    cluster_stalls=0.02, cluster_jams=0.03, daemon_deaths=0.01, gateway_deaths=0.01, master_outages=0.03, database_slow=0.1,
     misbehave=0.3,
 )  # fmt: skip
 
