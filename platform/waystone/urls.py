@@ -11,6 +11,11 @@ from worlds.jwks import jwks
 admin.autodiscover()
 admin.site.login = secure_admin_login(admin.site.login)  # one log-in, with its limits, for the admin as well
 
+handler400 = "waystone.problems.bad_request"
+handler403 = "waystone.problems.forbidden"
+handler404 = "waystone.problems.not_found"
+handler500 = "waystone.problems.server_error"
+
 urlpatterns = [
     path("", site.home, name="home"),
     path("population/", site.population, name="population"),
