@@ -18,8 +18,8 @@ from .events import (
     ServerEvent,
     StateChanged,
 )
-from .server import Limits, ServerCore
-from .states import ClientState
+from .server import Handover, Limits, ServerCore
+from .states import ClientState, LinkEvent
 from .tokens import mint_connect_token
 from .wire import CONNECT_TOKEN_BYTES, MAX_PAYLOAD_SENT_BYTES
 
@@ -39,7 +39,9 @@ __all__ = [
     "DisconnectReason",
     "Disconnected",
     "Drop",
+    "Handover",
     "Limits",
+    "LinkEvent",
     "Payload",
     "PayloadReceived",
     "ServerCore",

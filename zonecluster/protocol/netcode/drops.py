@@ -38,6 +38,7 @@ class Drop(StrEnum):
     CHALLENGE_OF_ANOTHER = "challenge_of_another"  # the challenge was given to another client id
     # Payloads
     EVENTS_FULL = "events_full"  # the shell did not take its events
+    FLOODING = "flooding"  # more from one client than a tick takes (zonecluster/packets)
 
 
 class Statistics:

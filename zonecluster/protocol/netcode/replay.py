@@ -34,3 +34,8 @@ class ReplayWindow:
         # A leap of 2^63 is a legal packet; shifting by it would take all memory.
         self._received = 1 if ahead >= REPLAY_WINDOW else (self._received << ahead | 1) & _FULL
         self._newest = sequence
+
+    def received(self) -> tuple[int, ...]:
+        """Return the numbers in the window that have come, newest first."""
+        ages = range(min(REPLAY_WINDOW, self._newest + 1))
+        return tuple(self._newest - age for age in ages if self._received >> age & 1)

@@ -16,7 +16,7 @@ strangers send is answered or counted in `statistics.drops`; it raises nothing. 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .addresses import Address, canonical
@@ -75,6 +75,23 @@ class Limits:
     events: int = 65_536  # not yet taken by the shell; beyond it payloads are dropped
 
 
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A connected client whose packets somebody else seals and opens from now on (zonecluster/packets)."""
+
+    client_id: int
+    slot: int
+    address: Address
+    send_key: bytes = field(repr=False)
+    receive_key: bytes = field(repr=False)
+    next_sequence: int  # of what is sent
+    received: tuple[int, ...]  # sequence numbers in the replay window, newest first
+    timeout_s: float  # infinite: never
+    is_confirmed: bool
+    heard_at: float
+    sent_at: float
+
+
 class _Link:
     """One address: the encryption mapping, and from the response on also the client in its slot."""
 
@@ -85,6 +102,8 @@ class _Link:
         "client_id",
         "heard_at",
         "keep_alive",
+        "receive_key",
+        "send_key",
         "sent_at",
         "slot",
         "state",
@@ -97,6 +116,8 @@ class _Link:
         self.address = address
         self.channel = channel
         self.client_id = token.client_id
+        self.send_key = token.server_to_client_key
+        self.receive_key = token.client_to_server_key
         self.tag = request.tag
         self.timeout = float(token.timeout_s) if token.timeout_s >= 0 else float("inf")
         self.state = LinkState.NONE
@@ -151,6 +172,7 @@ class ServerCore:
         self._free_slots = list(range(max_clients - 1, -1, -1))
         self._links: dict[Address, _Link] = {}
         self._clients: dict[int, _Link] = {}
+        self._handed_over: dict[Address, _Link] = {}
         self._outgoing: list[tuple[bytes, Address]] = []
         self._events: list[ServerEvent] = []
         self._sweep_at: float | None = None
@@ -211,7 +233,7 @@ class ServerCore:
         """
         if not 0 < len(data) <= MAX_PAYLOAD_SENT_BYTES:
             raise ValueError(f"a payload has 1..{MAX_PAYLOAD_SENT_BYTES} bytes, not {len(data)}")
-        link = self._clients.get(client_id)
+        link = self._own_client(client_id)
         if link is None:
             return False
         if link.state is _UNCONFIRMED:
@@ -222,7 +244,7 @@ class ServerCore:
 
     def disconnect(self, client_id: int, now: float) -> bool:
         """Put a client out, telling it so ten times; False when it is not connected."""
-        link = self._clients.get(client_id)
+        link = self._own_client(client_id)
         if link is None:
             return False
         for _ in range(DISCONNECT_PACKETS):
@@ -232,8 +254,54 @@ class ServerCore:
 
     def disconnect_all(self, now: float) -> None:
         """Put every client out, as at the end of the process."""
-        for client_id in list(self._clients):
-            self.disconnect(client_id, now)
+        for link in list(self._links.values()):
+            if link.slot >= 0:
+                self.disconnect(link.client_id, now)
+
+    def hand_over(self, client_id: int) -> Handover:
+        """Leave a connected client's packets to somebody else; the core keeps its slot, id and address taken.
+
+        Called right after the client's Connected event, by whoever then calls `close_handed_over` at its end.
+        Raises: KeyError: not connected. ValueError: handed over already.
+        """
+        link = self._clients[client_id]
+        if link.address in self._handed_over:
+            raise ValueError(f"client {client_id} was handed over before")
+        del self._links[link.address]
+        self._handed_over[link.address] = link
+        return Handover(
+            client_id=client_id,
+            slot=link.slot,
+            address=link.address,
+            send_key=link.send_key,
+            receive_key=link.receive_key,
+            next_sequence=link.channel.sequence,
+            received=link.channel.replay.received(),
+            timeout_s=link.timeout,
+            is_confirmed=link.state is LinkState.CONFIRMED,
+            heard_at=link.heard_at,
+            sent_at=link.sent_at,
+        )
+
+    def close_handed_over(self, client_id: int, event: LinkEvent) -> None:
+        """Free the slot of a client that was handed over; its Disconnected event follows.
+
+        Raises: KeyError: no such client was handed over.
+        """
+        link = self._clients[client_id]
+        del self._handed_over[link.address]
+        self._links[link.address] = link
+        self._close(link, event)
+
+    def _own_client(self, client_id: int) -> _Link | None:
+        """Return the link of a client whose packets are the core's to send.
+
+        Raises: ValueError: it was handed over.
+        """
+        link = self._clients.get(client_id)
+        if link is not None and link.address in self._handed_over:
+            raise ValueError(f"client {client_id} was handed over: it is not the core's to send to")
+        return link
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """Return and forget what is to be sent, in order: (data, address as it was given at receiving)."""
@@ -288,7 +356,7 @@ class ServerCore:
         if self._public_addresses.isdisjoint(token.server_addresses):
             return Drop.TOKEN_FOR_ANOTHER_SERVER
         link = self._links.get(address)
-        if link is not None and link.state is not _CHALLENGED:
+        if address in self._handed_over or (link is not None and link.state is not _CHALLENGED):
             return Drop.ADDRESS_CONNECTED
         if token.client_id in self._clients:
             return Drop.CLIENT_CONNECTED
@@ -299,7 +367,7 @@ class ServerCore:
             self._send_global(self._channel(token), DENIED, b"", address)
             return Drop.SERVER_FULL
         if link is None or link.tag != request.tag:
-            if link is None and len(self._links) - len(self._clients) >= self._limits.challenged:
+            if link is None and self._challenged_count() >= self._limits.challenged:
                 return Drop.TOO_MANY_CHALLENGED
             link = self._links[address] = _Link(address, self._channel(token), request, now)
         self._challenge(link, token, now)
@@ -402,6 +470,9 @@ class ServerCore:
         self.statistics.bytes_sent += len(packet)
         self._outgoing.append((packet, address))
 
+    def _challenged_count(self) -> int:
+        return len(self._links) + len(self._handed_over) - len(self._clients)
+
     def _look_again_by(self, instant: float) -> None:
         if self._sweep_at is None or instant < self._sweep_at:
             self._sweep_at = instant
@@ -413,6 +484,6 @@ class ServerCore:
         """Return the counters and the fill of the bounded tables, for metrics and logs."""
         return self.statistics.as_dict() | {
             "connected": len(self._clients),
-            "challenged": len(self._links) - len(self._clients),
+            "challenged": self._challenged_count(),
             "history": len(self._history),
         }
