@@ -256,6 +256,7 @@ class Admit(BusMessage):
     gateway: str
     link: Link | None
     order: Order = 0
+    incarnation: Incarnation = 0  # the process that is meant; another one ignores it. 0: any
 
 
 class MintToken(BusMessage):

@@ -36,6 +36,7 @@ def ask_to_admit(
         gateway=s.link.gateway if s.link else "",
         link=s.link.link if s.link else None,
         order=s.target.order,
+        incarnation=instance.incarnation,
     )
     w.ask(s, s.target, message, request)
 

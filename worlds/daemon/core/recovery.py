@@ -20,6 +20,7 @@ P = Phase
 SETTLE_S = 2.0  # after a daemon start: clusters report their players once a second
 UNREPORTED_S = 6.0  # a living cluster that has not reported its players for so long is not waited for
 COMMIT_WAIT_S = 5.0
+RETURN_WAIT_S = 6.0
 MISSES = 3  # Residents in a row without a player who should be there
 REPAIR_AFTER_S = 2.0  # older than any report still under way
 LOST = "This part of the world has to be set up again. You will be back in a moment."
@@ -91,6 +92,10 @@ def recover(w: World, s: Session) -> None:
     """Admit the player again, as soon as an instance is open and the newest state is safe (or has waited enough)."""
     if not s.writer.is_idle and w.now - s.since < COMMIT_WAIT_S:
         return
+    if s.home is not None and w.clusters.is_alive(s.home.cluster, s.home.incarnation):
+        if w.now - s.since < RETURN_WAIT_S:
+            return  # the cluster was only silent: it is about to report the player
+        s.home = None
     state = s.writer.newest
     place = w.catalog.place_or_entry(s.place or state.places.get(w.catalog.world))
     if place is None:
@@ -126,11 +131,15 @@ def _on_resident(w: World, s: Session, m: bus.Residents, resident: bus.Resident)
     if s.phase is P.RESTORING:
         _seen_at_start(s, m, resident)
         return
-    for stay in (s.home, s.target):
+    for stay in (s.target, s.home):
         if stay is not None and (stay.cluster, stay.instance) == (m.cluster, resident.instance):
             if stay is s.home and stay.is_at(m.cluster, m.incarnation) and resident.stay in (0, stay.order):
+                if s.phase is P.READMITTING:  # too late: another instance may have the player by now
+                    break
                 _at_home(w, s, resident)
             return
+    if s.home is not None and s.home.is_at(m.cluster, m.incarnation) and s.home.instance == resident.instance:
+        s.home = None
     _remove_ghost(w, m, resident)
 
 

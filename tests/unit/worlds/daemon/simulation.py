@@ -211,7 +211,7 @@ class Cluster:
         self.entities: dict[tuple[UUID, int], Entity] = {}
         self.orders: dict[UUID, int] = {}
         self.numbers = count(1)
-        self.stalled_until = self.jammed_until = -100.0
+        self.stalled_until = self.jammed_until = self.zombies_until = -100.0
 
     def say(self, message: bus.BusMessage) -> None:
         self.sim.to_daemon(message)
@@ -243,8 +243,9 @@ class Cluster:
             case bus.CloseInstance(instance):
                 if not any(e.instance == instance for e in self.entities.values()):
                     self.instances.pop(instance, None)
-            case bus.Admit() if not self.is_late(m):
-                self.admit(m)
+            case bus.Admit():
+                if m.incarnation == self.incarnation and not self.is_late(m):
+                    self.admit(m)
             case bus.Freeze() if not self.is_late(m):
                 self.freeze(m)
             case bus.Thaw() if not self.is_late(m):
@@ -574,9 +575,12 @@ class Simulation:
                 if rng.random() < f.cluster_stalls * STEP_S:
                     self.counts["cluster stalls"] += 1
                     cluster.stalled_until = self.now + rng.uniform(1, 6)
+                    cluster.zombies_until = cluster.stalled_until + ZOMBIE_S
                 if rng.random() < f.cluster_jams * STEP_S:
                     self.counts["cluster jams"] += 1
                     cluster.jammed_until = self.now + rng.uniform(1, 8)
+                    if self.now < cluster.zombies_until:  # it cannot be told about them either
+                        cluster.zombies_until = cluster.jammed_until + ZOMBIE_S
                 if tick % 10 == 0:
                     self.to_daemon(
                         bus.ClusterAlive(
@@ -743,7 +747,7 @@ class Simulation:
         """
         active: dict[UUID, list[str]] = defaultdict(list)
         for cluster in self.clusters.values():
-            is_counted = cluster is not None and self.now > cluster.stalled_until + ZOMBIE_S
+            is_counted = cluster is not None and self.now > cluster.zombies_until
             for entity in cluster.entities.values() if is_counted else ():
                 if not entity.is_frozen:
                     active[entity.character].append(f"{cluster.name}/{entity.instance}")
