@@ -16,6 +16,7 @@ from accounts.admin_parts import (
     NOTHING,
     AuditedAdmin,
     ViewOnlyAdmin,
+    beside,
     change_url,
     dialog_done,
     document,
@@ -23,6 +24,7 @@ from accounts.admin_parts import (
     link_to_list,
     links_to,
     rows_table,
+    staff_of,
 )
 from accounts.models import Account, AuditRecord, Entitlement
 from accounts.rules import Edition
@@ -38,11 +40,11 @@ class AccountChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        rows = list(self.result_list)
+        rows: list[Any] = list(self.result_list)  # type: ignore[has-type]  # the stubs leave it open
         editions = editions_of(rows, timezone.now())
         for row in rows:
             row.shown_edition = editions[row.pk]
-        self.result_list = rows
+        self.result_list = rows  # type: ignore[assignment]  # a list serves as well
 
 
 @admin.register(Account)
@@ -119,7 +121,7 @@ class AccountAdmin(AuditedAdmin):
         for text, accessor in related.items():
             rows = getattr(account, accessor)
             links.append(link_to_list(rows.model, text, **{f"{rows.field.name}__id__exact": account.pk}))
-        return SafeString(" · ").join(links)
+        return beside(links)
 
     @display(description="last deeds")
     def deeds(self, account: Any) -> SafeString | str:
@@ -194,12 +196,12 @@ class EntitlementAdmin(ViewOnlyAdmin):
                 source=Entitlement.Source.STAFF,
                 reference=reference,
                 ends_at=data["ends_at"],
-                by=request.user,
+                by=staff_of(request),
                 now=now,
             )
         else:
             entry = revoke_entitlement(
-                account=account, edition=edition, reference=reference, by=request.user, now=now
+                account=account, edition=edition, reference=reference, by=staff_of(request), now=now
             )
         obj.pk = entry.pk
 
@@ -219,7 +221,7 @@ class EntitlementAdmin(ViewOnlyAdmin):
             account=entry.account,
             edition=Edition(entry.edition),
             reference=entry.reference,
-            by=request.user,
+            by=staff_of(request),
             now=timezone.now(),
         )
         messages.success(request, f"{entry.reference} is taken back.")

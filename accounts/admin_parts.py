@@ -1,11 +1,12 @@
 """Pieces of the admin for every app: links between rows, readable bytes and documents, rows nobody edits."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -16,11 +17,12 @@ from unfold.admin import ModelAdmin
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from accounts.models import Account
 from accounts.services import record_audit
 
 NOTHING = "–"
-_PRE = "font-mono text-xs whitespace-pre-wrap break-all max-h-[32rem] overflow-auto"
-_LINK = "text-primary-600 dark:text-primary-500 hover:underline"
+# Classes of static/waystone_admin/admin.css.
+_DOCUMENT, _LINK, _HEX, _TABLE = "ws-document", "ws-link", "ws-hex", "ws-table"
 
 
 def change_url(row: Model) -> str:
@@ -43,11 +45,16 @@ def link_to_list(model: type[Model], text: object, **filters: object) -> SafeStr
     return format_html('<a class="{}" href="{}?{}">{}</a>', _LINK, address, urlencode(filters), text)
 
 
-def links_to(rows: Sequence[Model]) -> SafeString | str:
+def links_to(rows: Collection[Model]) -> SafeString | str:
     """Return links to rows, one beneath the other."""
     if not rows:
         return NOTHING
     return format_html_join("", "<div>{}</div>", ((link_to(row),) for row in rows))
+
+
+def beside(parts: Iterable[object]) -> SafeString:
+    """Return texts and links beside each other."""
+    return format_html_join(" · ", "{}", ((part,) for part in parts))
 
 
 def hex_text(data: bytes | memoryview | None, length: int | None = None) -> SafeString | str:
@@ -56,7 +63,7 @@ def hex_text(data: bytes | memoryview | None, length: int | None = None) -> Safe
         return NOTHING
     digits = bytes(data).hex()
     shown = digits if length is None or len(digits) <= length else f"{digits[:length]}…"
-    return format_html('<span class="font-mono text-xs break-all" title="{}">{}</span>', digits, shown)
+    return format_html('<span class="{}" title="{}">{}</span>', _HEX, digits, shown)
 
 
 def document(data: object) -> SafeString | str:
@@ -66,38 +73,37 @@ def document(data: object) -> SafeString | str:
         try:
             data = json.loads(raw)
         except ValueError:
-            return format_html('<pre class="{}">{}</pre>', _PRE, raw.decode("utf-8", "backslashreplace"))
+            return format_html('<pre class="{}">{}</pre>', _DOCUMENT, raw.decode("utf-8", "backslashreplace"))
     if not data:
         return NOTHING
     text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, default=str)
-    return format_html('<pre class="{}">{}</pre>', _PRE, text)
+    return format_html('<pre class="{}">{}</pre>', _DOCUMENT, text)
 
 
 def rows_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> SafeString | str:
     """Return a small table for a read-only field; a dash if it has no rows."""
-    cells = [
-        format_html_join("", '<td class="py-1 pr-6 align-top">{}</td>', ((c,) for c in row)) for row in rows
-    ]
+    cells = [format_html_join("", "<td>{}</td>", ((cell,) for cell in row)) for row in rows]
     if not cells:
         return NOTHING
-    head = format_html_join("", '<th class="py-1 pr-6 font-semibold">{}</th>', ((h,) for h in headers))
-    body = format_html_join(
-        "", '<tr class="border-t border-base-200 dark:border-base-800">{}</tr>', ((c,) for c in cells)
-    )
     return format_html(
-        '<div class="overflow-x-auto"><table class="text-left text-sm"><thead><tr>{}</tr></thead>'
-        "<tbody>{}</tbody></table></div>",
-        head,
-        body,
+        '<div class="ws-scroll"><table class="{}"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>',
+        _TABLE,
+        format_html_join("", "<th>{}</th>", ((header,) for header in headers)),
+        format_html_join("", "<tr>{}</tr>", ((row,) for row in cells)),
     )
 
 
 def yes_no(is_yes: bool, yes: str, no: str) -> SafeString:
     """Return a mark with words, so that colour is not the only sign."""
-    colour = "text-green-700 dark:text-green-500" if is_yes else "text-red-700 dark:text-red-500"
-    return format_html(
-        '<span class="{} font-semibold">{} {}</span>', colour, "✓" if is_yes else "✗", yes if is_yes else no
-    )
+    sign, words, tone = ("✓", yes, "ws-good") if is_yes else ("✗", no, "ws-warn")
+    return format_html('<span class="{}">{} {}</span>', tone, sign, words)
+
+
+def staff_of(request: HttpRequest) -> Account:
+    """Return who uses the admin. Raises: PermissionDenied: nobody (the admin asks before it gets here)."""
+    if not isinstance(request.user, Account):
+        raise PermissionDenied
+    return request.user
 
 
 class ViewOnlyAdmin(ModelAdmin):
@@ -131,7 +137,7 @@ class AuditedAdmin(ModelAdmin):
         if form.changed_data:
             record_audit(
                 action=f"{obj._meta.model_name}_{'changed' if change else 'added'}_by_staff",
-                account=request.user,
+                account=staff_of(request),
                 target=self.audit_target(obj),
                 detail={name: _plain(form, name) for name in form.changed_data},
                 now=timezone.now(),
@@ -144,10 +150,12 @@ class AuditedAdmin(ModelAdmin):
 
 def _plain(form: forms.ModelForm, name: str) -> list[str]:
     """Return [before, after] of a changed field as text."""
-    values = (form.initial.get(name), form.cleaned_data.get(name))
-    return [
-        ", ".join(map(str, value)) if isinstance(value, list | QuerySet) else str(value) for value in values
-    ]
+    texts = []
+    for value in (form.initial.get(name), form.cleaned_data.get(name)):
+        if isinstance(value, list | QuerySet):
+            value = ", ".join(str(part) for part in value)
+        texts.append(str(value))
+    return texts
 
 
 class ReasonForm(BaseDialogForm):
@@ -160,7 +168,7 @@ class ReasonForm(BaseDialogForm):
 
 def paragraph(text: str) -> SafeString:
     """Return text with its line breaks."""
-    return format_html('<div class="whitespace-pre-line">{}</div>', text) if text else SafeString(NOTHING)
+    return format_html('<div class="ws-lines">{}</div>', text) if text else SafeString(NOTHING)
 
 
 def dialog_done(address: str) -> HttpResponse:

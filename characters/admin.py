@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import display
@@ -190,8 +191,9 @@ class LineAdmin(ViewOnlyAdmin):
             )
             for row in versions
         )
-        table = rows_table(("version", "kind", "at", "written by", "epoch", "chain"), rows)
-        return SafeString("").join([table, link_to_list(Version, "all versions", line__id__exact=line.pk)])
+        headers = ("version", "kind", "at", "written by", "epoch", "chain")
+        everything = link_to_list(Version, "all versions", line__id__exact=line.pk)
+        return format_html("{}{}", rows_table(headers, rows), everything)
 
     @display(description="state")
     def state_document(self, line: Line) -> SafeString | str:

@@ -21,6 +21,7 @@ from accounts.admin_parts import (
     AuditedAdmin,
     ReasonForm,
     ViewOnlyAdmin,
+    beside,
     change_url,
     dialog_done,
     document,
@@ -29,6 +30,7 @@ from accounts.admin_parts import (
     link_to_list,
     links_to,
     rows_table,
+    staff_of,
 )
 from worlds import world_admin  # noqa: F401  (registers the world's own rows; the admin looks only for `admin`)
 from worlds.models import Pseudonym, Ticket, World, WorldKey
@@ -99,13 +101,27 @@ class WorldAdmin(AuditedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: World | None = None) -> tuple[str, ...]:
         return () if obj is None else ("slug", *self.facts, *self.related)
 
-    def save_model(self, request: HttpRequest, obj: World, form: WorldForm, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
         if change:
             obj.name_key = name_key(obj.name)
             super().save_model(request, obj, form, change)
             return
-        world = register_world(**form.cleaned_data, by=request.user, now=timezone.now())
+        world = register_world(**form.cleaned_data, by=staff_of(request), now=timezone.now())
         obj.pk = world.pk
+
+    def has_suspend_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return self._may_set_suspension(request, object_id, is_suspended=False)
+
+    def has_lift_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return self._may_set_suspension(request, object_id, is_suspended=True)
+
+    def _may_set_suspension(self, request: HttpRequest, object_id: str | None, *, is_suspended: bool) -> bool:
+        """Offer each of the two only where it would change something."""
+        if not self.has_change_permission(request):
+            return False
+        if object_id is None:
+            return True
+        return World.objects.filter(pk=object_id, suspended_at__isnull=not is_suspended).exists()
 
     @display(
         description="state",
@@ -173,7 +189,7 @@ class WorldAdmin(AuditedAdmin):
         related = {"clusters": "clusters", "play sessions": "play_sessions", "tickets": "tickets"}
         models = {text: getattr(world, accessor).model for text, accessor in related.items()}
         links = [link_to_list(model, text, world__id__exact=world.pk) for text, model in models.items()]
-        return SafeString(" · ").join(links)
+        return beside(links)
 
     @display(description="last report")
     def report_document(self, world: World) -> SafeString | str:
@@ -182,7 +198,7 @@ class WorldAdmin(AuditedAdmin):
     @action(
         description="Suspend",
         icon="block",
-        permissions=["change"],
+        permissions=["suspend"],
         variant=ActionVariant.DANGER,
         dialog={
             "title": "Suspend this world?",
@@ -194,16 +210,14 @@ class WorldAdmin(AuditedAdmin):
     def suspend(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         world = World.objects.get(pk=object_id)
         reason = form.cleaned_data["reason"]
-        if suspend_world(world=world, reason=reason, by=request.user, now=timezone.now()):
-            messages.success(request, f"{world} is suspended.")
-        else:
-            messages.info(request, f"{world} was suspended before.")
+        suspend_world(world=world, reason=reason, by=staff_of(request), now=timezone.now())
+        messages.success(request, f"{world} is suspended.")
         return dialog_done(change_url(world))
 
     @action(
         description="Lift suspension",
         icon="check_circle",
-        permissions=["change"],
+        permissions=["lift"],
         dialog={
             "title": "Lift the suspension?",
             "description": "Players can get tickets for this world again, and it can write again.",
@@ -214,10 +228,8 @@ class WorldAdmin(AuditedAdmin):
     def lift(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         world = World.objects.get(pk=object_id)
         reason = form.cleaned_data["reason"]
-        if lift_suspension(world=world, reason=reason, by=request.user, now=timezone.now()):
-            messages.success(request, f"The suspension of {world} is lifted.")
-        else:
-            messages.info(request, f"{world} is not suspended.")
+        lift_suspension(world=world, reason=reason, by=staff_of(request), now=timezone.now())
+        messages.success(request, f"The suspension of {world} is lifted.")
         return dialog_done(change_url(world))
 
 
@@ -272,11 +284,11 @@ class WorldKeyAdmin(ViewOnlyAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: WorldKey | None = None) -> tuple[str, ...]:
         return () if obj is None else self.shown_fields
 
-    def save_model(self, request: HttpRequest, obj: WorldKey, form: WorldKeyForm, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
         public_key = form.cleaned_data["public_key_hex"]
         now = timezone.now()
         try:
-            key = register_world_key(world=obj.world, public_key=public_key, by=request.user, now=now)
+            key = register_world_key(world=obj.world, public_key=public_key, by=staff_of(request), now=now)
         except KeyRefused as error:  # registered by somebody else since the form was checked
             raise ValidationError(str(error)) from error
         obj.pk, obj.kid = key.pk, key.kid
@@ -306,7 +318,7 @@ class WorldKeyAdmin(ViewOnlyAdmin):
     )
     def revoke(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
         key = WorldKey.objects.select_related("world").get(pk=object_id)
-        if revoke_world_key(key=key, by=request.user, now=timezone.now()):
+        if revoke_world_key(key=key, by=staff_of(request), now=timezone.now()):
             messages.success(request, f"Key {key} is revoked.")
         else:
             messages.info(request, f"Key {key} was revoked before.")

@@ -176,7 +176,7 @@ def answer(request: Request, etag: str, body: bytes) -> HttpResponse:
     response = HttpResponse(body, content_type="application/json")
     response["ETag"] = etag
     response["Cache-Control"] = f"public, max-age={FRESH_FOR}"
-    return get_conditional_response(request._request, etag=etag, response=response)
+    return get_conditional_response(request._request, etag=etag, response=response) or response
 
 
 class PublicView(APIView):

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from django.core.paginator import Page
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import PageNumberPagination
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
@@ -94,6 +96,10 @@ class Pages(PageNumberPagination):
     def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any] | None:
         read_page(request.query_params)  # DRF itself would silently correct a bad page_size
         return super().paginate_queryset(queryset, request, view)
+
+    # Set by paginate_queryset, before any of the methods below is called.
+    page: Page[Any]
+    request: Request
 
     def get_next_link(self) -> str | None:
         return self._link(self.page.next_page_number()) if self.page.has_next() else None

@@ -58,7 +58,7 @@ def register_world(
     try:
         with transaction.atomic():
             world.save(force_insert=True)
-            detail = {"name": name, "tier": str(world.tier)}
+            detail: dict[str, object] = {"name": name, "tier": str(world.tier)}
             record_audit(action="world_registered", account=by, target=slug, detail=detail, now=now)
     except IntegrityError as error:  # the constraints decide, also between two requests at once
         field = "slug" if World.objects.filter(slug=slug).exists() else "name"
@@ -81,7 +81,7 @@ def rename_world(*, world: World, name: str, by: Account | None, now: datetime) 
     try:
         with transaction.atomic():
             World.objects.filter(pk=world.pk).update(name=name, name_key=name_key(name))
-            detail = {"before": before, "after": name}
+            detail: dict[str, object] = {"before": before, "after": name}
             record_audit(action="world_renamed", account=by, target=world.slug, detail=detail, now=now)
     except IntegrityError as error:
         raise WorldRefused(
@@ -102,7 +102,7 @@ def move_gateway(*, world: World, gateway_url: str, by: Account | None, now: dat
         row = World.objects.select_for_update().get(pk=world.pk)
         if row.gateway_url == gateway_url:
             return False
-        detail = {"before": row.gateway_url, "after": gateway_url}
+        detail: dict[str, object] = {"before": row.gateway_url, "after": gateway_url}
         World.objects.filter(pk=world.pk).update(gateway_url=gateway_url)
         record_audit(action="world_gateway_moved", account=by, target=world.slug, detail=detail, now=now)
     world.gateway_url = gateway_url
@@ -173,7 +173,7 @@ def revoke_world_key(*, key: WorldKey, by: Account | None, now: datetime) -> boo
     with transaction.atomic():
         if not WorldKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=now):
             return False
-        detail = {"kid": key.kid}
+        detail: dict[str, object] = {"kid": key.kid}
         record_audit(action="world_key_revoked", account=by, target=key.world.slug, detail=detail, now=now)
     key.revoked_at = now
     log.info("world_key_revoked", slug=key.world.slug, kid=key.kid)

@@ -25,11 +25,11 @@ def zone_map(zone: Zone, links: Iterable[ZoneLink], spawns: Iterable[CreatureSpa
         (_way(link, size, unit) for link in links),
     )
     return format_html(
-        '<svg viewBox="{0} {0} {1} {1}" role="img" aria-label="Map of {2}" class="w-full max-w-xl h-auto">'
+        '<svg viewBox="{0} {0} {1} {1}" role="img" aria-label="Map of {2}" class="ws-map">'
         '<rect width="{3}" height="{3}" fill="none" stroke="currentColor" stroke-width="{4}"/>'
         '{5}{6}<circle cx="{7}" cy="{8}" r="{9}" fill="none" stroke="{10}" stroke-width="{4}">'
         "<title>entry</title></circle></svg>",
-        -4 * unit, size + 8 * unit, zone.name, size, unit / 2, discs, ways,
+        -4 * unit, size + 8 * unit, zone.name, size, unit / 3, discs, ways,
         zone.entry_x, size - zone.entry_y, 2 * unit, _ENTRY,
     )  # fmt: skip
 

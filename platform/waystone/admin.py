@@ -1,4 +1,4 @@
-"""The admin of what is not ours: e-mail addresses, sessions, groups, Celery's schedules; in the same theme."""
+"""The admin of what is not ours: e-mail addresses, sessions, groups, Celery's schedules, in the theme."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from accounts.admin_parts import AuditedAdmin, ViewOnlyAdmin, dialog_done, link_to
+from accounts.admin_parts import AuditedAdmin, ViewOnlyAdmin, dialog_done, link_to, staff_of
 from accounts.services import record_audit
 
 for model in (
@@ -39,7 +39,7 @@ for model in (
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, AuditedAdmin):
+class GroupAdmin(AuditedAdmin, DjangoGroupAdmin):
     """Groups give staff their rights: only superusers change them, or staff could promote themselves."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -100,7 +100,7 @@ class UserSessionAdmin(ViewOnlyAdmin):
         if session is not None:
             record_audit(
                 action="session_ended_by_staff",
-                account=request.user,
+                account=staff_of(request),
                 target=str(session.user.uid),
                 now=timezone.now(),
             )

@@ -46,6 +46,7 @@ def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[st
     now, may = timezone.now(), request.user.has_perm
     clusters = reported_clusters(now)
     context.update(
+        title="Now",
         now=now,
         figures=figures(now, clusters),
         clusters=clusters[:SHOWN] if may("worlds.view_world") else [],

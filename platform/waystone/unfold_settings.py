@@ -1,4 +1,4 @@
-"""The admin's look and sidebar. Colours are those of the site (static/site/site.css): warm stone, and moss."""
+"""The admin's look and sidebar. Colours as on the site (static/site/site.css): warm stone, and moss."""
 
 from collections.abc import Callable
 from typing import Any

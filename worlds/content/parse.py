@@ -19,7 +19,7 @@ from worlds.content.pack import (
     ZoneContent,
 )
 from worlds.content.problems import Problem, Severity
-from worlds.content.schema import Flag, Number, Reader, Slug, Text, Whole
+from worlds.content.schema import Field, Flag, Number, Reader, Slug, Text, Whole
 from worlds.content.toml_lines import KeyPath, key_lines
 
 FORMAT = 1
@@ -36,10 +36,14 @@ MAX_CLUSTERS, MAX_CREATURES, MAX_LINKS, MAX_SPAWNS = 100, 1000, 200, 500
 
 _HEADING = Number(0, 360, default=0.0, unit="degrees")
 _PLACE = Number(0, MAX_ZONE_SIZE, unit="m")
-_PACK = {"format": Whole(FORMAT, FORMAT), "name": Text(60), "version": Text(24)}
-_CLUSTER = {"slug": Slug(24), "max_players": Whole(1, 10_000, default=1000)}
-_CREATURE = {"slug": Slug(), "name": Text(60), "speed": Number(0, 50, default=1.5, unit="m/s")}
-_ZONE = {
+_PACK: dict[str, Field] = {"format": Whole(FORMAT, FORMAT), "name": Text(60), "version": Text(24)}
+_CLUSTER: dict[str, Field] = {"slug": Slug(24), "max_players": Whole(1, 10_000, default=1000)}
+_CREATURE: dict[str, Field] = {
+    "slug": Slug(),
+    "name": Text(60),
+    "speed": Number(0, 50, default=1.5, unit="m/s"),
+}
+_ZONE: dict[str, Field] = {
     "slug": Slug(),
     "name": Text(60),
     "description": Text(2000, default="", is_long=True),
@@ -52,7 +56,7 @@ _ZONE = {
     "top_speed": Number(0.5, 50, default=5.0, unit="m/s"),
     "max_players": Whole(1, 10_000, default=500),
 }
-_LINK = {
+_LINK: dict[str, Field] = {
     "slug": Slug(),
     "label": Text(80),
     "x": _PLACE,
@@ -63,7 +67,7 @@ _LINK = {
     "arrival_y": _PLACE,
     "arrival_heading_deg": _HEADING,
 }
-_SPAWN = {
+_SPAWN: dict[str, Field] = {
     "creature": Slug(),
     "count": Whole(1, 2000),
     "x": _PLACE,

@@ -185,7 +185,7 @@ class Reader:
         if len(items) > limit:
             self.refuse((name, limit), f"more than {limit} [[{name}]]")
             items = items[:limit]
-        tables = []
+        tables: list[tuple[dict[str, Any], KeyPath]] = []
         for index, item in enumerate(items):
             if isinstance(item, dict):
                 tables.append((item, (name, index)))

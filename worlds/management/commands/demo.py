@@ -1,6 +1,6 @@
-"""`manage.py demo`: the demo world with its content, clusters, key and log-ins. Each start of `up` runs it."""
+"""`manage.py demo`: the demo world with its content, clusters, key and log-ins; a part of each `up`."""
 
-from typing import Any
+from typing import IO, Any, cast
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         config = settings.CONFIG
-        console = Console(file=self.stdout, highlight=False, soft_wrap=True)
+        console = Console(file=cast(IO[str], self.stdout), highlight=False, soft_wrap=True)
         try:
             self.make_world(console)
             if config.role != "world":

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import structlog
 from django.core.management.base import BaseCommand, CommandError
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, path: Path, world: str, dry_run: bool, **options: Any) -> None:
-        console = Console(file=self.stdout, highlight=False, soft_wrap=True)
+        console = Console(file=cast(IO[str], self.stdout), highlight=False, soft_wrap=True)
         row = World.objects.filter(slug=world).first()
         if row is None:
             known = ", ".join(World.objects.values_list("slug", flat=True)[:20]) or "none"
