@@ -18,7 +18,8 @@ from zonecluster.daemon.pace import Pace
 from zonecluster.daemon.players import Player, Roster
 from zonecluster.daemon.zone_links import ZoneLinks
 from zonecluster.protocol.bus import BusMessage, Checkpoint, OpenInstance, ToLinks, Unknown
-from zonecluster.protocol.to_client import ServerMessage
+from zonecluster.protocol.to_client import Notice, ServerMessage
+from zonecluster.rules.wayfaring import VISIT_XP
 from zonecluster.simulation.instance import ZoneInstance
 
 
@@ -65,6 +66,13 @@ class Cluster:
         """Send the player's document to be saved."""
         state = player.document(self.config.world)
         self.to_daemon(Checkpoint(self.config.name, player.session, state, kind, player.serial, player.stay))
+
+    def record_arrival(self, player: Player) -> None:
+        """The player sees the zone: the first time of all is remembered, and saved at once."""
+        if player.client_id is None or player.is_frozen or not player.record_visit():
+            return
+        self.tell(player, Notice(f"You have found {player.instance.content.name}: {VISIT_XP} experience."))
+        self.checkpoint(player, "quest")
 
     def remove(self, player: Player) -> None:
         """Take a player out, with its zone link."""

@@ -36,6 +36,10 @@ class Requests:
         try:
             if isinstance(message, bus.SessionCommand):
                 self._queues.put(message.session, message.command)
+            elif getattr(message, "incarnation", 0) not in (0, cluster.incarnation):
+                cluster.counters["for_another_incarnation"] += (
+                    1  # meant for the process that died here before
+                )
             elif self._is_outdated(message):
                 cluster.counters["orders_outdated"] += 1
             else:
@@ -200,6 +204,7 @@ def thaw(cluster: Cluster, message: bus.Thaw) -> None:
         cluster.remove(arrived)
     cluster.roster.reinstate(player)
     player.instance.thaw(player.row)
+    cluster.record_arrival(player)
     if message.text:
         cluster.tell(player, Notice(message.text, "warning"))
 

@@ -8,11 +8,8 @@ import structlog
 from zonecluster.daemon.announce import announce_alive, announce_residents
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
-from zonecluster.daemon.players import Player
 from zonecluster.protocol.bus import PortalEntered
 from zonecluster.protocol.netcode import Connected, Disconnected, Payload, ServerEvent
-from zonecluster.protocol.to_client import Notice
-from zonecluster.rules.wayfaring import VISIT_XP
 from zonecluster.simulation.inputs import decode_inputs
 from zonecluster.simulation.instance import ZoneInstance
 from zonecluster.simulation.snapshots import Clock
@@ -98,15 +95,7 @@ class Ticks:
             self._cluster.links.drop(older)
         player.instance.restart_inputs(player.row)
         player.update_links()
-        self.arrived(player)
-
-    def arrived(self, player: Player) -> None:
-        """The player sees the zone: the first time of all is remembered, and saved at once."""
-        if player.is_frozen or not player.record_visit():
-            return
-        name = player.instance.content.name
-        self._cluster.tell(player, Notice(f"You have found {name}: {VISIT_XP} experience."))
-        self._cluster.checkpoint(player, "quest")
+        self._cluster.record_arrival(player)
 
     def disconnected(self, client_id: int) -> None:
         """A zone link is gone: if it was the player's, the entity stands still."""

@@ -94,6 +94,17 @@ def test_first_visit_is_saved_at_once_and_only_once(cluster: ClusterUnderTest, c
     assert len(cluster.to_daemon(bus.Checkpoint)) == 1
 
 
+def test_who_connects_while_frozen_has_its_visit_recorded_at_thaw(
+    cluster: ClusterUnderTest, connect: Connect
+) -> None:
+    alice = cluster.admit("Alice")
+    frozen = cluster.freeze(alice.session)
+    connect(alice.request)
+    assert frozen.state.quests == {} and cluster.to_daemon(bus.Checkpoint) == []
+    cluster.do(bus.Thaw(alice.session, "", HARBOUR, cluster.next_order()))
+    assert [checkpoint.kind for checkpoint in cluster.to_daemon(bus.Checkpoint)] == ["quest"]
+
+
 def test_newer_zone_link_replaces_the_older_but_never_the_other_way_round(
     cluster: ClusterUnderTest, connect: Connect
 ) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from worlds.bus import Outbox
 from zonecluster.daemon.cluster import Cluster
@@ -72,10 +73,13 @@ def admit(session: UUID, instance: int = INSTANCES[0], order: int = 0) -> bus.Ad
 
 
 sessions, instances = st.sampled_from(SESSIONS), st.sampled_from((0, *INSTANCES))
-orders = st.integers(0, 9)
+orders = st.just(0) | st.integers(0, 9)  # 0 is never outdated: it lets the others be tried at length
 requests = st.integers(1, 5).map(lambda number: UUID(int=number))
+admits = st.builds(admit, sessions, st.sampled_from(INSTANCES), orders)
 messages = st.one_of(
-    st.builds(admit, sessions, st.sampled_from((*INSTANCES, 99)), orders),
+    admits,
+    admits,
+    st.builds(admit, sessions, st.just(99), orders),
     st.builds(bus.Freeze, sessions, requests, instances, orders),
     st.builds(bus.Thaw, sessions, st.sampled_from(("", "No.")), instances, orders),
     st.builds(bus.Remove, sessions, instances, orders),
@@ -90,7 +94,7 @@ messages = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(messages, max_size=40))
+@given(st.lists(messages, min_size=10, max_size=40))
 def test_any_order_of_requests_leaves_roster_and_tables_in_step(sent: list[bus.BusMessage]) -> None:
     cluster = opened()
     queues = CommandQueues(cluster)
@@ -127,6 +131,15 @@ def test_who_has_left_is_not_let_in_by_a_late_copy() -> None:
         handling.handle(message)
     assert len(cluster.roster) == 0
     assert cluster.counters["orders_outdated"] == 1
+
+
+def test_admit_for_a_process_that_died_here_before_is_ignored() -> None:
+    cluster = opened()
+    handling = Requests(cluster, CommandQueues(cluster))
+    handling.handle(replace(admit(SESSIONS[0], order=9), incarnation=cluster.incarnation + 1))
+    assert len(cluster.roster) == 0 and cluster.counters["for_another_incarnation"] == 1
+    handling.handle(replace(admit(SESSIONS[0], order=8), incarnation=cluster.incarnation))
+    assert len(cluster.roster) == 1
 
 
 def test_full_cluster_refuses_newcomers_but_not_a_handoff_within_it() -> None:
@@ -182,3 +195,19 @@ def test_saves_out_of_turn_never_make_a_changed_document_clean() -> None:
     for serial, is_dirty in ((77, True), (1, True), (2, False), (1, False)):
         handling.handle(bus.Saved(SESSIONS[0], serial))
         assert player.is_dirty == is_dirty
+
+
+def test_handoff_within_the_cluster_freezes_the_source_and_forgets_it_wholly_when_removed() -> None:
+    cluster = opened()
+    handling = Requests(cluster, CommandQueues(cluster))
+    handling.handle(admit(SESSIONS[0], 11, 1))
+    source = cluster.roster.find(SESSIONS[0])
+    handling.handle(admit(SESSIONS[0], 12, 2))
+    arrived = cluster.roster.find(SESSIONS[0])
+    assert source is not None and arrived is not None
+    assert source.is_frozen and not arrived.is_frozen
+    assert cluster.roster.find(SESSIONS[0], 11) is source
+    handling.handle(bus.Remove(SESSIONS[0], 11, 3))
+    assert cluster.roster.find(SESSIONS[0], 11) is None
+    assert cluster.roster.of_client(source.minted[0]) is None
+    assert cluster.roster.of_client(arrived.minted[0]) is arrived
