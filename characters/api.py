@@ -6,12 +6,13 @@ from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, NotAuthenticated
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.models import Account
 from accounts.openapi import problems
 from accounts.rules import Edition
 from characters.name_rules import MAX_NAME, BadName
@@ -119,7 +120,7 @@ class CharactersView(APIView):
     @extend_schema(tags=["characters"], responses={200: CharacterListSerializer, **problems(401)})
     def get(self, request: Request) -> Response:
         """List my characters, oldest first."""
-        found = characters_of(request.user, timezone.now())
+        found = characters_of(_caller(request), timezone.now())
         values = {
             "edition": found.edition.value,
             "slots": found.slots,
@@ -138,12 +139,13 @@ class CharactersView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Make a character."""
+        account = _caller(request)
         wanted = NewCharacterSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         now = timezone.now()
         try:
             character = create_character(
-                account=request.user, name=wanted.validated_data["name"], by=request.user, now=now
+                account=account, name=wanted.validated_data["name"], by=account, now=now
             )
         except BadName as error:
             raise serializers.ValidationError({"name": [str(error)]}, code="bad_name") from error
@@ -172,10 +174,9 @@ class CharacterView(APIView):
     )
     def delete(self, request: Request, character_id: UUID) -> Response:
         """Delete one of my characters. Its name is free again; its history is kept."""
+        account = _caller(request)
         try:
-            delete_character(
-                account=request.user, character_id=character_id, by=request.user, now=timezone.now()
-            )
+            delete_character(account=account, character_id=character_id, by=account, now=timezone.now())
         except NoSuchCharacter as error:
             raise Http404(str(error)) from error
         except CharacterInPlay as error:
@@ -208,7 +209,7 @@ class TicketsView(APIView):
         if world is None:
             raise Http404(f"There is no world {slug!r}.")
         try:
-            issued = issue_ticket(account=request.user, world=world, now=timezone.now())
+            issued = issue_ticket(account=_caller(request), world=world, now=timezone.now())
         except NoTicket as error:
             raise Problem(NO_TICKET_STATUSES[error.code], error.code, error.detail) from error
         answer = Response(TicketSerializer(issued).data, status=status.HTTP_201_CREATED)
@@ -216,8 +217,15 @@ class TicketsView(APIView):
         return answer
 
 
+def _caller(request: Request) -> Account:
+    """Return the account that is logged in; the permission has let nobody else through."""
+    if not isinstance(request.user, Account):
+        raise NotAuthenticated
+    return request.user
+
+
 def _own_character(request: Request, character_id: UUID) -> CharacterRow:
-    found = character_of(request.user, character_id, timezone.now())
+    found = character_of(_caller(request), character_id, timezone.now())
     if found is None:
         raise Http404("You have no such character.")
     return found

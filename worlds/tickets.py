@@ -6,14 +6,14 @@ of the account's characters. Redeeming one closes the account's admissions elsew
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from accounts.models import Account
-from accounts.rules import LIMITS
+from accounts.rules import LIMITS, Edition
 from accounts.selectors import edition_of
 from worlds.models import Pseudonym, Ticket, World
 from worlds.rules import is_online
@@ -101,7 +101,7 @@ def _check_may_enter(account: Account, world: World, now: datetime) -> None:
         raise NoTicket("account_banned", f"Your account is banned {until}.")
     if world.suspended_at is not None:
         raise NoTicket("world_suspended", f"{world.name} is suspended by the staff; choose another world.")
-    if world.edition == "premium" and not LIMITS[edition_of(account, now)].may_enter_premium_worlds:
+    if world.edition == Edition.PREMIUM and not LIMITS[edition_of(account, now)].may_enter_premium_worlds:
         raise NoTicket("edition_needed", f"{world.name} is for the Premium edition; upgrade to enter.")
     if not is_online(world.last_report_at, now):
         raise NoTicket("world_offline", f"{world.name} does not answer at the moment; try again in a minute.")
@@ -132,7 +132,7 @@ def redeem_ticket(*, token: str, world: World, now: datetime) -> Ticket:
     return Ticket.objects.select_related("account").get(jti=claims.jti)
 
 
-def _lock_account_of(jti: object, world: World) -> Account:
+def _lock_account_of(jti: UUID, world: World) -> Account:
     """Return the ticket's account, locked: two redeems at once must each see what the other one opened."""
     account = Account.objects.select_for_update(no_key=True).filter(tickets__jti=jti, tickets__world=world)
     found = account.first()
@@ -141,7 +141,7 @@ def _lock_account_of(jti: object, world: World) -> Account:
     return found
 
 
-def open_admission(*, jti: object, world: World, now: datetime) -> Ticket | None:
+def open_admission(*, jti: UUID, world: World, now: datetime) -> Ticket | None:
     """Return the redeemed ticket by which this world may acquire now, or None."""
     return Ticket.objects.filter(
         jti=jti, world=world, closed_at=None, redeemed_at__gt=now - ADMISSION_FOR

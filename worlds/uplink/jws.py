@@ -56,7 +56,7 @@ def verify(token: str, kind: str, key_of: Callable[[str], Ed25519PublicKey | Non
         raise BadToken(f"the token's type is {header.get('typ')!r}; {kind!r} is needed")
     kid = header.get("kid")
     key = key_of(kid) if isinstance(kid, str) else None
-    if key is None:
+    if key is None or not isinstance(kid, str):
         raise BadToken("the token's key is unknown or revoked")
     try:
         return _jws.decode(token, key, algorithms=["EdDSA"]), kid

@@ -6,16 +6,23 @@ must give the same answers, its rows must be the model's after each step, and it
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from hypothesis.extra.django import TestCase
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from accounts.models import Account
 from characters.leases import acquire_lease, release_lease, renew_leases
@@ -59,12 +66,12 @@ class ModelLine:
 class Known:
     """What a world last learned of a lease, true or not: what its next requests are made from."""
 
-    line: object
+    line: UUID
     key: str
     epoch: int
     version: int
     chain: bytes
-    sent: list = field(default_factory=list)
+    sent: list[IncomingSave] = field(default_factory=list)
 
 
 class Repository(RuleBasedStateMachine):
@@ -89,8 +96,8 @@ class Repository(RuleBasedStateMachine):
         main = Line.objects.get(character=self.character)
         self.lines = {"main": ModelLine(Head(version=1, chain=bytes(main.chain)))}
         self.journal = {}
-        self.known = {slug: [] for slug in TIERS}
-        self.acquires = {slug: [] for slug in TIERS}
+        self.known: dict[str, list[Known]] = {slug: [] for slug in TIERS}
+        self.acquires: dict[str, list[UUID]] = {slug: [] for slug in TIERS}
         for slug in TIERS:
             self.admit(slug)
 
@@ -229,7 +236,7 @@ class Repository(RuleBasedStateMachine):
 
     @invariant()
     def rows_are_the_models(self):
-        slugs = {world.pk: slug for slug, world in self.rows.items()}
+        slugs: dict[int | None, str] = {world.pk: slug for slug, world in self.rows.items()}
         rows = Line.objects.filter(character=self.character)
         assert {slugs.get(row.world_id, "main") for row in rows} == set(self.lines)
         for row in rows:
@@ -255,14 +262,15 @@ class Repository(RuleBasedStateMachine):
             assert bytes(line.chain) == previous and bytes(line.state) == bytes(versions[-1].state)
 
 
-class RepositoryTest(TestCase, Repository.TestCase):
-    """Each example in a transaction that is rolled back."""
-
-
-Repository.TestCase.settings = RepositoryTest.settings = hypothesis_settings(
-    max_examples=40,
-    stateful_step_count=30,
-    deadline=None,
-    phases=[Phase.reuse, Phase.generate],  # a failure is shown as found: shrinking it takes minutes
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@pytest.mark.django_db
+def test_the_repository_decides_as_the_model_does():
+    run_state_machine_as_test(
+        Repository,
+        settings=hypothesis_settings(
+            max_examples=40,
+            stateful_step_count=30,
+            deadline=None,
+            phases=[Phase.reuse, Phase.generate],  # a failure is shown as found: shrinking it takes minutes
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        ),
+    )

@@ -6,6 +6,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import InterfaceError, OperationalError
 from django.test import Client
 from django.utils import timezone
 
@@ -213,13 +214,18 @@ def test_a_text_that_the_database_cannot_hold_is_refused(aurora):
     assert problem(aurora.post("report", report)) == (400, "bad_request")
 
 
-def test_a_master_that_cannot_answer_says_so_and_changes_nothing(aurora, alice, hero, now, monkeypatch):
+@pytest.mark.parametrize(
+    "fault", [NoSigningKey("no usable key"), OperationalError("no route"), InterfaceError("gone")]
+)
+def test_a_master_that_cannot_answer_says_so_and_changes_nothing(
+    aurora, alice, hero, now, monkeypatch, fault
+):
     lease = aurora.acquire(hero, aurora.admit(alice, now), now)
 
-    def no_key(folder):
-        raise NoSigningKey("no usable signing key")
+    def fail(folder):
+        raise fault
 
-    monkeypatch.setattr("characters.saves.signing_keys", no_key)
+    monkeypatch.setattr("characters.saves.signing_keys", fail)
     batch = messages.SaveBatch([save_message(lease, lease.state)])
     assert problem(aurora.post("save", batch)) == (503, "master_fault")
     assert Line.objects.get(id=lease.line).version == 1
