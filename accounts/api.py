@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts import selectors, services
-from accounts.authentication import CHALLENGE
+from accounts.authentication import CHALLENGE, account_of
 from accounts.models import Account
 from accounts.openapi import problems
 from accounts.rules import LIMITS, Edition
@@ -194,7 +194,7 @@ class MeView(APIView):
     @extend_schema(operation_id="me", tags=["accounts"], responses={200: MeSerializer, **problems(401)})
     def get(self, request: Request) -> Response:
         """Say whose session this is, and what its edition allows."""
-        return Response(MeSerializer(me_of(request.user)).data)
+        return Response(MeSerializer(me_of(account_of(request))).data)
 
 
 def limit_rate(request: Request, action: str, advice: str) -> None:

@@ -6,12 +6,23 @@ know only that.
 
 from allauth.headless.contrib.rest_framework.authentication import XSessionTokenAuthentication
 from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from accounts.models import Account
 
 CHALLENGE = 'Bearer realm="waystone"'
+
+
+def account_of(request: HttpRequest | Request) -> Account:
+    """Return who is logged in; for views that nobody else gets into.
+
+    Raises: TypeError: nobody is, so the view lacks its permission.
+    """
+    if not isinstance(request.user, Account):
+        raise TypeError("this view needs IsAuthenticated or login_required")
+    return request.user
 
 
 class SessionTokenAuthentication(XSessionTokenAuthentication):

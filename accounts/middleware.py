@@ -8,20 +8,19 @@ from django.shortcuts import render
 from accounts.passwords import PasswordCheckBusy
 
 
-def password_check_busy(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Make the middleware."""
+class PasswordCheckBusyMiddleware:
+    """Django's middleware of the old form: only that has a hook for exceptions of views."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
-        return get_response(request)
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
 
-    def process_exception(request: HttpRequest, error: Exception) -> HttpResponse | None:
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        """Answer PasswordCheckBusy; leave every other error to the others."""
         if not isinstance(error, PasswordCheckBusy):
             return None
         response = render(request, "503.html", {"detail": error.detail}, status=503)
         response.headers["Retry-After"] = str(error.wait)
         return response
-
-    middleware.process_exception = process_exception  # Django looks for the hook on the callable
-    return middleware

@@ -27,7 +27,8 @@ class ProblemSerializer(serializers.Serializer):
     status = serializers.IntegerField(help_text="The HTTP status.")
     code = serializers.CharField(help_text="What went wrong, for programs: a stable word.")
     detail = serializers.CharField(help_text="What went wrong and what to do, for people.")
-    errors = serializers.JSONField(
+    # DRF takes fields out of the class, so Serializer.errors stays what it is.
+    errors = serializers.JSONField(  # type: ignore[assignment]
         required=False, help_text="Field name → list of sentences; only with status 400."
     )
 

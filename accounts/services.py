@@ -24,6 +24,8 @@ from accounts.rules import Edition
 
 log = structlog.get_logger(__name__)
 
+MAX_EMAIL = 254  # Django's EmailField; RFC 5321 allows no longer path
+
 
 class RegistrationRefused(Exception):
     """The e-mail address or the password cannot be used.
@@ -91,7 +93,7 @@ def check_registration(*, email: str, password: str) -> None:
         validate_email(email)
     except ValidationError:
         errors["email"] = ["This is not a complete e-mail address. It looks like name@example.org."]
-    if len(email) > Account._meta.get_field("email").max_length:
+    if len(email) > MAX_EMAIL:
         errors["email"] = ["This e-mail address is too long."]
     try:
         validate_password(password, Account(email=email))
@@ -185,7 +187,11 @@ def revoke_entitlement(
 
 
 def _audit_entry(action: str, entry: Entitlement, by: Account | None, now: datetime) -> None:
-    detail = {"edition": str(entry.edition), "source": str(entry.source), "reference": entry.reference}
+    detail: dict[str, object] = {
+        "edition": str(entry.edition),
+        "source": str(entry.source),
+        "reference": entry.reference,
+    }
     record_audit(action=action, account=by, target=str(entry.account.uid), detail=detail, now=now)
 
 

@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import selectors, services
+from accounts.authentication import account_of
 from accounts.forms import RegistrationForm
 from accounts.rules import LIMITS
 
@@ -66,10 +67,11 @@ def _is_registered(form: RegistrationForm) -> bool:
 @require_safe
 def account_page(request: HttpRequest) -> HttpResponse:
     """Show the account: address, edition and what it allows."""
-    edition = selectors.edition_of(request.user, timezone.now())
+    account = account_of(request)
+    edition = selectors.edition_of(account, timezone.now())
     context = {
         "edition": edition.value,
         "limits": LIMITS[edition],
-        "is_email_confirmed": selectors.is_email_confirmed(request.user),
+        "is_email_confirmed": selectors.is_email_confirmed(account),
     }
     return render(request, "account/page.html", context)

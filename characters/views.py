@@ -9,6 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
+from accounts.authentication import account_of
 from characters import services
 from characters.forms import NewCharacterForm
 from characters.name_rules import BadName
@@ -34,7 +35,7 @@ def my_characters(request: HttpRequest) -> HttpResponse:
     form = NewCharacterForm(request.POST or None)
     if request.method == "POST" and form.is_valid() and _is_created(request, form):
         return redirect("my_characters")
-    found = characters_of(request.user, timezone.now())
+    found = characters_of(account_of(request), timezone.now())
     names = _names(found)
     context = {
         "characters": [(row, places_of(row, names)) for row in found.characters],
@@ -48,9 +49,10 @@ def my_characters(request: HttpRequest) -> HttpResponse:
 
 def _is_created(request: HttpRequest, form: NewCharacterForm) -> bool:
     """Make the character that a valid form asks for; put what is wrong with it on the form."""
+    account = account_of(request)
     try:
         character = services.create_character(
-            account=request.user, name=form.cleaned_data["name"], by=request.user, now=timezone.now()
+            account=account, name=form.cleaned_data["name"], by=account, now=timezone.now()
         )
     except (BadName, services.NameTaken, services.NoFreeSlot) as refusal:
         form.add_error("name", str(refusal))

@@ -64,5 +64,5 @@ class PatientRedisCache(RedisCache):
     def delete_many(self, *args: Any, **kwargs: Any) -> None:
         return self._call("delete_many", *args, **kwargs)
 
-    def clear(self) -> bool:
-        return self._call("clear")
+    def clear(self) -> None:
+        self._call("clear")

@@ -111,7 +111,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "accounts.middleware.password_check_busy",
+    "accounts.middleware.PasswordCheckBusyMiddleware",
 ]
 
 ROOT_URLCONF = "waystone.urls"

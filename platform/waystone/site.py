@@ -4,6 +4,7 @@ from django.conf import settings
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.paginator import Paginator
 from django.db import connection
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -57,17 +58,19 @@ def world_list(request: HttpRequest) -> HttpResponse:
     form = WorldSearchForm(request.GET)
     now = timezone.now()
     page = Paginator(listed_worlds(now, form.filters()), PER_PAGE).get_page(request.GET.get("page"))
+    rows = page.object_list
+    assert isinstance(rows, QuerySet)  # noqa: S101  (for mypy: a slice of what the paginator was given)
     query = request.GET.copy()
     query.pop("page", None)
     context = {
         "form": form,
         "page": page,
-        "worlds": world_rows(page.object_list, now),
+        "worlds": world_rows(rows, now),
         "is_search": form.is_search(),
         "query": query.urlencode(),
         "section": "worlds",
     }
-    is_fragment = request.htmx.target == "results"
+    is_fragment = request.headers.get("HX-Target") == "results"
     response = render(request, "site/world_results.html" if is_fragment else "site/worlds.html", context)
     response.headers["Vary"] = "HX-Request, HX-Target, Cookie"
     return response

@@ -9,7 +9,8 @@ from waystone import site
 from worlds.jwks import jwks
 
 admin.autodiscover()
-admin.site.login = secure_admin_login(admin.site.login)  # one log-in, with its limits, for the admin as well
+# One log-in, with its limits, for the admin as well.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 handler400 = "waystone.problems.bad_request"
 handler403 = "waystone.problems.forbidden"
