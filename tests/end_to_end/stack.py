@@ -167,5 +167,5 @@ def name_of(pid: int) -> str:
     for entry in environment:
         if entry.startswith(b"WAYSTONE_PROCESS="):
             return entry.partition(b"=")[2].decode()
-    program = Path(command.split(b"\0")[0].decode()).name
+    program = Path(command.replace(b"\0", b" ").split(b" ")[0].decode()).name  # valkey rewrites its arguments
     return {"valkey-server": "valkey", "postgres": "postgres"}.get(program, "")

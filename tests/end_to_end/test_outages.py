@@ -30,7 +30,7 @@ async def settled(player: Player) -> None:
 
 
 async def has_saved_discovery(stack: Stack, player: Player) -> dict:
-    """Wait until something durable of this player was saved (finding a zone gives experience); return the state."""
+    """Wait until something durable was saved (finding a zone gives experience); return the state."""
     deadline = asyncio.get_running_loop().time() + BACK_S
     while True:
         state = stack.saved_state(player.name)

@@ -26,7 +26,6 @@ from zonecluster.protocol.from_client import (
 )
 
 CLOSE_POLICY = 1008  # repeated offences, or no Hello in time
-CLOSE_TOO_BIG = 1009  # a frame far over the limit (by the WebSocket layer itself)
 CLOSE_RESTART = 1012  # the gateway restarts: come back with the resume token
 CLOSE_FULL = 1013  # no room: try again later
 

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_BYTES = (
     64 * 1024
-)  # over this the WebSocket layer closes with 1009; smaller ones get an explanation
+)  # over this the WebSocket layer drops the connection; smaller ones get an explanation
 
 
 class SocketFlow(Flow):

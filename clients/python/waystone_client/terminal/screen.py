@@ -205,7 +205,7 @@ class Screen:
         if player.snapshot is not None:
             x, y, _ = player.position
             pace = (
-                "" if player.snapshot.dilation >= 0.999 else f" · time runs at {player.snapshot.dilation:.0%}"
+                "" if player.snapshot.dilation > 0.97 else f" · time runs at {player.snapshot.dilation:.0%}"
             )
             frozen = " · held for a moment" if player.snapshot.is_frozen else ""
             right = f"{x:.0f} m E, {y:.0f} m N{pace}{frozen} "

@@ -1,0 +1,133 @@
+"""Bots: players that wander, talk and use portals, and count what happens to them. For trying a world out."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from waystone_client.errors import WaystoneError
+from waystone_client.player import Player
+from zonecluster.protocol.to_client import Heard
+
+PORTAL_CHANCE = 0.15  # of each thing a bot does; otherwise it walks, and now and then talks
+TALK_CHANCE = 0.2
+STROLL_M = 20.0
+SAYINGS = (
+    "Has anybody seen the lamplighter?",
+    "I am only passing through.",
+    "It looks like rain.",
+    "Which way to the harbour?",
+    "Good walking weather.",
+)
+
+
+@dataclass
+class BotStatus:
+    """One bot's counts. state: waiting, in play, logged out, lost."""
+
+    name: str
+    state: str = "waiting"
+    zone: str = ""
+    snapshots: int = 0
+    handoffs: int = 0
+    said: int = 0
+    heard: int = 0
+    resumed: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+Enter = Callable[[], Awaitable[Player]]
+
+
+class Bot:
+    """One bot. `run` is its whole life; `status` is current all the time.
+
+    Args: enter: brings its character into the world.
+    """
+
+    def __init__(self, name: str, enter: Enter, seed: int) -> None:
+        self.status = BotStatus(name)
+        self._enter = enter
+        self._random = random.Random(seed)
+
+    async def run(self, until: float) -> None:
+        """Enter, play until `until` (seconds, monotonic), log out. Never raises for what the world does."""
+        try:
+            player = await self._enter()
+        except WaystoneError as error:
+            self.status.state = "lost"
+            self.status.errors.append(f"entering: {error}")
+            return
+        self.status.state = "in play"
+        try:
+            await self._play(player, until)
+            goodbye = await player.log_out()
+            self.status.state = "logged out" if goodbye.is_saved else "lost"
+            if not goodbye.is_saved:
+                self.status.errors.append(f"not saved: {goodbye.reason}")
+        except WaystoneError as error:
+            self.status.state = "lost"
+            self.status.errors.append(f"leaving: {error}")
+        finally:
+            self._count(player)
+            await player.leave()
+
+    async def _play(self, player: Player, until: float) -> None:
+        while time.monotonic() < until and not player.is_over:
+            try:
+                async with asyncio.timeout(max(0.1, until - time.monotonic())):
+                    await self._do_something(player)
+            except TimeoutError:
+                player.stop()
+            except WaystoneError as error:
+                self.status.errors.append(str(error))
+                await asyncio.sleep(0.5)
+            self._count(player)
+        if player.is_over:
+            raise WaystoneError("link_over", player.errors[-1] if player.errors else "The link is over.")
+
+    async def _do_something(self, player: Player) -> None:
+        dice = self._random.random()
+        if dice < PORTAL_CHANCE:
+            exits = (await player.look()).exits
+            if exits:
+                await player.walk_through(self._random.choice(exits).link)
+                self.status.handoffs += 1
+        elif dice < PORTAL_CHANCE + TALK_CHANCE:
+            await player.say(self._random.choice(SAYINGS))
+            self.status.said += 1
+            await asyncio.sleep(1.0)
+        else:
+            await self._stroll(player)
+
+    async def _stroll(self, player: Player) -> None:
+        x, y, _ = player.position
+        size = player.zone.size if player.zone else 0.0
+        goal = [
+            min(max(each + self._random.uniform(-STROLL_M, STROLL_M), 1.0), size - 1.0) for each in (x, y)
+        ]
+        await player.walk_to(goal[0], goal[1])
+
+    def _count(self, player: Player) -> None:
+        self.status.zone = player.place[0]
+        self.status.snapshots = player.snapshots
+        self.status.resumed = player.link.resumed
+        self.status.heard = sum(isinstance(event, Heard) for event in player.heard)
+
+
+async def run_fleet(bots: Sequence[Bot], *, seconds: float, start_every_s: float = 0.1) -> None:
+    """Run bots side by side, started one after another, for `seconds` after the last one started."""
+    until = time.monotonic() + seconds + start_every_s * len(bots)
+    running = []
+    try:
+        for bot in bots:
+            running.append(asyncio.create_task(bot.run(until)))
+            await asyncio.sleep(start_every_s)
+        await asyncio.gather(*running)
+    finally:
+        for task in running:
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*running, return_exceptions=True)
