@@ -117,7 +117,11 @@ class CharactersView(APIView):
 
     permission_classes = [IsAuthenticated]
 
-    @extend_schema(tags=["characters"], responses={200: CharacterListSerializer, **problems(401)})
+    @extend_schema(
+        operation_id="characters_list",
+        tags=["characters"],
+        responses={200: CharacterListSerializer, **problems(401)},
+    )
     def get(self, request: Request) -> Response:
         """List my characters, oldest first."""
         found = characters_of(_caller(request), timezone.now())

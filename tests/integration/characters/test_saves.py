@@ -69,6 +69,12 @@ def test_a_save_moves_the_head_and_appends_a_version(aurora, lease, now, make_sa
     assert line.updated_at == now
 
 
+@pytest.mark.parametrize("kind", ["periodic", "level", "quest", "item", "handoff", "logout"])
+def test_every_kind_of_save_is_kept_as_such(aurora, lease, now, kind):
+    saved = aurora.save(lease, now, kind=kind)
+    assert Version.objects.get(line=lease.line, version=saved.version).kind == kind
+
+
 def test_the_chain_holds_from_the_first_version_to_the_last(aurora, lease, now):
     for money in range(5):
         lease = after(lease, aurora.save(lease, now, money=money))
