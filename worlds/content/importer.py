@@ -106,10 +106,13 @@ def _apply(world: World, pack: Pack) -> list[Change]:
         lambda slug, values: CreatureKind(world=world, slug=slug, **values),
         changes,
     )
-    zones = _sync_zones(world, pack.zones, clusters, changes)
+    zones, dropped = _sync_zones(world, pack.zones, clusters, changes)
     for content in pack.zones:
         _sync_links(content, zones, changes)
         _sync_spawns(content, zones[content.slug], kinds, changes)
+    _remove(
+        "zone", dropped, changes
+    )  # only now: links that led there lead elsewhere, or were told as removed
     _remove(
         "creature",
         [kind for slug, kind in kinds.items() if slug not in {creature.slug for creature in pack.creatures}],
@@ -153,9 +156,10 @@ def _remove(what: str, rows: Iterable[Any], changes: list[Change], name: str = "
 
 def _sync_zones(
     world: World, contents: Iterable[ZoneContent], clusters: dict[str, ZoneCluster], changes: list[Change]
-) -> dict[str, Zone]:
-    """Bring the zones in line and remove those left out.
+) -> tuple[dict[str, Zone], list[Zone]]:
+    """Bring the zones in line.
 
+    Returns: the pack's zones by slug, and those left out, which are to be removed.
     Raises: ZoneInUse.
     """
     wanted = {
@@ -170,8 +174,7 @@ def _sync_zones(
     entry = next(slug for slug, values in wanted.items() if values["is_entry"])
     Zone.objects.filter(world=world, is_entry=True).exclude(slug=entry).update(is_entry=False)
     zones = _sync("zone", rows, wanted, lambda slug, values: Zone(world=world, slug=slug, **values), changes)
-    _remove("zone", dropped, changes)
-    return {slug: zone for slug, zone in zones.items() if slug in wanted}
+    return {slug: zone for slug, zone in zones.items() if slug in wanted}, dropped
 
 
 def _refuse_zones_in_use(world: World, dropped: list[Zone]) -> None:

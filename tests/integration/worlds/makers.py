@@ -1,11 +1,12 @@
 """Worlds, players and leases for the tests of worlds, made directly in the database."""
 
 import secrets
+import uuid
 from datetime import datetime, timedelta
 
 from accounts.models import Account
 from characters.models import Character, Line
-from worlds.models import World
+from worlds.models import PlaySession, World
 from worlds.rules import name_key
 
 
@@ -36,3 +37,11 @@ def make_players(world: World, count: int, now: datetime, *, lease_for: float = 
     until = now + timedelta(seconds=lease_for)
     for _ in range(count):
         make_line(account, secrets.token_hex(6), holder=world, lease_until=until)
+
+
+def make_play_session(world: World, zone: str, *, started_at: datetime, **fields: object) -> PlaySession:
+    """Make a session in play, or an ended one (`ended_at`)."""
+    names = ("pseudonym", "admission", "character", "line")
+    values = {"character_name": "Aria", "edition": "free", "epoch": 1, "resume_digest": bytes(32)}
+    values |= {name: uuid.uuid4() for name in names} | fields
+    return PlaySession.objects.create(world=world, zone=zone, started_at=started_at, **values)

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
 
 from accounts.models import AuditRecord
-from tests.integration.worlds.makers import make_account, make_world
+from tests.integration.worlds.makers import make_account, make_play_session, make_world
 from worlds import services, tasks
 from worlds.models import PlaySession, StoredReceipt, World, WorldKey
 from worlds.uplink.keys import key_pair
@@ -141,11 +141,9 @@ def test_play_sessions_go_30_days_after_their_end_and_open_ones_never(now, monke
     monkeypatch.setattr(services, "DELETE_AT_ONCE", 1)
     world = make_world("lantern")
     for name, days in (("old", 31), ("older", 40), ("recent", 29), ("playing", None)):
-        PlaySession.objects.create(
-            world=world, pseudonym=uuid.uuid4(), admission=uuid.uuid4(), character=uuid.uuid4(), character_name=name,
-            edition="free", line=uuid.uuid4(), epoch=1, zone="quay", resume_digest=bytes(32),
-            started_at=now - timedelta(days=90), ended_at=None if days is None else now - timedelta(days=days),
-        )  # fmt: skip
+        ended_at = None if days is None else now - timedelta(days=days)
+        started_at = now - timedelta(days=90)
+        make_play_session(world, "quay", started_at=started_at, ended_at=ended_at, character_name=name)
     tasks.delete_old_play_sessions()
     assert set(PlaySession.objects.values_list("character_name", flat=True)) == {"recent", "playing"}
 

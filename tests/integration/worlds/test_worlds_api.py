@@ -115,8 +115,9 @@ def test_links_do_not_repeat_the_host_of_the_request(client, settings):
     "query",
     [
         "page=0", "page=-1", "page=x", "page=1.5", "page=²", "page=99999999999999999999", "page_size=0",
-        "page_size=101", "tier=golden", "edition=deluxe", "online=maybe", "order=password", "order=-created_at",
-        "search=%00", "search=" + "x" * 81, "language=%07", "owner__password=x", "serach=stone",
+        "page_size=101", "tier=golden", "edition=deluxe", "online=maybe", "order=password",
+        "order=-created_at", "search=%00", "search=" + "x" * 81,
+        "language=%07", "owner__password=x", "serach=stone",
     ],
 )  # fmt: skip
 def test_bad_parameters_are_named(client, query):
