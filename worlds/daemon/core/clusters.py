@@ -24,7 +24,7 @@ class Cluster:
     players: int = 0
     tick_ms: float = 0.0
     dilation: float = 1.0
-    has_residents: bool = False  # Residents of this incarnation were seen
+    reports: int = 0  # Residents of this incarnation that were seen
     dead_incarnations: set[int] = field(default_factory=set)
 
 
@@ -68,7 +68,7 @@ class Clusters:
             cluster.dead_incarnations.add(cluster.incarnation)
             self._forget_instances(name, cluster.incarnation)
             cluster.incarnation = incarnation
-            cluster.instances, cluster.has_residents = frozenset(), False
+            cluster.instances, cluster.reports = frozenset(), 0
         cluster.heard_at, cluster.is_alive = now, True
         return True, replaced
 

@@ -110,9 +110,9 @@ def recover(w: World, s: Session) -> None:
 
 def on_residents(w: World, m: bus.Residents) -> None:
     """Compare who is where with who should be where: remember places, repair what lost messages left behind."""
-    w.clusters.by_name[m.cluster].has_residents = True
     if not w.is_loaded:
         return
+    w.clusters.by_name[m.cluster].reports += 1
     present = set()
     for resident in m.residents:
         present.add(resident.session)
@@ -252,7 +252,14 @@ def restore(w: World, s: Session) -> None:
 
 
 def _is_unreported(w: World, s: Session) -> bool:
-    """Whether a living cluster has yet to say who is in it."""
-    if s.home is not None or w.now > w.settle_until + UNREPORTED_S:
+    """Whether a living cluster has yet to say who is in it.
+
+    A player who was found frozen may have been on the way into another cluster: all are heard twice.
+    """
+    if w.now > w.settle_until + UNREPORTED_S:
         return False
-    return any(not cluster.has_residents for cluster in w.clusters.alive())
+    needed = 1
+    if s.home is not None:
+        resident = s.seen[(s.home.cluster, s.home.incarnation, s.home.instance)]
+        needed = 2 if resident.is_frozen else 0
+    return any(cluster.reports < needed for cluster in w.clusters.alive())

@@ -533,7 +533,7 @@ class Simulation:
         self.reborn_at: dict[str, float] = {"east": 0.0, "west": 0.0}
         self.gateway = Gateway(self, self.rng.getrandbits(60))
         self.core: DaemonCore | None = None
-        self.core_reborn_at = 0.0
+        self.core_reborn_at = self.ghosts_until = 0.0
         self.outstanding: dict[tuple[UUID, int], UUID] = {}  # line, epoch → op_id of the write that is not answered
         self.calls: dict[UUID, object] = {}
         self.reported: dict[UUID, int] = defaultdict(int)  # session → money the daemon was told
@@ -645,6 +645,7 @@ class Simulation:
 
     def start_daemon(self) -> None:
         self.generation += 1
+        self.ghosts_until = self.now + 2 * ZOMBIE_S if self.generation > 1 else 0.0
         self.core = DaemonCore(self.catalog, datetime(2026, 11, 23, tzinfo=UTC), self.generation << 40)
         self.feed(SessionsLoaded(sorted(self.rows.values(), key=lambda row: row.id)))
 
@@ -742,12 +743,12 @@ class Simulation:
         """A character is in play in at most one place.
 
         A cluster that was silent for longer than the 2.5 s, and lives, has players who were admitted elsewhere
-        meanwhile: it may have them for a few seconds more, until it is told. (What it reports of them counts for
-        nothing.)
+        meanwhile: it may have them for a few seconds more, until it is told; likewise after a daemon was killed
+        between Admit and Admitted. (What such a ghost reports counts for nothing: that is checked.)
         """
         active: dict[UUID, list[str]] = defaultdict(list)
         for cluster in self.clusters.values():
-            is_counted = cluster is not None and self.now > cluster.zombies_until
+            is_counted = cluster is not None and self.now > max(cluster.zombies_until, self.ghosts_until)
             for entity in cluster.entities.values() if is_counted else ():
                 if not entity.is_frozen:
                     active[entity.character].append(f"{cluster.name}/{entity.instance}")
