@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 import structlog
+from django.db import transaction
 
 from accounts.selectors import edition_of_many
 from characters.admissions import limits_message
@@ -23,9 +24,10 @@ def receive_report(*, world: World, report: Report, now: datetime) -> Reported:
     Raises: Refused: bad_request: the gateway's address cannot be one.
     """
     _check_gateway_url(report.gateway_url)
-    World.objects.filter(pk=world.pk).update(
-        last_report_at=now, report=msgspec.to_builtins(report), gateway_url=report.gateway_url
-    )
+    with transaction.atomic():  # a text that the database cannot hold spoils nothing else
+        World.objects.filter(pk=world.pk).update(
+            last_report_at=now, report=msgspec.to_builtins(report), gateway_url=report.gateway_url
+        )
     log.debug("world_reported", world=world.slug)
     return Reported(
         tier=world.tier, is_suspended=world.suspended_at is not None, accounts=_news_for(world, now)

@@ -1,0 +1,100 @@
+"""A hostile or broken world: whatever it signs and sends, it gets an answer with a code, never a fault."""
+
+import json
+from uuid import uuid4
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from characters.models import Line, Version
+from worlds.uplink import messages
+
+pytestmark = pytest.mark.django_db
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=20),
+    st.sampled_from(["\x00", "1e999", "ws://a\x00/", str(uuid4()), "A" * 44, "=" * 44]),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+)
+
+
+def leaves(value, path=()):
+    """Return the path of every value in a JSON document, inner ones too."""
+    found = [path] if path else []
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        found += leaves(inner, (*path, key))
+    return found
+
+
+def with_value(document, path, value):
+    """Return a copy of a document with one value replaced."""
+    copy = json.loads(json.dumps(document))
+    inner = copy
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return copy
+
+
+@pytest.fixture
+def documents(aurora, alice, hero, now):
+    """One good request of every verb but redeem, as plain JSON values."""
+    admission = aurora.admit(alice, now)
+    lease = aurora.acquire(hero, admission, now)
+    place = {"zone": "harbour", "position": [1.0, 2.0, 0.0], "heading_deg": 90.0}
+    state = {
+        **msgspec.to_builtins(lease.state),
+        "places": {"aurora": place},
+        "bags": {"b": [{"kind": "rope"}]},
+    }
+    requests = {
+        "acquire": messages.Acquire(admission, hero.id, uuid4()),
+        "renew": messages.Renew([messages.LeaseRef(lease.line, lease.epoch)]),
+        "release": messages.Release(uuid4(), lease.epoch),
+        "report": messages.Report("ws://127.0.0.1/", now, [messages.ClusterReport("east", True, 1, 1.0)]),
+        "save": messages.SaveBatch(
+            [
+                messages.Save(
+                    lease.line, lease.epoch, lease.version, lease.chain, uuid4(), "periodic", lease.state
+                )
+            ]
+        ),
+    }
+    plain = {verb: json.loads(messages.encoder.encode(request)) for verb, request in requests.items()}
+    plain["save"]["saves"][0]["state"] = state
+    return plain
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    phases=[Phase.reuse, Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_any_signed_request_gets_an_answer_with_a_code(aurora, documents, data):
+    verb = data.draw(st.sampled_from(sorted(documents)))
+    path = data.draw(st.sampled_from(leaves(documents[verb])))
+    body = json.dumps(with_value(documents[verb], path, data.draw(values))).encode()
+    response = aurora.post(verb, body)
+    if response.status_code != 200:
+        assert response["Content-Type"] == "application/problem+json"
+        assert response.status_code < 500
+        assert response.json()["code"] in messages.RefusalCode.__args__
+    for line in Line.objects.all():
+        newest = Version.objects.filter(line=line).order_by("-version")[0]
+        assert (line.version, bytes(line.chain), bytes(line.state)) == (
+            newest.version,
+            bytes(newest.chain),
+            bytes(newest.state),
+        )
