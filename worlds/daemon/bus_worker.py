@@ -1,7 +1,7 @@
 """The daemon as a Channels worker: `daemon.<world>` is a channel name, routed to one application.
 
-A plain channels.worker.Worker ends with the first error of its bus. This one goes on: it listens again after an
-outage, and it sends itself an echo twice a second, so that the daemon knows whether the silence of others
+A plain channels.worker.Worker ends with the first error of its bus. This one goes on: it listens again after
+an outage, and it sends itself an echo twice a second, so that the daemon knows whether the silence of others
 means anything.
 """
 
@@ -95,7 +95,8 @@ class BusWorker(Worker):
             if silence > RESUBSCRIBE_S and loop.time() - reset_at > RESUBSCRIBE_S:
                 reset_at = loop.time()
                 await self._flush_layer()
-                self._listening.cancel()  # it waits on a queue that the layer has forgotten
+                if self._listening is not None:
+                    self._listening.cancel()  # it waits on a queue that the layer has forgotten
 
     async def _echo(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""One daemon per world: a PostgreSQL advisory lock, held on a connection of its own for the process's life."""
+"""One daemon per world: a PostgreSQL advisory lock, held on a connection of its own for life."""
 
 from django.db import DatabaseError, connection
 

@@ -111,19 +111,20 @@ class MasterClient:
         return None
 
     async def _save(self, calls: Sequence[Call]) -> list[Answered]:
-        saves = [call.request for call in calls]
-        answer = await self._ask(messages.SaveBatch(saves=saves))
+        saves = {call.id: call.request for call in calls if isinstance(call.request, messages.Save)}
+        answer = await self._ask(messages.SaveBatch(saves=list(saves.values())))
         if not isinstance(answer, messages.SavedBatch):
             return [Answered(call.id, answer) for call in calls]
         outcomes = {result.op_id: result for result in answer.results}
         problem = await self.keys.refresh(datetime.now(UTC))
         answered = []
-        for call in calls:
-            saved = outcomes.get(call.request.op_id)
-            cause = problem or (
-                self._receipt_problem(call.request, saved) if saved else "no answer to this write"
-            )
-            answered.append(Answered(call.id, Unreachable(cause) if cause else saved))
+        for call_id, save in saves.items():
+            saved = outcomes.get(save.op_id)
+            if saved is None:
+                answered.append(Answered(call_id, Unreachable("no answer to this write")))
+                continue
+            cause = problem or self._receipt_problem(save, saved)
+            answered.append(Answered(call_id, Unreachable(cause) if cause else saved))
         return answered
 
     def _receipt_problem(self, save: messages.Save, saved: messages.Saved) -> str:

@@ -1,4 +1,4 @@
-"""The world daemon's tables: its catalog, its sessions, its receipts, its clusters' status. Sync; one thread."""
+"""The world daemon's tables: its catalog, sessions, receipts, and its clusters' status. Sync; one thread."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The world daemon's shell: one asyncio loop around the core. Carries out effects, and knows the clock.
 
 Not here: any decision about a player. Effects go four ways, each in its own order: bus (outbox, flushed every
-20 ms), master (uplink calls; the saves of one flush travel as one batch), database (one writer task that tries again
-until PostgreSQL answers), log.
+20 ms), master (uplink calls; the saves of one flush travel as one batch), database (one writer task that
+tries again until PostgreSQL answers), log.
 """
 
 import asyncio

@@ -20,7 +20,7 @@ def ask_to_admit(
 ) -> None:
     """Ask the instance's cluster to take the player; repeated until it answers or the phase ends.
 
-    Args: state: what the master has accepted, or (READMITTING while the master is down) what it has been asked to.
+    Args: state: what the master has accepted, or (READMITTING while it is down) what it has been asked to.
     """
     s.move(phase, w.now)
     s.goal = place
@@ -30,12 +30,12 @@ def ask_to_admit(
         session=s.id,
         request=request,
         instance=instance.number,
-        character=s.character,
+        character=s.chosen,
         name=s.name,
         state=departure.with_place(state, w.catalog.world, place),
         gateway=s.link.gateway if s.link else "",
         link=s.link.link if s.link else None,
-        order=s.target.order,
+        order=s.there.order,
         incarnation=instance.incarnation,
     )
     w.ask(s, s.target, message, request)
@@ -43,20 +43,18 @@ def ask_to_admit(
 
 def settle(w: World, s: Session, m: bus.Admitted) -> None:
     """The cluster has the player: this is home now, and the old one may forget the player."""
-    old, link_then = s.home, s.request.message.link
+    old = s.home
     s.move(Phase.PLAYING, w.now)
-    s.home, s.target = replace(s.target, entity=m.entity), None
+    s.home, s.target = replace(s.there, entity=m.entity), None
     s.place, s.mint = s.goal, None
     s.is_dirty, s.serial, s.misses = False, 0, 0
     s.checkpoint_at = w.now + CHECKPOINT_S * (0.5 + w.rng.random())  # spread, so that saves come evenly
     s.place_save_at = w.now + PLACE_SAVE_S
-    link_now = s.link.link if s.link else None
-    if link_now != link_then:
-        attach(w, s)
-    w.route(s, s.home.cluster)
+    attach(w, s)  # the link may be another than when the cluster was asked
+    w.route(s, s.here.cluster)
     tell_entered(w, s)
     tell_zone(w, s, m)
-    if old is not None and (old.cluster, old.instance) != (s.home.cluster, s.home.instance):
+    if old is not None and (old.cluster, old.instance) != (s.here.cluster, s.here.instance):
         w.to_cluster(old.cluster, bus.Remove(session=s.id, instance=old.instance, order=w.new_order()))
     w.update_row(s)
     if s.leave is not None:
@@ -67,19 +65,19 @@ def tell_entered(w: World, s: Session) -> None:
     """Say once per link that the character is in the world."""
     if s.link is not None and not s.has_entered:
         s.has_entered = True
-        w.to_link(s.link, Entered(character=s.character, name=s.name, line=s.line_kind))
+        w.to_link(s.link, Entered(character=s.chosen, name=s.name, line=s.line_kind))
 
 
 def tell_zone(w: World, s: Session, m: bus.Admitted) -> None:
     """Hand the client its connect token."""
-    zone = w.catalog.zone_of_instance(s.home.instance)
+    zone = w.catalog.zone_of_instance(s.here.instance)
     if zone is None:
-        w.log("zone_left_the_catalog", "error", session=str(s.id), instance=s.home.instance)
+        w.log("zone_left_the_catalog", "error", session=str(s.id), instance=s.here.instance)
         return
     message = ZoneAssigned(
         zone=zone.slug,
         zone_name=zone.name,
-        instance=s.home.instance,
+        instance=s.here.instance,
         entity=m.entity,
         size=zone.size,
         connect_token=m.connect_token,
@@ -91,7 +89,7 @@ def attach(w: World, s: Session) -> None:
     """Tell the cluster which link carries the player's events."""
     if s.home is not None:
         gateway, link = (s.link.gateway, s.link.link) if s.link else ("", None)
-        w.to_cluster(s.home.cluster, bus.Attach(session=s.id, gateway=gateway, link=link))
+        w.to_cluster(s.here.cluster, bus.Attach(session=s.id, gateway=gateway, link=link))
 
 
 def mint(w: World, s: Session) -> None:
@@ -101,15 +99,15 @@ def mint(w: World, s: Session) -> None:
     request = w.new_id()
     message = bus.MintToken(session=s.id, request=request)
     s.mint = ClusterRequest(
-        s.home.cluster, s.home.incarnation, request, message, w.now + REPEAT_S, w.now + MINT_TIMEOUT_S
+        s.here.cluster, s.here.incarnation, request, message, w.now + REPEAT_S, w.now + MINT_TIMEOUT_S
     )
-    w.to_cluster(s.home.cluster, message)
+    w.to_cluster(s.here.cluster, message)
 
 
 def resume_play(w: World, s: Session) -> None:
     """The player goes on at home, perhaps on another link than before."""
     attach(w, s)
-    w.route(s, s.home.cluster)
+    w.route(s, s.here.cluster)
     if s.link is not None and not s.has_entered:
         tell_entered(w, s)
         mint(w, s)
@@ -118,7 +116,7 @@ def resume_play(w: World, s: Session) -> None:
 def on_minted(w: World, s: Session, m: bus.Admitted) -> None:
     """Pass the fresh token on, if the player is still where it was minted."""
     s.mint = None
-    if s.home is not None and s.home.is_at(m.cluster, m.incarnation):
-        s.home = replace(s.home, entity=m.entity)
+    if s.home is not None and s.here.is_at(m.cluster, m.incarnation):
+        s.home = replace(s.here, entity=m.entity)
         tell_entered(w, s)
         tell_zone(w, s, m)

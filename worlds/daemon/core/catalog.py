@@ -1,4 +1,4 @@
-"""What the daemon knows of its world's content and clusters: plain values, loaded by the shell from the ORM."""
+"""What the daemon knows of its world's content and clusters: plain values; the shell reads them by the ORM."""
 
 from dataclasses import dataclass, field
 
@@ -55,9 +55,9 @@ class Catalog:
     clusters: dict[str, ClusterInfo] = field(default_factory=dict)
 
     def entry_zone(self) -> ZoneInfo | None:
-        """Return the zone where new characters begin; the first by name if none is marked, None without zones."""
-        marked = [zone for zone in self.zones.values() if zone.is_entry]
-        return (marked or sorted(self.zones.values(), key=lambda zone: zone.slug) or [None])[0]
+        """Return the zone where new characters begin; else the first by name; None without any."""
+        zones = sorted(self.zones.values(), key=lambda zone: (not zone.is_entry, zone.slug))
+        return zones[0] if zones else None
 
     def zone_of_instance(self, instance: int) -> ZoneInfo | None:
         """Return the zone of an instance number."""

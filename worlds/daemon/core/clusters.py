@@ -52,8 +52,8 @@ class Clusters:
     def hear(self, name: str, incarnation: int, now: float) -> tuple[bool, int | None]:
         """Note a sign of life.
 
-        Returns: whether it is of the living process (a late message of a dead one is not), and the incarnation
-        that this one has replaced while it was believed alive, if any.
+        Returns: whether it is of the living process (a late message of a dead one is not), and the
+        incarnation that this one has replaced while it was believed alive, if any.
         """
         cluster = self.by_name.get(name)
         if cluster is None:

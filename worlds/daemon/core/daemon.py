@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from random import Random
+from typing import Any
 from uuid import UUID
 
 from worlds.daemon.core import (
@@ -76,7 +77,7 @@ class DaemonCore:
             case Stopping():
                 w.is_stopping = True
         for s in list(w.sessions.values()):
-            if s.writer is not None and not s.writer.is_idle:
+            if s.writer is not None and not s.head.is_idle:
                 writes.push(w, s)
         return w.effects
 
@@ -204,7 +205,7 @@ class DaemonCore:
         """The cluster does not have the player we asked about."""
         w = self.world
         s = w.sessions.get(m.session)
-        if s is None or m.request is None or s.home is None or not s.home.is_at(m.cluster, m.incarnation):
+        if s is None or m.request is None or s.home is None or not s.here.is_at(m.cluster, m.incarnation):
             return
         is_asked = s.request is not None and s.request.id == m.request
         if s.mint is not None and s.mint.id == m.request:
@@ -227,7 +228,7 @@ class DaemonCore:
 
     # ---------------------------------------------------------------- master
 
-    def _answered(self, call: UUID, answer: object) -> None:
+    def _answered(self, call: UUID, answer: Any) -> None:
         w = self.world
         self._note_master(answer)
         owner = w.calls.pop(call, None)
@@ -242,7 +243,7 @@ class DaemonCore:
             s.call = None
             self._own_call(s, answer)
         elif isinstance(answer, uplink.Saved) or (
-            s is not None and s.writer is not None and s.writer.call == call
+            s is not None and s.writer is not None and s.head.call == call
         ):
             if s is not None:
                 writes.on_answer(w, s, call, answer)
@@ -250,7 +251,7 @@ class DaemonCore:
         elif isinstance(answer, uplink.Lease):
             self._give_back(answer)
 
-    def _note_master(self, answer: object) -> None:
+    def _note_master(self, answer: Any) -> None:
         w = self.world
         is_up = not isinstance(answer, Unreachable)
         if is_up != w.is_master_up:
@@ -261,7 +262,7 @@ class DaemonCore:
             else:
                 w.log("master_unreachable", "warning", cause=answer.cause)
 
-    def _own_call(self, s: Session, answer: object) -> None:
+    def _own_call(self, s: Session, answer: Any) -> None:
         w = self.world
         match s.phase, answer:
             case P.REDEEMING, uplink.Admission():
@@ -297,7 +298,7 @@ class DaemonCore:
     def _give_back(self, lease: uplink.Lease) -> None:
         """A lease came too late for whoever asked: nobody here plays it."""
         w = self.world
-        if not any(s.writer is not None and s.writer.line == lease.line for s in w.sessions.values()):
+        if not any(s.writer is not None and s.head.line == lease.line for s in w.sessions.values()):
             w.call(None, uplink.Release(line=lease.line, epoch=lease.epoch))
 
     def _recorded(self, session: UUID) -> None:
@@ -349,7 +350,7 @@ class DaemonCore:
                 recovery.recover(w, s)
             case P.RESTORING:
                 recovery.restore(w, s)
-            case P.SAVING_OUT | P.KEEPING if s.writer.is_idle:
+            case P.SAVING_OUT | P.KEEPING if s.head.is_idle:
                 departure.release(w, s)
             case P.RELEASING:
                 departure.repeat_release(w, s)
@@ -405,7 +406,7 @@ class DaemonCore:
     @property
     def is_quiet(self) -> bool:
         """Whether no write is outstanding or waiting."""
-        return all(s.writer is None or s.writer.is_idle for s in self.world.sessions.values())
+        return all(s.writer is None or s.head.is_idle for s in self.world.sessions.values())
 
     @property
     def players(self) -> int:

@@ -1,4 +1,4 @@
-"""Leaving: freeze, save, release, remove, in that order, then Goodbye. And being dropped, when the head is another's."""
+"""Leaving: freeze, save, release, remove, in that order, then Goodbye. Or dropped, when the head is lost."""
 
 from worlds.daemon.core.saving import InvalidState, Offer, backoff
 from worlds.daemon.core.session import Failure, Leave, Phase, Session, Stay
@@ -44,7 +44,7 @@ def offer(w: World, s: Session, kind: str, state: CharacterState, serial: int = 
     """
     new = Offer(w.new_id(), kind, state, serial)
     try:
-        s.writer.offer(new)
+        s.head.offer(new)
     except InvalidState as error:
         w.log("state_refused", "error", session=str(s.id), character=str(s.character), cause=str(error))
         return None
@@ -66,29 +66,29 @@ def begin(w: World, s: Session, leave: Leave) -> None:
             freeze_out(w, s)
         case P.COMMITTING:  # frozen already, and the handoff's write is the last one
             if s.commit_op is None:
-                save_out(w, s, s.writer.newest, s.serial)
+                save_out(w, s, s.head.newest, s.serial)
             else:
                 s.move(P.SAVING_OUT, w.now)
         case P.RECOVERING:
-            save_out(w, s, with_place(s.writer.newest, w.catalog.world, s.place), s.serial)
+            save_out(w, s, with_place(s.head.newest, w.catalog.world, s.place), s.serial)
 
 
 def freeze_out(w: World, s: Session) -> None:
     """Ask the cluster to freeze the player for good."""
     s.move(P.FREEZING_OUT, w.now)
     w.route(s, "")
-    if s.home is None or not w.clusters.is_alive(s.home.cluster, s.home.incarnation):
+    if s.home is None or not w.clusters.is_alive(s.here.cluster, s.here.incarnation):
         freeze_missed(w, s)
         return
     request = w.new_id()
-    order = bus.Freeze(session=s.id, request=request, instance=s.home.instance, order=w.new_order())
-    w.ask(s, s.home, order, request)
+    order = bus.Freeze(session=s.id, request=request, instance=s.here.instance, order=w.new_order())
+    w.ask(s, s.here, order, request)
 
 
 def freeze_missed(w: World, s: Session) -> None:
     """The cluster cannot tell the last state: save the newest that is known."""
     w.log("final_state_unknown", "warning", session=str(s.id), character=str(s.character))
-    save_out(w, s, with_place(s.writer.newest, w.catalog.world, s.place), s.serial)
+    save_out(w, s, with_place(s.head.newest, w.catalog.world, s.place), s.serial)
 
 
 def save_out(w: World, s: Session, state: CharacterState, serial: int) -> None:
@@ -96,7 +96,7 @@ def save_out(w: World, s: Session, state: CharacterState, serial: int) -> None:
     last = offer(w, s, "logout", state, serial)
     s.move(P.SAVING_OUT, w.now)
     s.commit_op = last.op_id if last else None
-    if last is None and s.writer.is_idle:
+    if last is None and s.head.is_idle:
         release(w, s)
 
 
@@ -113,7 +113,7 @@ def keep(w: World, s: Session) -> None:
 def release(w: World, s: Session) -> None:
     """Give the lease back."""
     s.move(P.RELEASING, w.now)
-    s.call = w.call(s, uplink.Release(line=s.writer.line, epoch=s.writer.epoch))
+    s.call = w.call(s, uplink.Release(line=s.head.line, epoch=s.head.epoch))
 
 
 def on_release_unanswered(w: World, s: Session) -> None:
@@ -126,7 +126,7 @@ def repeat_release(w: World, s: Session) -> None:
     """Ask again, if it is time."""
     if s.retry_at is not None and w.now >= s.retry_at:
         s.retry_at = None
-        s.call = w.call(s, uplink.Release(line=s.writer.line, epoch=s.writer.epoch))
+        s.call = w.call(s, uplink.Release(line=s.head.line, epoch=s.head.epoch))
 
 
 def released(w: World, s: Session) -> None:
@@ -152,7 +152,9 @@ def back_to_choice(w: World, s: Session) -> None:
 
 def remove(w: World, s: Session, *, is_saved: bool) -> None:
     """Tell the cluster to forget the player, and say Goodbye."""
-    s.move(P.REMOVING, w.now)  # the character stays ours until the cluster has answered: nobody enters with it
+    s.move(
+        P.REMOVING, w.now
+    )  # the character stays ours until the cluster has answered: nobody enters with it
     w.by_digest.pop(s.resume_digest, None)
     stay = s.home or s.target
     if stay is not None and w.clusters.is_alive(stay.cluster, stay.incarnation):
@@ -198,7 +200,7 @@ def abort_entry(w: World, s: Session, failure: Failure) -> None:
 
 def drop(w: World, s: Session, leave: Leave) -> None:
     """The world has lost the right to write this character: out at once; what was not saved is lost."""
-    is_saved = s.writer is not None and s.writer.is_idle and not s.is_dirty
+    is_saved = s.writer is not None and s.head.is_idle and not s.is_dirty
     w.log("session_dropped", "warning", session=str(s.id), character=str(s.character), reason=leave.reason)
     s.leave = leave
     w.close_row(s, leave.reason)

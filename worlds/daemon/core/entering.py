@@ -51,7 +51,7 @@ REFUSED_TICKET: dict[str, tuple[str, str]] = {
 def on_hello(w: World, link: LinkRef, m: Hello) -> None:
     """A new link says who it is."""
     if m.protocol_version != PROTOCOL_VERSION:
-        reason = f"This world speaks protocol version {PROTOCOL_VERSION}; the client asked for {m.protocol_version}."
+        reason = f"This world speaks protocol version {PROTOCOL_VERSION}, the client {m.protocol_version}."
         w.refuse(
             link, "bad_protocol_version", reason, f"Use a client for protocol version {PROTOCOL_VERSION}."
         )
@@ -64,13 +64,13 @@ def on_hello(w: World, link: LinkRef, m: Hello) -> None:
         w.refuse(link, "world_unavailable", "The world is starting or stopping.", TRY_AGAIN)
     elif m.ticket is not None:
         _hello_with_ticket(w, link, m.ticket)
-    else:
+    elif m.resume is not None:
         _hello_with_resume(w, link, m.resume)
 
 
 def _hello_with_ticket(w: World, link: LinkRef, ticket: str) -> None:
     digest = sha256(ticket.encode()).digest()
-    known = w.sessions.get(w.by_link.get(link))
+    known = w.of_link(link)
     if known is not None:
         if known.ticket_digest != digest:
             w.refuse(
@@ -126,14 +126,14 @@ def _only_the_played(w: World, s: Session) -> list[CharacterSummary]:
     """The list is not kept over a restart of the daemon; the character in play is."""
     if s.character is None:
         return []
-    level = s.writer.state.attributes.get("level", 1) if s.writer else 1
+    level = s.head.state.attributes.get("level", 1) if s.writer else 1
     zone = s.place.zone if s.place else None
     return [CharacterSummary(id=s.character, name=s.name, level=level, line=s.line_kind, zone=zone)]
 
 
 def _hello_with_resume(w: World, link: LinkRef, token: str) -> None:
-    s = w.sessions.get(w.by_digest.get(sha256(token.encode()).digest()))
-    known = w.sessions.get(w.by_link.get(link))
+    s = w.find(w.by_digest.get(sha256(token.encode()).digest()))
+    known = w.of_link(link)
     if s is None and known is not None:  # the gateway asked twice; the first answer made a new token
         welcome(w, known)
         return
@@ -155,9 +155,9 @@ def _hold(w: World, s: Session, link: LinkRef) -> None:
 def take_link(w: World, s: Session, link: LinkRef, text: str) -> None:
     """The newer link wins; the old one is told and closed."""
     if s.link is not None and s.link != link:
-        w.to_link(s.link, Goodbye(reason=text, is_saved=s.writer is None or s.writer.is_idle))
+        w.to_link(s.link, Goodbye(reason=text, is_saved=s.writer is None or s.head.is_idle))
         w.close_link(s.link)
-    other = w.sessions.get(w.by_link.get(link))
+    other = w.of_link(link)
     if other is not None and other is not s:
         other.link = None
     _hold(w, s, link)
@@ -167,7 +167,7 @@ def rejoin(w: World, s: Session) -> None:
     """The player of a session is back on another link: go on where it was, also if it was about to leave."""
     match s.phase:
         case P.FREEZING_OUT | P.SAVING_OUT if s.home and w.clusters.is_alive(
-            s.home.cluster, s.home.incarnation
+            s.here.cluster, s.here.incarnation
         ):
             s.leave = s.commit_op = None
             s.move(P.PLAYING, w.now)
@@ -213,7 +213,7 @@ def on_enter(w: World, s: Session, m: Enter) -> None:
 
 def choose(w: World, s: Session) -> None:
     """Acquire the chosen character, or take over the session that plays it."""
-    other = w.sessions.get(w.by_character.get(s.character))
+    other = w.who_plays(s.character)
     if other is not None and other.phase in GOING | ENTERING:
         if s.phase is not P.QUEUED:
             s.move(P.QUEUED, w.now)
@@ -226,9 +226,9 @@ def choose(w: World, s: Session) -> None:
         s.character = None
     else:
         s.move(P.ACQUIRING, w.now)
-        w.by_character[s.character] = s.id
+        w.by_character[s.chosen] = s.id
         s.acquire_op = w.new_id()
-        s.call = w.call(s, uplink.Acquire(admission=s.admission, character=s.character, op_id=s.acquire_op))
+        w.ask_for_lease(s)
 
 
 def _no_room(w: World) -> tuple[str, str, str] | None:
@@ -299,7 +299,7 @@ def repeat_acquire(w: World, s: Session) -> None:
     """Ask again, if it is time."""
     if s.retry_at is not None and w.now >= s.retry_at:
         s.retry_at = None
-        s.call = w.call(s, uplink.Acquire(admission=s.admission, character=s.character, op_id=s.acquire_op))
+        w.ask_for_lease(s)
 
 
 def acquire_failed(w: World, s: Session) -> None:
@@ -319,8 +319,8 @@ def open_and_admit(w: World, s: Session) -> None:
     """Ask a cluster to admit, once the instance is open."""
     s.place = w.catalog.place_or_entry(s.place)
     instance = placement.open_instance(w, w.catalog.zones[s.place.zone]) if s.place else None
-    if instance is not None:
-        arrival.ask_to_admit(w, s, P.ADMITTING, instance, s.writer.state, s.place)
+    if instance is not None and s.place is not None:
+        arrival.ask_to_admit(w, s, P.ADMITTING, instance, s.head.state, s.place)
 
 
 def no_zone(reason: str) -> Failure:
@@ -333,7 +333,8 @@ def no_zone(reason: str) -> Failure:
 
 def on_link_lost(w: World, s: Session) -> None:
     """The WebSocket is gone: the player has 60 s to come back."""
-    w.by_link.pop(s.link, None)
+    if s.link is not None:
+        w.by_link.pop(s.link, None)
     s.link = None
     s.grace_until = w.now + GRACE_S
     if s.phase is P.REDEEMING:

@@ -1,4 +1,6 @@
-"""Gateways and their links: who is connected, and which session a link carries. Lost news heals by LinksOpen."""
+"""Gateways and their links: who is connected, and which session a link carries. LinksOpen heals lost news."""
+
+from uuid import UUID
 
 from worlds.daemon.core import arrival, departure, entering
 from worlds.daemon.core.session import IN_PLAY, PLAYABLE, LinkRef, Phase, Session
@@ -19,7 +21,9 @@ def hear(w: World, name: str, incarnation: int) -> bool:
     """
     known = w.gateways.get(name)
     if known is not None and (name, incarnation) in w.dead_gateways:
-        return False  # late; if it was the other way round, the one we believe in falls silent and is forgotten
+        return (
+            False  # late; if it was the other way round, the one we believe in falls silent and is forgotten
+        )
     if known is None:
         w.gateways[name] = Gateway(incarnation, w.now)
         w.dead_gateways.discard((name, incarnation))
@@ -49,7 +53,8 @@ def gateway_lost(w: World, name: str, incarnation: int) -> None:
 
 def link_closed(w: World, link: LinkRef) -> None:
     """One link is gone."""
-    s = w.sessions.get(w.by_link.pop(link, None))
+    s = w.of_link(link)
+    w.by_link.pop(link, None)
     if s is not None and s.link == link:
         entering.on_link_lost(w, s)
 
@@ -60,7 +65,7 @@ def on_link_message(w: World, m: bus.LinkMessage) -> None:
     if isinstance(m.message, Hello):
         entering.on_hello(w, link, m.message)
         return
-    s = w.sessions.get(w.by_link.get(link))
+    s = w.of_link(link)
     if s is None:
         w.refuse(link, "not_now", "This link has no log-in.", "Say Hello first.")
         return
@@ -92,21 +97,22 @@ def on_links_open(w: World, m: bus.LinksOpen) -> None:
         if (link.gateway, link.incarnation) != (m.gateway, m.incarnation) or link.link in listed:
             continue
         s = w.sessions.get(session_id)
-        is_welcomed = s is not None and s.phase is not Phase.REDEEMING
-        if is_welcomed and w.now - s.attached_at > SETTLED_S and w.now - s.since > SETTLED_S:
+        if s is None or s.phase is Phase.REDEEMING:  # not welcomed yet: no gateway lists it
+            continue
+        if w.now - s.attached_at > SETTLED_S and w.now - s.since > SETTLED_S:
             link_closed(w, link)
-    for number, session_id in listed.items():
-        _check_link(w, LinkRef(m.gateway, m.incarnation, number), session_id)
+    for number, carried in listed.items():
+        _check_link(w, LinkRef(m.gateway, m.incarnation, number), carried)
 
 
-def _check_link(w: World, link: LinkRef, session_id: object) -> None:
-    known = w.sessions.get(w.by_link.get(link))
+def _check_link(w: World, link: LinkRef, session_id: UUID | None) -> None:
+    known = w.of_link(link)
     if known is not None:
         is_routed = session_id == known.id
         if known.phase in PLAYABLE and not is_routed and w.now - known.since > SETTLED_S:
-            w.route(known, known.home.cluster)
+            w.route(known, known.here.cluster)
         return
-    s = w.sessions.get(session_id)
+    s = w.find(session_id)
     if s is not None and s.link is None and s.can_come_back:
         # the daemon was restarted under a link that stayed open
         s.link, s.grace_until, s.attached_at, s.has_entered = link, None, w.now, True

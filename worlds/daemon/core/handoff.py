@@ -1,4 +1,4 @@
-"""The two-phase handoff: freeze and commit at the source, then admit at the target; back to the source if it fails.
+"""The two-phase handoff: freeze and commit at the source, admit at the target; back if it fails.
 
 Memory is never copied to memory: the target gets the state that the master has accepted.
 """
@@ -19,9 +19,9 @@ def on_portal(w: World, s: Session, m: bus.PortalEntered) -> None:
     """The player went into a portal: see where it leads."""
     if s.phase is not P.PLAYING or s.leave is not None or w.now < s.no_handoff_until or s.home is None:
         return
-    if m.cluster != s.home.cluster or m.stay not in (0, s.home.order):
+    if m.cluster != s.here.cluster or m.stay not in (0, s.here.order):
         return
-    here = w.catalog.zone_of_instance(s.home.instance)
+    here = w.catalog.zone_of_instance(s.here.instance)
     link = w.catalog.links.get((here.slug, m.link)) if here else None
     if link is None or link.arrival.zone not in w.catalog.zones:
         w.log("portal_to_nowhere", "error", zone=here.slug if here else None, link=m.link, session=str(s.id))
@@ -38,12 +38,12 @@ def on_portal(w: World, s: Session, m: bus.PortalEntered) -> None:
 
 def cross(w: World, s: Session) -> None:
     """Freeze the player once the target instance is open."""
-    if placement.open_instance(w, w.catalog.zones[s.goal.zone]) is None:
+    if placement.open_instance(w, w.catalog.zones[s.destination.zone]) is None:
         return
     s.move(P.FREEZING, w.now)
     request = w.new_id()
-    message = bus.Freeze(session=s.id, request=request, instance=s.home.instance, order=w.new_order())
-    w.ask(s, s.home, message, request)
+    message = bus.Freeze(session=s.id, request=request, instance=s.here.instance, order=w.new_order())
+    w.ask(s, s.here, message, request)
 
 
 def on_frozen(w: World, s: Session, m: bus.Frozen) -> None:
@@ -61,9 +61,9 @@ def on_frozen(w: World, s: Session, m: bus.Frozen) -> None:
 def commit_done(w: World, s: Session) -> None:
     """The master has the state: admit at the target as soon as its instance is open (it nearly always is)."""
     s.commit_op = None
-    instance = placement.open_instance(w, w.catalog.zones[s.goal.zone])
+    instance = placement.open_instance(w, w.catalog.zones[s.destination.zone])
     if instance is not None:
-        arrival.ask_to_admit(w, s, P.ARRIVING, instance, s.writer.state, s.goal)
+        arrival.ask_to_admit(w, s, P.ARRIVING, instance, s.head.state, s.destination)
 
 
 def arrival_failed(w: World, s: Session) -> None:
@@ -81,7 +81,7 @@ def returned(w: World, s: Session) -> None:
     is_same_spot = (
         s.home is not None
         and s.target is not None
-        and (s.home.cluster, s.home.instance) == (s.target.cluster, s.target.instance)
+        and (s.here.cluster, s.here.instance) == (s.there.cluster, s.there.instance)
     )
     if is_same_spot:  # a portal within one zone: what was removed was the only entity
         s.home = None
@@ -93,7 +93,7 @@ def go_on_at_source(w: World, s: Session) -> None:
     _keep_at_source(w, s)
     s.target = s.goal = s.commit_op = None
     s.no_handoff_until = w.now + PAUSE_S
-    if s.home is None or not w.clusters.is_alive(s.home.cluster, s.home.incarnation):
+    if s.home is None or not w.clusters.is_alive(s.here.cluster, s.here.incarnation):
         s.home = None
         w.route(s, "")
         s.move(P.RECOVERING, w.now)
@@ -107,11 +107,11 @@ def go_on_at_source(w: World, s: Session) -> None:
 
 
 def _keep_at_source(w: World, s: Session) -> None:
-    """A handoff's state that was not sent yet must not move the player; one that was, is corrected soon after."""
-    waiting = s.writer.waiting
+    """A handoff's state that was not sent yet must not move the player; one that was, is soon corrected."""
+    waiting = s.head.waiting
     if waiting is not None and waiting.op_id == s.commit_op:
         state = departure.with_place(waiting.state, w.catalog.world, s.place)
-        s.writer.waiting = Offer(waiting.op_id, "periodic", state, waiting.serial)
+        s.head.waiting = Offer(waiting.op_id, "periodic", state, waiting.serial)
     s.saved_place = s.goal
     s.place_save_at = w.now
 
@@ -119,5 +119,5 @@ def _keep_at_source(w: World, s: Session) -> None:
 def thaw(w: World, s: Session, text: str = "") -> None:
     """Let the player go on at home. A lost Thaw is repaired when Residents show the player frozen."""
     w.to_cluster(
-        s.home.cluster, bus.Thaw(session=s.id, text=text, instance=s.home.instance, order=w.new_order())
+        s.here.cluster, bus.Thaw(session=s.id, text=text, instance=s.here.instance, order=w.new_order())
     )

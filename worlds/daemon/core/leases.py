@@ -1,4 +1,4 @@
-"""The world's standing with the master: leases renewed in batches, a report each 5 s, and what its answers bring."""
+"""The world's standing with the master: leases renewed in batches, reports, and the news they bring."""
 
 from uuid import UUID
 
@@ -19,7 +19,7 @@ def renew(w: World) -> None:
         return
     w.renew_at = w.now + RENEW_S
     refs = [
-        uplink.LeaseRef(line=s.writer.line, epoch=s.writer.epoch)
+        uplink.LeaseRef(line=s.head.line, epoch=s.head.epoch)
         for s in w.sessions.values()
         if s.writer is not None and s.phase not in GOING
     ]
@@ -37,7 +37,7 @@ def on_renewed(w: World, call: UUID, answer: uplink.Renewed | uplink.Refusal | U
         return
     lost = {(ref.line, ref.epoch) for ref in answer.lost}
     for s in list(w.sessions.values()):
-        is_lost = s.writer is not None and (s.writer.line, s.writer.epoch) in lost
+        is_lost = s.writer is not None and (s.head.line, s.head.epoch) in lost
         if is_lost and s.phase not in GOING:
             departure.drop(w, s, departure.STALE)
 
@@ -78,7 +78,7 @@ def on_reported(w: World, answer: uplink.Reported | uplink.Refusal | Unreachable
 def _take_news(w: World, accounts: list[uplink.AccountNews]) -> None:
     news = {one.account: one for one in accounts}
     for s in list(w.sessions.values()):
-        one = news.get(s.account)
+        one = news.get(s.account) if s.account else None
         if one is None:
             continue
         if one.is_banned and s.leave is None:

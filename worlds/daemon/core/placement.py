@@ -1,8 +1,8 @@
 """Where a zone runs: zone → instance → cluster.
 
-One instance per zone for now (copy 1); the numbers leave room for further ones. A zone runs on its home cluster
-while that is alive, else on the living cluster with the fewest players. An instance stays where it was opened
-until it has been empty for a minute; then it goes home.
+One instance per zone for now (copy 1); the numbers leave room for further ones. A zone runs on its home
+cluster while that is alive, else on the living cluster with the fewest players. An instance stays where it was
+opened until it has been empty for a minute; then it goes home.
 """
 
 from worlds.daemon.core.catalog import ZoneInfo
@@ -12,7 +12,7 @@ from zonecluster.protocol import bus
 
 
 def open_instance(w: World, zone: ZoneInfo) -> Instance | None:
-    """Return an open instance of the zone, or None after asking a cluster for one: call again with each tick."""
+    """Return an open instance of the zone, or None after asking a cluster for one: call again each tick."""
     number = zone.instance()
     row = w.clusters.instances.get(number)
     if row is None:

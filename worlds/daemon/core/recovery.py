@@ -1,7 +1,7 @@
 """After a death: players of a dead cluster are admitted again; a restarted daemon finds out who is where.
 
-A recovered player gets the newest state the daemon knows: the master's head, or a checkpoint that is on its way
-to the master. The state waits for the master for up to five seconds, then is used as it is, while its write goes on
+A recovered player gets the newest state the daemon knows: the master's head, or a checkpoint on its way to the
+master. The state waits for the master for up to five seconds, then is used as it is, while its write goes on
 being repeated with the same op_id: nothing that a cluster reported is lost, and nothing older than the head is
 ever admitted. The place is the last one the cluster reported (once a second).
 """
@@ -33,9 +33,9 @@ def cluster_lost(w: World, cluster: str, incarnation: int) -> None:
     """A process is gone: all who were in it, or on the way into it, need another place."""
     w.log("cluster_lost", "warning", cluster=cluster, incarnation=incarnation)
     for s in list(w.sessions.values()):
-        if s.target is not None and s.target.is_at(cluster, incarnation):
+        if s.target is not None and s.there.is_at(cluster, incarnation):
             target_lost(w, s)
-        if s.id in w.sessions and s.home is not None and s.home.is_at(cluster, incarnation):
+        if s.id in w.sessions and s.home is not None and s.here.is_at(cluster, incarnation):
             home_lost(w, s)
 
 
@@ -56,7 +56,7 @@ def target_lost(w: World, s: Session) -> None:
 
 
 def home_lost(w: World, s: Session) -> None:
-    """The cluster that had the player is gone. `home` is kept: a cluster that was only silent may come back."""
+    """The cluster that had the player is gone. `home` is kept: one that was only silent may come back."""
     s.mint = None
     match s.phase:
         case P.PLAYING | P.CROSSING | P.FREEZING:
@@ -89,14 +89,14 @@ def again(w: World, s: Session) -> None:
 
 
 def recover(w: World, s: Session) -> None:
-    """Admit the player again, as soon as an instance is open and the newest state is safe (or has waited enough)."""
-    if not s.writer.is_idle and w.now - s.since < COMMIT_WAIT_S:
+    """Admit the player again, once an instance is open and the newest state is safe, or has waited."""
+    if not s.head.is_idle and w.now - s.since < COMMIT_WAIT_S:
         return
-    if s.home is not None and w.clusters.is_alive(s.home.cluster, s.home.incarnation):
+    if s.home is not None and w.clusters.is_alive(s.here.cluster, s.here.incarnation):
         if w.now - s.since < RETURN_WAIT_S:
             return  # the cluster was only silent: it is about to report the player
         s.home = None
-    state = s.writer.newest
+    state = s.head.newest
     place = w.catalog.place_or_entry(s.place or state.places.get(w.catalog.world))
     if place is None:
         return
@@ -109,7 +109,7 @@ def recover(w: World, s: Session) -> None:
 
 
 def on_residents(w: World, m: bus.Residents) -> None:
-    """Compare who is where with who should be where: remember places, repair what lost messages left behind."""
+    """Compare who is where with who should be where: remember places, repair what lost messages left."""
     if not w.is_loaded:
         return
     w.clusters.by_name[m.cluster].reports += 1
@@ -122,7 +122,7 @@ def on_residents(w: World, m: bus.Residents) -> None:
         else:
             _on_resident(w, s, m, resident)
     for s in list(w.sessions.values()):
-        is_home = s.home is not None and s.home.is_at(m.cluster, m.incarnation)
+        is_home = s.home is not None and s.here.is_at(m.cluster, m.incarnation)
         if is_home and s.id not in present and s.phase in PLAYABLE:
             _missed(w, s)
 
@@ -138,7 +138,7 @@ def _on_resident(w: World, s: Session, m: bus.Residents, resident: bus.Resident)
                     break
                 _at_home(w, s, resident)
             return
-    if s.home is not None and s.home.is_at(m.cluster, m.incarnation) and s.home.instance == resident.instance:
+    if s.home is not None and s.here.is_at(m.cluster, m.incarnation) and s.here.instance == resident.instance:
         s.home = None
     _remove_ghost(w, m, resident)
 
@@ -170,7 +170,7 @@ def _missed(w: World, s: Session) -> None:
         return
     s.misses += 1
     if s.misses >= MISSES:
-        w.log("player_missing", "error", session=str(s.id), cluster=s.home.cluster, instance=s.home.instance)
+        w.log("player_missing", "error", session=str(s.id), cluster=s.here.cluster, instance=s.here.instance)
         s.home = None
         begin(w, s)
 
@@ -197,7 +197,7 @@ def load(w: World, rows: list[OpenSession]) -> None:
         s.edition, s.resume_digest, s.is_recorded = row.edition, row.resume_digest, True
         s.grace_until = w.now + SETTLE_S + GRACE_S
         s.acquire_op = w.new_id()
-        s.call = w.call(s, uplink.Acquire(admission=s.admission, character=s.character, op_id=s.acquire_op))
+        w.ask_for_lease(s)
         w.by_character[s.character] = s.id
         w.by_digest[s.resume_digest] = s.id
     w.log("sessions_loaded", sessions=len(rows))
@@ -227,20 +227,20 @@ def restore(w: World, s: Session) -> None:
     """Go on with the player, once the lease is there and the clusters have had time to report."""
     if s.retry_at is not None and w.now >= s.retry_at:
         s.retry_at = None
-        s.call = w.call(s, uplink.Acquire(admission=s.admission, character=s.character, op_id=s.acquire_op))
+        w.ask_for_lease(s)
     if s.writer is None or w.now < w.settle_until or _is_unreported(w, s):
         return
     if s.home is None:
         s.place = s.saved_place
         begin(w, s)
         return
-    resident = s.seen[(s.home.cluster, s.home.incarnation, s.home.instance)]
+    resident = s.seen[(s.here.cluster, s.here.incarnation, s.here.instance)]
     s.seen.clear()
     s.move(P.PLAYING, w.now)
     s.serial, s.misses, s.is_dirty = 0, 0, True  # what the dead daemon had under way is not known
     s.checkpoint_at = w.now
     s.place_save_at = w.now + arrival.PLACE_SAVE_S
-    zone = w.catalog.zone_of_instance(s.home.instance)
+    zone = w.catalog.zone_of_instance(s.here.instance)
     if zone is not None:
         heading = resident.heading_deg % 360
         s.place = Place(zone=zone.slug, position=resident.position, heading_deg=heading)
@@ -260,6 +260,6 @@ def _is_unreported(w: World, s: Session) -> bool:
         return False
     needed = 1
     if s.home is not None:
-        resident = s.seen[(s.home.cluster, s.home.incarnation, s.home.instance)]
+        resident = s.seen[(s.here.cluster, s.here.incarnation, s.here.instance)]
         needed = 2 if resident.is_frozen else 0
     return any(cluster.reports < needed for cluster in w.clusters.alive())

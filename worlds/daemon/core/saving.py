@@ -1,13 +1,14 @@
 """The write head of one character line: what the master has, what was asked of it, what waits.
 
-Rule 7 of DESIGN.md section 5: at most one write outstanding; repeated with the same op_id and the same content
-until it is answered; an answer counts only if its op_id is the outstanding one. A newer state waits and
-replaces an older waiting one: every state holds the whole truth. Pure; knows no session and no bus.
+Rule 7 of DESIGN.md section 5: at most one write outstanding; repeated with the same op_id and the same
+content until it is answered; an answer counts only if its op_id is the outstanding one. A newer state waits
+and replaces an older waiting one: every state holds the whole truth. Pure; knows no session and no bus.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
+from typing import get_args
 from uuid import UUID
 
 import msgspec
@@ -55,6 +56,7 @@ class Outcome(StrEnum):
     LOST = "lost"  # the head is another's: the character must be dropped
 
 
+KINDS = frozenset(get_args(uplink.SaveKind))
 LOSING = frozenset(
     {"stale", "bad_chain", "op_id_reused", "world_suspended", "account_banned", "unknown_character"}
 )
@@ -113,7 +115,7 @@ class WriteHead:
         return self.outstanding.save
 
     def _begin(self, offer: Offer) -> None:
-        kind = offer.kind if offer.kind in uplink.SaveKind.__args__ else "periodic"
+        kind = offer.kind if offer.kind in KINDS else "periodic"
         save = uplink.Save(
             line=self.line,
             epoch=self.epoch,

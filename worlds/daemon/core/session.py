@@ -6,6 +6,7 @@ law (a move that is not in it raises), and the diagram in docs/daemon.md is draw
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal, TypeVar
 from uuid import UUID
 
 from worlds.daemon.core.effects import SessionRow
@@ -107,8 +108,11 @@ PLAYABLE = frozenset({P.PLAYING, P.CROSSING})  # commands run and checkpoints ar
 GOING = frozenset({P.RELEASING, P.REMOVING, P.WITHDRAWING})  # too late to come back by this session
 
 
+Held = TypeVar("Held")
+
+
 class IllegalMove(RuntimeError):
-    """Our own code moved a session against the table."""
+    """Our own code moved a session against the table, or asked it for what it has not in its phase."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ class Session:
 
     character: UUID | None = None
     name: str = ""
-    line_kind: str = "main"
+    line_kind: Literal["main", "fork"] = "main"
     writer: WriteHead | None = None
     call: UUID | None = None  # of redeem, acquire or release; saves have their own
     acquire_op: UUID | None = None
@@ -207,7 +211,7 @@ class Session:
     place_save_at: float = 0.0
     serial: int = 0  # newest checkpoint of this stay
     misses: int = 0
-    recover_by: float = 0.0  # RECOVERING and READMITTING together last no longer
+    recover_by: float | None = None  # RECOVERING and READMITTING together last no longer
     no_handoff_until: float = 0.0
 
     leave: Leave | None = None
@@ -233,6 +237,36 @@ class Session:
         self.call = None
         self.retry_at = None
         self.failures = 0
+
+    @property
+    def head(self) -> WriteHead:
+        """The write head; every phase from RECORDING on has one, RESTORING not at once. Raises: IllegalMove."""
+        return self._held(self.writer, "lease")
+
+    @property
+    def here(self) -> Stay:
+        """Where the player is. Raises: IllegalMove."""
+        return self._held(self.home, "home")
+
+    @property
+    def there(self) -> Stay:
+        """Where the player is being admitted. Raises: IllegalMove."""
+        return self._held(self.target, "target")
+
+    @property
+    def destination(self) -> Place:
+        """Where the player is going. Raises: IllegalMove."""
+        return self._held(self.goal, "goal")
+
+    @property
+    def chosen(self) -> UUID:
+        """The chosen character. Raises: IllegalMove."""
+        return self._held(self.character, "character")
+
+    def _held(self, value: Held | None, name: str) -> Held:
+        if value is None:
+            raise IllegalMove(f"a session in {self.phase} has no {name}")
+        return value
 
     @property
     def can_come_back(self) -> bool:

@@ -21,6 +21,7 @@ from worlds.daemon.core.effects import (
     UpdateSession,
 )
 from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
+from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.to_client import RefusalCode, Refused, ServerMessage
 
@@ -122,6 +123,13 @@ class World:
         self.emit(Call(call, request))
         return call
 
+    def ask_for_lease(self, s: Session) -> None:
+        """Ask for the lease of the chosen character, under the op_id of this try. Raises: ValueError."""
+        if s.admission is None or s.acquire_op is None:
+            raise ValueError("a lease needs an admission and an op_id")
+        request = uplink.Acquire(admission=s.admission, character=s.chosen, op_id=s.acquire_op)
+        s.call = self.call(s, request)
+
     # ---------------------------------------------------------------- sessions
 
     def new_session(self, phase: Phase) -> Session:
@@ -130,6 +138,18 @@ class World:
         s = Session(self.new_id(), phase, self.now, None if limit is None else self.now + limit)
         self.sessions[s.id] = s
         return s
+
+    def of_link(self, link: LinkRef | None) -> Session | None:
+        """Return the session that a link carries."""
+        return self.find(self.by_link.get(link)) if link is not None else None
+
+    def who_plays(self, character: UUID | None) -> Session | None:
+        """Return the session that has a character, on its way in or out too."""
+        return self.find(self.by_character.get(character)) if character is not None else None
+
+    def find(self, session: UUID | None) -> Session | None:
+        """Return a session by its id."""
+        return self.sessions.get(session) if session is not None else None
 
     def new_resume_token(self, s: Session) -> str:
         """Return a fresh resume token of 256 bits; only its SHA-256 is kept, and the old one is void."""

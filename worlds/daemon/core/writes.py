@@ -1,9 +1,11 @@
 """Sessions and their write heads: when to save, and what an outcome of a write means for the player."""
 
+from uuid import UUID
+
 from worlds.daemon.core import arrival, departure, handoff
 from worlds.daemon.core.effects import StoreReceipt
 from worlds.daemon.core.events import Unreachable
-from worlds.daemon.core.saving import Outcome
+from worlds.daemon.core.saving import Outcome, Write
 from worlds.daemon.core.session import IN_PLAY, PLAYABLE, Phase, Session
 from worlds.daemon.core.state import World
 from worlds.uplink import messages as uplink
@@ -16,9 +18,9 @@ MOVED_M = 1.0  # a place nearer than this to the saved one is not worth a write
 
 def on_checkpoint(w: World, s: Session, m: bus.Checkpoint) -> None:
     """A state to save. A late or doubled one, or one of another stay than home, is not."""
-    if s.phase not in PLAYABLE or s.writer is None or s.home is None or m.cluster != s.home.cluster:
+    if s.phase not in PLAYABLE or s.writer is None or s.home is None or m.cluster != s.here.cluster:
         return
-    if m.stay not in (0, s.home.order) or (m.serial and m.serial <= s.serial):
+    if m.stay not in (0, s.here.order) or (m.serial and m.serial <= s.serial):
         return
     s.serial = max(s.serial, m.serial)
     s.checkpoint_at = w.now + arrival.CHECKPOINT_S
@@ -29,11 +31,11 @@ def keep_saved(w: World, s: Session) -> None:
     """Ask for a checkpoint each 30 s while durable state is dirty; save a changed place alone each 60 s."""
     if s.is_dirty and w.now >= s.checkpoint_at:
         s.checkpoint_at = w.now + arrival.CHECKPOINT_S
-        w.to_cluster(s.home.cluster, bus.TakeCheckpoint(session=s.id))
-    if w.now >= s.place_save_at and s.writer.is_idle:
+        w.to_cluster(s.here.cluster, bus.TakeCheckpoint(session=s.id))
+    if w.now >= s.place_save_at and s.head.is_idle:
         s.place_save_at = w.now + arrival.PLACE_SAVE_S
         if _has_moved(s):
-            state = departure.with_place(s.writer.state, w.catalog.world, s.place)
+            state = departure.with_place(s.head.state, w.catalog.world, s.place)
             departure.offer(w, s, "periodic", state)
 
 
@@ -49,15 +51,13 @@ def _has_moved(s: Session) -> bool:
 def push(w: World, s: Session) -> None:
     """Send the write that is due, if one is."""
     call = w.new_id()
-    save = s.writer.next_attempt(call, w.now)
+    save = s.head.next_attempt(call, w.now)
     if save is not None:
         # the id is ours already, so that the head knows its attempt before any answer can come
         w.call_as(call, s, save)
 
 
-def on_answer(
-    w: World, s: Session, call: object, answer: uplink.Saved | uplink.Refusal | Unreachable
-) -> None:
+def on_answer(w: World, s: Session, call: UUID, answer: uplink.Saved | uplink.Refusal | Unreachable) -> None:
     """An attempt was answered, or was not."""
     if s.writer is None:
         return
@@ -65,28 +65,28 @@ def on_answer(
         if answer.code in ("world_suspended", "unknown_character"):
             _after(w, s, Outcome.LOST, answer.detail)
         else:
-            s.writer.unanswered(call, w.now, w.rng)
+            s.head.unanswered(call, w.now, w.rng)
             w.log("save_refused", "error", session=str(s.id), code=answer.code, cause=answer.detail)
         return
     if isinstance(answer, Unreachable):
-        s.writer.unanswered(call, w.now, w.rng)
+        s.head.unanswered(call, w.now, w.rng)
         return
-    write = s.writer.outstanding
-    outcome = s.writer.answered(answer, w.now, w.rng)
-    if outcome is Outcome.ACCEPTED:
+    write = s.head.outstanding
+    outcome = s.head.answered(answer, w.now, w.rng)
+    if write is not None and outcome is Outcome.ACCEPTED:
         _accepted(w, s, write, answer)
     else:
         detail = f"{answer.refusal.code}: {answer.refusal.detail}" if answer.refusal else "the chain differs"
         _after(w, s, outcome, detail)
 
 
-def _accepted(w: World, s: Session, write: object, answer: uplink.Saved) -> None:
+def _accepted(w: World, s: Session, write: Write, answer: uplink.Saved) -> None:
     state = write.offer.state
-    receipt = StoreReceipt(s.writer.line, answer.version, answer.op_id, answer.receipt, state)
+    receipt = StoreReceipt(s.head.line, answer.version, answer.op_id, answer.receipt, state)
     w.emit(receipt)
     s.saved_place = state.places.get(w.catalog.world)
     if write.offer.serial and s.home is not None:
-        w.to_cluster(s.home.cluster, bus.Saved(session=s.id, serial=write.offer.serial))
+        w.to_cluster(s.here.cluster, bus.Saved(session=s.id, serial=write.offer.serial))
     if s.commit_op == answer.op_id:
         s.commit_op = None
 
