@@ -64,7 +64,7 @@ class Entered(ToClient):
     line: Literal["main", "fork"]
 
 
-class ZoneAssigned(ToClient):
+class ZoneAssigned(ToClient, tag="zone_assigned"):
     """Where to open the zone link, and with what.
 
     `connect_token` is NETCODE 1.02's 2048 bytes, base64 in JSON and raw in MessagePack. `entity` is the player's own

@@ -1,0 +1,183 @@
+"""docs/protocol.md is normative: its tables are parsed here and held against the code, and against real bytes."""
+
+import re
+import struct
+import typing
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import numpy as np
+import pytest
+
+from zonecluster.protocol import bus, from_client, to_client, zone_payloads
+from zonecluster.protocol.character import next_chain
+
+TEXT = (Path(__file__).resolve().parents[3] / "docs" / "protocol.md").read_text()
+
+CLIENT_MESSAGES = typing.get_args(from_client.ClientMessage)
+SERVER_MESSAGES = typing.get_args(to_client.ServerMessage)
+PARTS = (to_client.CharacterSummary, to_client.NearbyEntity, to_client.Exit, bus.OpenLink, bus.Resident)
+PAYLOADS = {
+    "Snapshot header": zone_payloads.SNAPSHOT_HEADER,
+    "Entity record": zone_payloads.ENTITY,
+    "Input header": zone_payloads.INPUT_HEADER,
+    "Input record": zone_payloads.INPUT_RECORD,
+}
+FORMATS = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i8": "b", "i16": "h"}
+
+
+def table_below(heading: str) -> list[dict[str, str]]:
+    """Return the rows of the first table below a heading (before the next one), by column name."""
+    match = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", TEXT, re.M | re.S)
+    assert match, f"docs/protocol.md has no heading {heading!r}"
+    lines = [line for line in match[1].splitlines() if line.startswith("|")]
+    if not lines:
+        return []
+    cells = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+    return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
+
+
+def describe(kind: msgspec.inspect.Type) -> str:
+    """Return how the document writes a field's type."""
+    match kind:
+        case msgspec.inspect.IntType(ge=None):
+            return "integer"
+        case msgspec.inspect.IntType(ge=low, le=high):
+            return f"integer {low}..{high}"
+        case msgspec.inspect.StrType(min_length=None, max_length=None):
+            return "text"
+        case msgspec.inspect.StrType(min_length=low, max_length=high):
+            return f"text of {low or 0}..{high}"
+        case msgspec.inspect.ListType(item_type=item, max_length=None):
+            return f"list of {describe(item)}"
+        case msgspec.inspect.ListType(item_type=item, min_length=low, max_length=high):
+            return f"list of {low}..{high} × {describe(item)}"
+        case msgspec.inspect.UnionType(types=types):
+            return " or ".join(describe(each) for each in types)
+        case msgspec.inspect.LiteralType(values=values) if len(values) <= 4:
+            return " or ".join(f'"{value}"' for value in values)
+        case msgspec.inspect.LiteralType():
+            return "code, see below"
+        case msgspec.inspect.StructType(cls=cls):
+            return cls.__name__
+    plain = {
+        msgspec.inspect.UUIDType: "uuid",
+        msgspec.inspect.BoolType: "boolean",
+        msgspec.inspect.FloatType: "number",
+        msgspec.inspect.BytesType: "bytes",
+        msgspec.inspect.NoneType: "null",
+    }
+    return plain[type(kind)]
+
+
+def rows_of(kind: type) -> list[tuple[str, str]]:
+    """Return (field, type as the document writes it) of a message; optional fields end in `?`."""
+    info = msgspec.inspect.type_info(kind)
+    assert isinstance(info, msgspec.inspect.StructType)
+    return [(each.name + ("" if each.required else "?"), describe(each.type)) for each in info.fields]
+
+
+def tag_of(kind: type) -> str:
+    info = msgspec.inspect.type_info(kind)
+    assert isinstance(info, msgspec.inspect.StructType)
+    return str(info.tag)
+
+
+@pytest.mark.parametrize("kind", [*CLIENT_MESSAGES, *SERVER_MESSAGES], ids=lambda kind: kind.__name__)
+def test_every_message_of_the_world_link_is_documented(kind: type) -> None:
+    rows = table_below(f"`{tag_of(kind)}`")
+    assert [(row["field"], row["type"]) for row in rows] == rows_of(kind)
+    assert all(row["meaning"] for row in rows)
+
+
+@pytest.mark.parametrize("kind", PARTS, ids=lambda kind: kind.__name__)
+def test_every_part_of_a_message_is_documented(kind: type) -> None:
+    if kind.__module__ == bus.__name__:
+        fields = next(row["fields"] for row in table_below("Parts of bus messages") if row["part"] == kind.__name__)
+        assert fields.split(", ") == list(kind.__struct_fields__)
+    else:
+        rows = table_below(f"`{kind.__name__}`")
+        assert [(row["field"], row["type"]) for row in rows] == rows_of(kind)
+
+
+def test_no_message_is_documented_that_does_not_exist() -> None:
+    known = {tag_of(kind) for kind in (*CLIENT_MESSAGES, *SERVER_MESSAGES)}
+    known |= {kind.__name__ for kind in PARTS}
+    assert set(re.findall(r"^#### `([^`]+)`$", TEXT, re.M)) <= known
+
+
+def test_every_refusal_code_is_documented() -> None:
+    codes = [row["code"] for row in table_below("Refusals")]
+    assert codes == list(typing.get_args(to_client.RefusalCode))
+
+
+@pytest.mark.parametrize(
+    ("heading", "union"),
+    [
+        ("Gateway to daemon", bus.FromGateway),
+        ("Cluster to daemon", bus.FromCluster),
+        ("To gateways", bus.ToGateway),
+        ("To clusters", bus.ToCluster),
+    ],
+)
+def test_every_bus_message_is_documented(heading: str, union: typing.Any) -> None:
+    documented = {row["message"]: row["fields"].split(", ") for row in table_below(heading)}
+    assert documented == {kind.__name__: list(kind.__struct_fields__) for kind in typing.get_args(union)}
+
+
+@pytest.mark.parametrize("heading", PAYLOADS)
+def test_payload_tables_are_the_code(heading: str) -> None:
+    dtype = PAYLOADS[heading]
+    rows = table_below(heading)
+    assert [row["name"] for row in rows] == list(dtype.names or ())
+    for row in rows:
+        field, offset = (dtype.fields or {})[row["name"]][:2]
+        assert int(row["offset"]) == offset, row
+        assert struct.calcsize("<" + FORMATS[row["type"]]) == field.itemsize, row
+        assert FORMATS[row["type"]].isupper() == (field.kind == "u"), row
+    last = rows[-1]
+    assert int(last["offset"]) + struct.calcsize("<" + FORMATS[last["type"]]) == dtype.itemsize
+
+
+def read_by_document(heading: str, data: bytes) -> dict[str, int]:
+    """Read bytes by the document's table alone."""
+    return {
+        row["name"]: struct.unpack_from("<" + FORMATS[row["type"]], data, int(row["offset"]))[0]
+        for row in table_below(heading)
+    }
+
+
+@pytest.mark.parametrize("heading", PAYLOADS)
+def test_real_bytes_read_by_the_document(heading: str) -> None:
+    """What the code writes, the document's tables read back, field by field."""
+    dtype = PAYLOADS[heading]
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        data = random.bytes(dtype.itemsize)
+        record = np.frombuffer(data, dtype, 1)[0]
+        assert read_by_document(heading, data) == {name: int(record[name]) for name in dtype.names or ()}
+
+
+def test_the_limits_in_the_document() -> None:
+    for name, value in (
+        ("protocol version", from_client.PROTOCOL_VERSION),
+        ("frame", from_client.MAX_FRAME_BYTES),
+        ("payload", zone_payloads.MAX_PAYLOAD_BYTES),
+        ("nearest", zone_payloads.MAX_NEAREST),
+        ("inputs", zone_payloads.MAX_INPUTS_PER_PACKET),
+    ):
+        row = next(row for row in table_below("Limits") if row["limit"] == name)
+        assert int(row["value"].replace(",", "")) == value
+
+
+def test_the_chain_example() -> None:
+    """The document's worked example of the hash chain is right."""
+    rows = {row["what"]: row["hex"] for row in table_below("The hash chain")}
+    found = next_chain(
+        bytes.fromhex(rows["prev_chain"]),
+        int(rows["version"]),
+        UUID(hex=rows["op_id"]),
+        bytes.fromhex(rows["state hash"]),
+    )
+    assert found.hex() == rows["chain"]
