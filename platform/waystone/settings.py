@@ -58,7 +58,9 @@ def rate_limits(public_url: str) -> dict[str, str]:
     A site at a loopback address has one person for all its callers, and that person runs bots.
     """
     is_local = urlsplit(public_url).hostname in ("127.0.0.1", "localhost", "::1")
-    return {"signup": "600/m/ip", "login": "600/m/ip"} if is_local else {}
+    if not is_local:
+        return {}
+    return {"signup": "600/m/ip", "login": "600/m/ip", "login_failed": "600/m/ip,5/5m/key"}
 
 
 # A command that needs no database (makemigrations --check, schema) may run before `up` has made one.
@@ -223,6 +225,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = ["waystone.formats"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = CONFIG.state_dir / "static"

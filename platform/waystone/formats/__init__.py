@@ -1,0 +1,1 @@
+"""How instants are written where Django's own formats lack what an operator needs."""
