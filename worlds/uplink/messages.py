@@ -31,16 +31,16 @@ RefusalCode = Literal[
     "world_suspended",
     "unknown_character",
     "character_locked",
-    "not_admitted",     # no open admission of that account to this world
-    "held_elsewhere",   # another world's lease is in force
+    "not_admitted",  # no open admission of that account to this world
+    "held_elsewhere",  # another world's lease is in force
     "stale",
-    "op_id_reused",     # the same op_id with other content
-    "bad_chain",        # prev_chain is not the head's
+    "op_id_reused",  # the same op_id with other content
+    "bad_chain",  # prev_chain is not the head's
     "invalid_state",
     "account_banned",
-    "bad_proof",        # 401: no world has signed this request in this form; also a revoked key
-    "bad_request",      # 400, 413: not the struct of this verb, out of range, or too large
-    "master_fault",     # 503: the master cannot answer now (its database is away): ask again, same op_id
+    "bad_proof",  # 401: no world has signed this request in this form; also a revoked key
+    "bad_request",  # 400, 413: not the struct of this verb, out of range, or too large
+    "master_fault",  # 503: the master cannot answer now (its database is away): ask again, same op_id
 ]
 
 
@@ -203,8 +203,19 @@ class Reported(Struct, frozen=True):
 decoders: dict[type, msgspec.json.Decoder] = {
     kind: msgspec.json.Decoder(kind)
     for kind in (
-        Redeem, Admission, Acquire, Lease, Renew, Renewed, SaveBatch, SavedBatch, Release, Released,
-        Report, Reported, Refusal,
+        Redeem,
+        Admission,
+        Acquire,
+        Lease,
+        Renew,
+        Renewed,
+        SaveBatch,
+        SavedBatch,
+        Release,
+        Released,
+        Report,
+        Reported,
+        Refusal,
     )
 }
 encoder = msgspec.json.Encoder(order="sorted")

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from accounts.models import Entitlement
@@ -121,8 +122,11 @@ def test_renewal_is_one_batch_and_revives_a_lapsed_lease(aurora, alice, hero, no
 def test_a_world_renews_and_releases_only_its_own(aurora, borealis, alice, hero, now):
     lease = aurora.acquire(hero, aurora.admit(alice, now), now)
     assert renew(borealis, [lease], now).lost == [LeaseRef(lease.line, lease.epoch)]
-    wrong_epoch = LeaseRef(lease.line, lease.epoch + 1)
-    assert renew_leases(world=aurora.world, request=Renew([wrong_epoch]), now=now).lost == [wrong_epoch]
+    old_epoch = LeaseRef(lease.line, lease.epoch)
+    lease = aurora.acquire(hero, aurora.admit(alice, now), now)
+    request = Renew([old_epoch, msgspec.structs.replace(old_epoch, epoch=lease.epoch + 1)])
+    assert renew_leases(world=aurora.world, request=request, now=later(now, 9)).lost == request.leases
+    assert Line.objects.get(id=lease.line).lease_until == later(now, 120)
     assert not release_lease(world=borealis.world, request=Release(lease.line, lease.epoch), now=now)
     assert not release_lease(world=aurora.world, request=Release(lease.line, lease.epoch - 1), now=now)
     assert Line.objects.get(id=lease.line).holder == aurora.world
