@@ -136,9 +136,7 @@ def _read_passwords(file: Path) -> dict[str, str]:
 
 def _write_passwords(file: Path, emails: dict[str, str], passwords: dict[str, str]) -> None:
     """Replace the file, whole or not at all, readable by the owner only."""
-    lines = [
-        "# The demo's log-ins, made on the first start. A password that you change is not changed here."
-    ]
+    lines = ["# The demo's log-ins, made on the first start. A password that you change is not changed here."]
     for role, password in passwords.items():
         lines += ["", f"[{role}]", f'email = "{emails[role]}"', f'password = "{password}"']
     draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}")

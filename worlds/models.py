@@ -1,8 +1,8 @@
 """The world catalog: fields and constraints only.
 
-Two kinds of rows. The master's: World, WorldKey, Pseudonym, Ticket. The world's own (in its own database when
-the deployment is world-only): ContentPack, ZoneCluster, Zone, ZoneLink, CreatureKind, CreatureSpawn, PlaySession,
-StoredReceipt; these name their World too, whose row a world-only deployment keeps as a copy.
+Two kinds of rows. The master's: World, WorldKey, Pseudonym, Ticket. The world's own (in its own database
+when the deployment is world-only): ContentPack, ZoneCluster, Zone, ZoneLink, CreatureKind, CreatureSpawn,
+PlaySession, StoredReceipt; these name their World too, whose row a world-only deployment keeps as a copy.
 """
 
 import uuid
@@ -29,7 +29,10 @@ class World(models.Model):
     slug = models.CharField(max_length=40, unique=True, validators=[slug_validator])
     name = models.CharField(max_length=60)
     name_key = models.CharField(
-        max_length=200, blank=True, editable=False, help_text="The name without case and look-alikes; set by services."
+        max_length=200,
+        blank=True,
+        editable=False,
+        help_text="The name without case and look-alikes; set by services.",
     )
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="worlds"
@@ -42,19 +45,28 @@ class World(models.Model):
     region = models.CharField(max_length=24, default="local")
     ruleset = models.CharField(max_length=24, default="co-op")
     edition = models.CharField(
-        "edition needed", max_length=16, choices=[(e.value, e.name.title()) for e in Edition], default=Edition.FREE
+        "edition needed",
+        max_length=16,
+        choices=[(e.value, e.name.title()) for e in Edition],
+        default=Edition.FREE,
     )
     max_players = models.PositiveIntegerField(default=1000, validators=[MinValueValidator(1)])
     gateway_url = models.CharField(max_length=200, help_text="ws:// or wss:// address of the world link.")
     is_listed = models.BooleanField(default=True)
-    suspended_at = models.DateTimeField(null=True, blank=True, help_text="Set: no tickets, no grants, no writes.")
+    suspended_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set: no tickets, no grants, no writes."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     last_report_at = models.DateTimeField(null=True, blank=True, editable=False)
-    report = models.JSONField(default=dict, blank=True, editable=False, help_text="What the world last said of itself.")
+    report = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="What the world last said of itself."
+    )
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["name_key"], condition=~models.Q(name_key=""), name="world_name_taken")
+            models.UniqueConstraint(
+                fields=["name_key"], condition=~models.Q(name_key=""), name="world_name_taken"
+            )
         ]
         ordering = ["name"]
 
@@ -63,7 +75,7 @@ class World(models.Model):
 
 
 class WorldKey(models.Model):
-    """An Ed25519 public key by which a world proves itself on the uplink. Several may be valid while one is rotated."""
+    """An Ed25519 public key by which a world proves itself on the uplink; several are valid in a rotation."""
 
     world = models.ForeignKey(World, on_delete=models.CASCADE, related_name="keys")
     kid = models.CharField(max_length=64, unique=True, help_text="RFC 7638 thumbprint of the key.")
@@ -86,14 +98,16 @@ class Pseudonym(models.Model):
     value = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint("account", "world", name="one_pseudonym_for_account_and_world")]
+        constraints = [
+            models.UniqueConstraint("account", "world", name="one_pseudonym_for_account_and_world")
+        ]
 
     def __str__(self) -> str:
         return str(self.value)
 
 
 class Ticket(models.Model):
-    """A ticket that was issued. Redeemed at most once; a redeemed one is the account's admission to that world."""
+    """A ticket that was issued. Redeemed at most once; then it is the account's admission to that world."""
 
     jti = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tickets")
@@ -102,7 +116,9 @@ class Ticket(models.Model):
     expires_at = models.DateTimeField()
     redeemed_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(
-        null=True, blank=True, help_text="Since then the world may not acquire characters of this account by it."
+        null=True,
+        blank=True,
+        help_text="Since then the world may not acquire characters of this account by it.",
     )
 
     class Meta:
@@ -119,7 +135,9 @@ class ContentPack(models.Model):
     world = models.OneToOneField(World, on_delete=models.CASCADE, related_name="content_pack")
     name = models.CharField(max_length=60)
     version = models.CharField(max_length=24)
-    digest = models.CharField(max_length=64, help_text="SHA-256 over the pack's files: the same digest is not imported twice.")
+    digest = models.CharField(
+        max_length=64, help_text="SHA-256 over the pack's files: the same digest is not imported twice."
+    )
     imported_at = models.DateTimeField()
 
     def __str__(self) -> str:
@@ -135,7 +153,9 @@ class ZoneCluster(models.Model):
     udp_port = models.PositiveIntegerField(
         validators=[MaxValueValidator(65535)], help_text="Port the process binds; 0: any free one."
     )
-    public_host = models.CharField(max_length=120, blank=True, help_text="Address players use; empty: the bound one.")
+    public_host = models.CharField(
+        max_length=120, blank=True, help_text="Address players use; empty: the bound one."
+    )
     max_players = models.PositiveIntegerField(default=1000)
     is_enabled = models.BooleanField(default=True)
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -158,7 +178,11 @@ class Zone(models.Model):
     description = models.TextField(max_length=2000, blank=True)
     size = models.FloatField(validators=[MinValueValidator(16), MaxValueValidator(4096)], help_text="Metres.")
     home_cluster = models.ForeignKey(
-        ZoneCluster, on_delete=models.PROTECT, null=True, blank=True, related_name="zones",
+        ZoneCluster,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="zones",
         help_text="Where its first instance runs; empty: the daemon chooses.",
     )
     is_entry = models.BooleanField(default=False, help_text="New characters begin here; one zone of a world.")
@@ -171,7 +195,9 @@ class Zone(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint("world", "slug", name="zone_slug_unique_in_world"),
-            models.UniqueConstraint("world", condition=models.Q(is_entry=True), name="one_entry_zone_in_world"),
+            models.UniqueConstraint(
+                "world", condition=models.Q(is_entry=True), name="one_entry_zone_in_world"
+            ),
         ]
         ordering = ["slug"]
 

@@ -17,9 +17,7 @@ tickets uplink waystone well-known world world-link worlds www
 """
 RESERVED_SLUGS = frozenset(_RESERVED.split())
 # What looks alike in common typefaces; applied after lower case and without accents.
-_LOOK_ALIKES = str.maketrans(
-    {"0": "o", "1": "l", "i": "l", "|": "l", "5": "s", "$": "s", "3": "e", "@": "a"}
-)
+_LOOK_ALIKES = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l", "5": "s", "$": "s", "3": "e", "@": "a"})
 _WRITTEN_TOGETHER = {"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "KATAKANA-HIRAGANA"}
 _PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 

@@ -1,7 +1,7 @@
 """Logging of every process: structlog and the standard library through one renderer.
 
-JSON lines where a machine reads (supervised, or output to a file), colours on a terminal. Values of fields whose
-name says that they are secret, or a person's, are replaced before anything is written.
+JSON lines where a machine reads (supervised, or output to a file), colours on a terminal. Values of fields
+whose name says that they are secret, or a person's, are replaced before anything is written.
 """
 
 import logging
@@ -14,7 +14,8 @@ import structlog
 SECRET_FIELDS = ("password", "token", "ticket", "secret", "authorization", "cookie", "email", "private_key")
 REDACTED = "[redacted]"
 LEVELS = {
-    "channels_redis.pubsub": logging.CRITICAL,  # a traceback each second while Redis is down; worlds.bus says it once
+    # It writes a traceback each second while Redis is down; worlds.bus says it once.
+    "channels_redis.pubsub": logging.CRITICAL,
     "daphne": logging.WARNING,
     "django.channels.server": logging.WARNING,
     "httpx": logging.WARNING,

@@ -40,7 +40,9 @@ def mail_from_url(url: str) -> dict[str, object]:
     parts = urlsplit(url)
     ports = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
     if parts.scheme not in ports or not parts.hostname:
-        raise ValueError("WAYSTONE_SMTP_URL: expected smtp://, smtp+tls:// or smtps://user:password@host:port")
+        raise ValueError(
+            "WAYSTONE_SMTP_URL: expected smtp://, smtp+tls:// or smtps://user:password@host:port"
+        )
     return {
         "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "EMAIL_HOST": parts.hostname,
@@ -168,6 +170,12 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"  # mandatory with the journeys of the website issue
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_FORMS = {
+    "login": "accounts.forms.LogInForm",
+    "reset_password": "accounts.forms.LostPasswordForm",
+    "reset_password_from_key": "accounts.forms.NewPasswordForm",
+    "change_password": "accounts.forms.ChangePasswordForm",
+}
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # a letter when the password was changed
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = True  # lost password, unknown address: a letter as well

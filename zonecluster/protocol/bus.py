@@ -1,8 +1,8 @@
 """Messages between the processes of one world: gateways, world daemon, zone clusters.
 
 Carried in batches (one bus message for each pair of processes per tick) by the Channels layer, MessagePack
-inside. The bus may lose, double or reorder any of them: nothing here has to arrive for anything to stay right.
-Every request that matters is repeated by a time-out, and every answer names the request it answers.
+inside. The bus may lose, double or reorder any of them: nothing here has to arrive for anything to stay
+right. Every request that matters is repeated by a time-out, and every answer names the request it answers.
 
 Channel names: `daemon.<world>`, `cluster.<world>.<cluster>`, `gateway.<gateway id>`.
 A process start is an `incarnation` (random u64): messages of a dead incarnation are told apart by it.
@@ -23,8 +23,9 @@ from zonecluster.protocol.to_client import ServerMessage
 Incarnation = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Link = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # one WebSocket, unique within its gateway's incarnation
 # Fences a session's orders (Admit, Freeze, Thaw, Remove): the daemon numbers them, growing for each session,
-# also across daemon restarts. A cluster ignores an order below the highest it has seen of that session (it remembers
-# the number for ten minutes after the session left), and answers an equal one again. 0: not fenced.
+# also across daemon restarts. A cluster ignores an order below the highest it has seen of that session (it
+# remembers the number for ten minutes after the session left), and answers an equal one again. 0: not
+# fenced.
 Order = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
@@ -69,8 +70,8 @@ class OpenLink(Struct, frozen=True):
 class LinksOpen(BusMessage):
     """All welcomed links of a gateway, every 5 s and at once after Hail.
 
-    How a restarted daemon learns which link carries which session, and how a lost LinkClosed or Route heals: a
-    link that the daemon knows and that is not here is closed.
+    How a restarted daemon learns which link carries which session, and how a lost LinkClosed or Route heals:
+    a link that the daemon knows and that is not here is closed.
     """
 
     gateway: str
@@ -133,14 +134,15 @@ class Resident(Struct, frozen=True):
     instance: int
     position: tuple[float, float, float]
     heading_deg: float
-    is_dirty: bool  # durable state (anything but the place) changed since the last checkpoint that was accepted
+    # durable state (anything but the place) changed since the last checkpoint that was accepted
+    is_dirty: bool
     stay: Order = 0  # order of the Admit that made this entity
     is_frozen: bool = False
     link: Link | None = None  # the world link it is attached to
 
 
 class Residents(BusMessage):
-    """Once a second, all players of the cluster: how a restarted daemon learns who is in play, and how places survive."""
+    """Once a second, all players of the cluster: a restarted daemon learns who plays, and places survive."""
 
     cluster: str
     incarnation: Incarnation
@@ -193,7 +195,8 @@ class Checkpoint(BusMessage):
     session: UUID
     state: CharacterState
     kind: str  # periodic, level, quest, item, ...: Version.kind
-    serial: int = 0  # to be echoed in Saved; grows: the daemon drops one that is not above the last of this stay
+    # to be echoed in Saved; grows: the daemon drops one that is not above the last of this stay
+    serial: int = 0
     stay: Order = 0
 
 
@@ -207,7 +210,7 @@ class PortalEntered(BusMessage):
 
 
 class Removed(BusMessage):
-    """Answer to Remove, also when there was nothing to remove: the session is not in that instance any more."""
+    """Answer to Remove, also when nothing was there to remove: the session has left that instance."""
 
     cluster: str
     incarnation: Incarnation
@@ -260,7 +263,7 @@ class Admit(BusMessage):
 
 
 class MintToken(BusMessage):
-    """A fresh connect token for a player who is here (zone link lost, or client restarted); answered by Admitted."""
+    """A fresh connect token for a player who is here (zone link lost, client restarted) → Admitted."""
 
     session: UUID
     request: UUID
@@ -284,18 +287,20 @@ class Freeze(BusMessage):
 
 
 class Thaw(BusMessage):
-    """The handoff failed: go on here. `text` is told to the player. Also sent where no Freeze is known to be: harmless."""
+    """The handoff failed: go on here. `text` is told to the player. Harmless where no Freeze has come."""
 
     session: UUID
     text: str = ""
-    instance: int = 0  # go on in this one, and drop the session from any other of this cluster; 0: the frozen one
+    # go on in this one, and drop the session from any other of this cluster; 0: the frozen one
+    instance: int = 0
     order: Order = 0
 
 
 class Remove(BusMessage):
     """The player is elsewhere or gone: delete the entity and its zone link.
 
-    After a handoff between two instances of one cluster only `instance` is meant: the session lives on in the other.
+    After a handoff between two instances of one cluster only `instance` is meant: the session lives on in
+    the other.
     """
 
     session: UUID

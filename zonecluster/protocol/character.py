@@ -65,7 +65,9 @@ def encode_state(state: CharacterState) -> bytes:
     """
     data = _encoder.encode(state)
     if len(data) > MAX_STATE_BYTES:
-        raise InvalidState(f"the character document has {len(data)} bytes; at most {MAX_STATE_BYTES} are allowed")
+        raise InvalidState(
+            f"the character document has {len(data)} bytes; at most {MAX_STATE_BYTES} are allowed"
+        )
     return data
 
 
@@ -75,7 +77,9 @@ def decode_state(data: bytes) -> CharacterState:
     Raises: InvalidState: not JSON, against the schema, or too large.
     """
     if len(data) > MAX_STATE_BYTES:
-        raise InvalidState(f"the character document has {len(data)} bytes; at most {MAX_STATE_BYTES} are allowed")
+        raise InvalidState(
+            f"the character document has {len(data)} bytes; at most {MAX_STATE_BYTES} are allowed"
+        )
     try:
         return msgspec.json.decode(data, type=CharacterState)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

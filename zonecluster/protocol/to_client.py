@@ -13,18 +13,18 @@ EntityKind = Literal["player", "creature"]
 
 # Why the server said no. Clients show `reason` and `advice`; programs decide by `code`.
 RefusalCode = Literal[
-    "bad_frame",            # not JSON or MessagePack, or not a message of this protocol
+    "bad_frame",  # not JSON or MessagePack, or not a message of this protocol
     "bad_protocol_version",
-    "bad_ticket",           # not signed by the master, not for this world, wrong type
+    "bad_ticket",  # not signed by the master, not for this world, wrong type
     "ticket_expired",
     "ticket_used",
-    "bad_resume_token",     # unknown, or the grace period is over: log in again
-    "not_now",              # a legal message in the wrong state
+    "bad_resume_token",  # unknown, or the grace period is over: log in again
+    "not_now",  # a legal message in the wrong state
     "unknown_character",
     "character_locked",
     "character_elsewhere",  # another world holds its lease
     "world_full",
-    "world_unavailable",    # daemon or clusters are starting; try again
+    "world_unavailable",  # daemon or clusters are starting; try again
     "master_unavailable",
     "too_fast",
 ]
@@ -67,9 +67,9 @@ class Entered(ToClient):
 class ZoneAssigned(ToClient, tag="zone_assigned"):
     """Where to open the zone link, and with what.
 
-    `connect_token` is NETCODE 1.02's 2048 bytes, base64 in JSON and raw in MessagePack. `entity` is the player's own
-    entity id in snapshots of this instance. `size` is the zone's extent in metres: snapshot positions are
-    fractions of it. The old zone link, if any, is to be closed once the new one is up.
+    `connect_token` is NETCODE 1.02's 2048 bytes, base64 in JSON and raw in MessagePack. `entity` is the
+    player's own entity id in snapshots of this instance. `size` is the zone's extent in metres: snapshot
+    positions are fractions of it. The old zone link, if any, is to be closed once the new one is up.
     """
 
     zone: str
@@ -167,7 +167,17 @@ class Pong(ToClient):
 
 
 ServerMessage = (
-    Welcome | Entered | ZoneAssigned | Result | Heard | Surroundings | Described | Notice | Refused | Goodbye | Pong
+    Welcome
+    | Entered
+    | ZoneAssigned
+    | Result
+    | Heard
+    | Surroundings
+    | Described
+    | Notice
+    | Refused
+    | Goodbye
+    | Pong
 )
 
 json_encoder = msgspec.json.Encoder()

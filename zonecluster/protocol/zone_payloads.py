@@ -7,8 +7,8 @@ Snapshot (server to client), at most 1,150 bytes:
     player's own entity; the rest are the nearest others, nearest first. `baseline_tick` 0 means complete;
     any other value is reserved for deltas (protocol version 2).
 
-Input (client to server): INPUT_HEADER, then `count` records (INPUT), newest last; older ones repeat what may have
-been lost. The server applies those with a `seq` above the last it processed.
+Input (client to server): INPUT_HEADER, then `count` records (INPUT), newest last; older ones repeat what may
+have been lost. The server applies those with a `seq` above the last it processed.
 """
 
 import numpy as np
@@ -21,46 +21,46 @@ MAX_INPUTS_PER_PACKET = 16
 
 SNAPSHOT_HEADER = np.dtype(
     [
-        ("kind", "u1"),           # SNAPSHOT
-        ("flags", "u1"),          # bit 0: the player is frozen (a handoff or a save is under way)
-        ("count", "<u2"),         # records that follow
-        ("tick", "<u4"),          # server tick of this state, 20 a second
-        ("baseline_tick", "<u4"), # 0: complete
-        ("input_ack", "<u4"),     # seq of the last input processed for this player
-        ("time_ms", "<u8"),       # server's monotonic time of the tick
-        ("dilation", "<u2"),      # game seconds per second × 1000 (1000 = full speed)
-        ("instance", "<u4"),      # zone instance
-        ("corrections", "<u2"),   # how often the server has corrected this player's movement, modulo 2^16
+        ("kind", "u1"),  # SNAPSHOT
+        ("flags", "u1"),  # bit 0: the player is frozen (a handoff or a save is under way)
+        ("count", "<u2"),  # records that follow
+        ("tick", "<u4"),  # server tick of this state, 20 a second
+        ("baseline_tick", "<u4"),  # 0: complete
+        ("input_ack", "<u4"),  # seq of the last input processed for this player
+        ("time_ms", "<u8"),  # server's monotonic time of the tick
+        ("dilation", "<u2"),  # game seconds per second × 1000 (1000 = full speed)
+        ("instance", "<u4"),  # zone instance
+        ("corrections", "<u2"),  # how often the server has corrected this player's movement, modulo 2^16
     ]
 )
 ENTITY = np.dtype(
     [
-        ("id", "<u4"),        # row | generation << 16, within the zone instance
-        ("x", "<u2"),         # 0..65535 of the zone's size
+        ("id", "<u4"),  # row | generation << 16, within the zone instance
+        ("x", "<u2"),  # 0..65535 of the zone's size
         ("y", "<u2"),
-        ("z", "<i2"),         # 1/64 m
-        ("heading", "u1"),    # 0..255 of a turn, 0 = +y, clockwise
-        ("speed", "u1"),      # 1/8 m/s
+        ("z", "<i2"),  # 1/64 m
+        ("heading", "u1"),  # 0..255 of a turn, 0 = +y, clockwise
+        ("speed", "u1"),  # 1/8 m/s
         ("animation", "u1"),  # 0 stand, 1 walk, 2 run, 3 frozen
-        ("health", "u1"),     # 0..255 of the maximum
-        ("kind", "u1"),       # 0 player, 1 creature
-        ("flags", "u1"),      # bit 0: the player has no zone link at the moment
+        ("health", "u1"),  # 0..255 of the maximum
+        ("kind", "u1"),  # 0 player, 1 creature
+        ("flags", "u1"),  # bit 0: the player has no zone link at the moment
     ]
 )
 INPUT_HEADER = np.dtype(
     [
-        ("kind", "u1"),            # INPUT
-        ("count", "u1"),           # 1..16 records that follow
-        ("snapshot_ack", "<u4"),   # tick of the newest snapshot the client has
+        ("kind", "u1"),  # INPUT
+        ("count", "u1"),  # 1..16 records that follow
+        ("snapshot_ack", "<u4"),  # tick of the newest snapshot the client has
     ]
 )
 INPUT_RECORD = np.dtype(
     [
-        ("seq", "<u4"),      # rises by one for each input
-        ("move_x", "i1"),    # wished velocity as a fraction of the top speed, -127..127; longer than 127 is cut
+        ("seq", "<u4"),  # rises by one for each input
+        ("move_x", "i1"),  # wished velocity as a fraction of the top speed, -127..127; longer than 127 is cut
         ("move_y", "i1"),
         ("heading", "u1"),
-        ("buttons", "u1"),   # reserved, 0
+        ("buttons", "u1"),  # reserved, 0
     ]
 )
 assert SNAPSHOT_HEADER.itemsize == 32 and ENTITY.itemsize == 16
