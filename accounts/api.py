@@ -122,7 +122,10 @@ class AccountsView(APIView):
             )
         except services.RegistrationRefused as refusal:
             raise ValidationError(refusal.errors) from refusal
-        detail = "You can log in now. If the address had an account before, nothing changed but a letter."
+        detail = (
+            "You can log in now. "
+            "If the address had an account before, it is as it was, and its owner has a letter."
+        )
         return Response(RegistrationAnswerSerializer({"email": email, "detail": detail}).data, status=202)
 
 

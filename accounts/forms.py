@@ -1,6 +1,12 @@
-"""Forms of the account pages that are ours; the other ones are allauth's."""
+"""Forms of the account pages: registering is ours; the other ones are allauth's, said in our words."""
 
+from typing import Any
+
+from allauth.account import forms as allauth
 from django import forms
+
+PASSWORD_HELP = "At least 10 characters. Three or four words that only you would put together do well."
+NOT_AN_ADDRESS = "This is not a complete e-mail address. It looks like name@example.org."
 
 
 class RegistrationForm(forms.Form):
@@ -10,12 +16,48 @@ class RegistrationForm(forms.Form):
         label="E-mail address",
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True}),
-        error_messages={"invalid": "This is not a complete e-mail address. It looks like name@example.org."},
+        error_messages={"invalid": NOT_AN_ADDRESS},
     )
     password = forms.CharField(
         label="Password",
         max_length=1000,
         strip=False,
-        help_text="At least 10 characters. Three or four words that only you would put together do well.",
+        help_text=PASSWORD_HELP,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
+
+
+class InOurWords(forms.Form):
+    """Takes out place-holders, which repeat the labels in grey, and names fields as the other pages do."""
+
+    names = {
+        "login": "E-mail address",
+        "email": "E-mail address",
+        "password": "Password",
+        "oldpassword": "The one you have now",
+        "password1": "New password",
+        "password2": "Once more",
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.widget.attrs.pop("placeholder", None)
+            field.label = self.names.get(name, field.label)
+            field.help_text = PASSWORD_HELP if name == "password1" else ""
+
+
+class LogInForm(InOurWords, allauth.LoginForm):
+    """Log-in."""
+
+
+class LostPasswordForm(InOurWords, allauth.ResetPasswordForm):
+    """Asks for the letter."""
+
+
+class NewPasswordForm(InOurWords, allauth.ResetPasswordKeyForm):
+    """Where the letter leads."""
+
+
+class ChangePasswordForm(InOurWords, allauth.ChangePasswordForm):
+    """For those who are logged in."""

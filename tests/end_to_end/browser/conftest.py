@@ -56,6 +56,8 @@ class Visit:
         self.site = site
         self.page: Page = context.new_page()
         self.complaints: list[str] = []
+        self.weight_bytes = 0  # of all bodies since a test set it to 0; here nothing is compressed
+        self.page.on("response", self._on_response)
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.complaints.append(f"script: {error}"))
         context.on("request", self._on_request)
@@ -64,6 +66,9 @@ class Visit:
         is_expected = "Failed to load resource" in message.text  # a 400 or 404 that the test provokes
         if message.type in ("error", "warning") and not is_expected:
             self.complaints.append(f"console: {message.text}")
+
+    def _on_response(self, response) -> None:
+        self.weight_bytes += int(response.headers.get("content-length", 0))
 
     def _on_request(self, request) -> None:
         parts = urlsplit(request.url)

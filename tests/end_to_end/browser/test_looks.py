@@ -54,11 +54,11 @@ def test_every_page_fits_and_is_pictured(visit, bob: Account, width: int, scheme
 
 
 def look_at(browser, name: str, path: str, suffix: str) -> None:
-    weights = []
-    browser.page.on("response", lambda response: weights.append(response))
+    browser.weight_bytes = 0
     page = browser.open(path)
     page.wait_for_load_state("networkidle")
     page.screenshot(path=PICTURES / f"{name}-{suffix}.png", full_page=True)
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide == 0, f"{name} at {suffix} scrolls sideways by {wide} px"
+    assert browser.weight_bytes < 100_000, f"{name} weighs {browser.weight_bytes} bytes"
     assert page.locator("h1").count() == 1, f"{name} needs one heading"
