@@ -30,7 +30,11 @@ IDLE_TICKS = (
 )
 CONNECT_S = 5.0
 FULL = 127  # of move_x and move_y: the zone's top speed
-CONNECTING = (ClientState.SENDING_CONNECTION_REQUEST, ClientState.SENDING_CONNECTION_RESPONSE)
+ACTIVE = (
+    ClientState.SENDING_CONNECTION_REQUEST,
+    ClientState.SENDING_CONNECTION_RESPONSE,
+    ClientState.CONNECTED,
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ class ZoneLink(asyncio.DatagramProtocol):
         self.snapshot: Snapshot | None = None
         self.snapshots = 0
         self.closed = asyncio.Event()  # no longer usable, whoever ended it
-        self._connected = asyncio.Event()
+        self._seen = asyncio.Event()
         self._core = ClientCore(connect_token, time.monotonic())
         self._on_snapshot = on_snapshot
         self._on_closed = on_closed
@@ -101,7 +105,7 @@ class ZoneLink(asyncio.DatagramProtocol):
         self._ticker: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Shake hands with the zone cluster.
+        """Shake hands with the zone cluster and wait for the first snapshot.
 
         Raises: ZoneLinkFailed: bad token, denied, or no answer within 5 s.
         """
@@ -114,13 +118,13 @@ class ZoneLink(asyncio.DatagramProtocol):
         local = ("::", 0) if ":" in address[0] else ("0.0.0.0", 0)
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=local)
         self._ticker = asyncio.create_task(self._tick_often(), name="zone-link")
-        waits = [asyncio.create_task(event.wait()) for event in (self._connected, self.closed)]
+        waits = [asyncio.create_task(event.wait()) for event in (self._seen, self.closed)]
         try:
             await asyncio.wait(waits, timeout=CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
-        if not self.is_connected:
+        if self.snapshot is None or not self.is_connected:
             state = self._core.state.name.lower()
             await self.close()
             raise ZoneLinkFailed("zone_unreachable", f"The zone at {address[0]}:{address[1]}: {state}.")
@@ -216,9 +220,7 @@ class ZoneLink(asyncio.DatagramProtocol):
             match event:
                 case PayloadReceived(data=data):
                     self._take_snapshot(data)
-                case StateChanged(state=ClientState.CONNECTED):
-                    self._connected.set()
-                case StateChanged(state=state) if state not in CONNECTING:
+                case StateChanged(state=state) if state not in ACTIVE:
                     self._end()
 
     def _take_snapshot(self, payload: bytes) -> None:
@@ -227,6 +229,7 @@ class ZoneLink(asyncio.DatagramProtocol):
             return
         self.snapshot = snapshot
         self.snapshots += 1
+        self._seen.set()
         self._on_snapshot(snapshot)
 
     def _flush(self) -> None:

@@ -1,4 +1,4 @@
-"""docs/protocol.md is normative: its tables are parsed here and held against the code, and against real bytes."""
+"""docs/protocol.md is normative: its tables are parsed here, and held against the code and real bytes."""
 
 import re
 import struct
@@ -94,7 +94,9 @@ def test_every_message_of_the_world_link_is_documented(kind: type) -> None:
 @pytest.mark.parametrize("kind", PARTS, ids=lambda kind: kind.__name__)
 def test_every_part_of_a_message_is_documented(kind: type) -> None:
     if kind.__module__ == bus.__name__:
-        fields = next(row["fields"] for row in table_below("Parts of bus messages") if row["part"] == kind.__name__)
+        fields = next(
+            row["fields"] for row in table_below("Parts of bus messages") if row["part"] == kind.__name__
+        )
         assert fields.split(", ") == list(kind.__struct_fields__)
     else:
         rows = table_below(f"`{kind.__name__}`")
