@@ -135,7 +135,9 @@ def _answer(
 
 def _check_declared_size(request: HttpRequest, max_bytes: int) -> None:
     declared = request.headers.get("Content-Length", "")
-    if declared.isdigit() and int(declared) > max_bytes:
+    if not (declared.isascii() and declared.isdigit()):  # WSGI servers do not pass on a chunked body
+        raise Refused(Refusal("bad_request", "send Content-Length; a body in chunks is not read here"))
+    if int(declared) > max_bytes:
         raise TooLarge(f"the body has {declared} bytes; at most {max_bytes} are taken here")
 
 

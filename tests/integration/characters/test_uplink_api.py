@@ -147,6 +147,15 @@ def test_a_body_too_large_is_refused_before_it_is_read(aurora, monkeypatch):
     assert problem(response) == (413, "bad_request")
 
 
+@pytest.mark.parametrize("length", ["", "many", "-1", "１"])
+def test_a_body_of_undeclared_length_is_refused_with_advice(length):
+    response = Client().post(
+        "/api/v1/uplink/release/", b"{}", content_type="application/json", CONTENT_LENGTH=length
+    )
+    assert problem(response) == (400, "bad_request")
+    assert "Content-Length" in response.json()["detail"]
+
+
 def test_a_batch_with_one_bad_state_saves_the_others(aurora, alice, hero, now):
     lease = aurora.acquire(hero, aurora.admit(alice, now), now)
     bad = msgspec.to_builtins(save_message(lease, {"wings": 2}, line=uuid4()))
