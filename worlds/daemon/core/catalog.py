@@ -1,4 +1,4 @@
-"""What the daemon knows of its world's content and clusters: plain values; the shell reads them by the ORM."""
+"""What the daemon knows of its world's content and clusters: plain values, read by the shell."""
 
 from dataclasses import dataclass, field
 

@@ -1,8 +1,8 @@
 """Where a zone runs: zone → instance → cluster.
 
 One instance per zone for now (copy 1); the numbers leave room for further ones. A zone runs on its home
-cluster while that is alive, else on the living cluster with the fewest players. An instance stays where it was
-opened until it has been empty for a minute; then it goes home.
+cluster while that is alive, else on the living cluster with the fewest players. An instance stays where it
+was opened until it has been empty for a minute; then it goes home.
 """
 
 from worlds.daemon.core.catalog import ZoneInfo

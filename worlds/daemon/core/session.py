@@ -240,7 +240,7 @@ class Session:
 
     @property
     def head(self) -> WriteHead:
-        """The write head; every phase from RECORDING on has one, RESTORING not at once. Raises: IllegalMove."""
+        """The write head; every phase from RECORDING on has one, RESTORING later. Raises: IllegalMove."""
         return self._held(self.writer, "lease")
 
     @property

@@ -1,0 +1,131 @@
+"""The daemon's rows and its lock, on a real PostgreSQL."""
+
+from uuid import uuid4
+
+import pytest
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from tests.integration.worlds.makers import make_world
+from worlds.daemon import rows
+from worlds.daemon.core.effects import (
+    CloseSession,
+    RecordSession,
+    SessionRow,
+    StoreReceipt,
+    UpdateSession,
+)
+from worlds.daemon.lock import AlreadyRunning, WorldLock
+from worlds.models import PlaySession, StoredReceipt, Zone, ZoneCluster, ZoneLink
+from zonecluster.protocol.character import CharacterState
+
+
+def session_row(**changes: object) -> SessionRow:
+    fields = {
+        "id": uuid4(), "account": uuid4(), "admission": uuid4(), "character": uuid4(), "name": "Aria",
+        "edition": "free", "line": uuid4(), "epoch": 1_000_001, "zone": "harbour", "cluster": "east",
+        "instance": 1001, "entity": 7, "resume_digest": b"d" * 32,
+    }  # fmt: skip
+    return SessionRow(**{**fields, **changes})
+
+
+@pytest.mark.django_db
+def test_session_from_record_to_close() -> None:
+    make_world("aurora")
+    row = session_row()
+    moved = session_row(**{**vars(row), "cluster": "west", "zone": "mossgate"})
+    now = timezone.now()
+    rows.write_rows("aurora", [RecordSession(row)], now)
+    rows.write_rows("aurora", [RecordSession(row), UpdateSession(moved)], now)  # repeating does no harm
+    (loaded,) = rows.load_open_sessions("aurora")
+    assert (loaded.id, loaded.zone, loaded.cluster) == (row.id, "mossgate", "west")
+    assert (loaded.character, loaded.resume_digest) == (row.character, b"d" * 32)
+    rows.write_rows("aurora", [CloseSession(row.id, "logout")], now)
+    assert rows.load_open_sessions("aurora") == []
+    assert PlaySession.objects.get().end_reason == "logout"
+
+
+@pytest.mark.django_db
+def test_new_session_closes_a_forgotten_one_of_the_same_character() -> None:
+    """The unique constraint must not keep a player out because an end was never written."""
+    make_world("aurora")
+    old = session_row()
+    new = session_row(character=old.character)
+    rows.write_rows("aurora", [RecordSession(old), RecordSession(new)], timezone.now())
+    assert [one.id for one in rows.load_open_sessions("aurora")] == [new.id]
+
+
+@pytest.mark.django_db
+def test_receipt_is_stored_once() -> None:
+    make_world("aurora")
+    receipt = StoreReceipt(uuid4(), 4, uuid4(), "jws", CharacterState(money=3))
+    rows.write_rows("aurora", [receipt, receipt], timezone.now())
+    rows.write_rows("aurora", [receipt], timezone.now())
+    stored = StoredReceipt.objects.get()
+    assert (stored.version, bytes(stored.state)) == (4, b'{"attributes":{},"bags":{},"money":3,"places":{},'
+                                                        b'"quests":{},"schema":1,"skills":{}}')  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_catalog_is_read_whole() -> None:
+    world = make_world("aurora", motd="Hello.", max_players=7)
+    east = ZoneCluster.objects.create(world=world, name="east", udp_port=0)
+    entry = {"size": 100, "entry_x": 10, "entry_y": 20, "entry_heading_deg": 360}
+    harbour = Zone.objects.create(
+        world=world, slug="harbour", name="Harbour", is_entry=True, home_cluster=east, **entry
+    )
+    moss = Zone.objects.create(world=world, slug="moss", name="Moss", **entry)
+    ZoneLink.objects.create(
+        zone=harbour, slug="stair", label="Up", x=1, y=1, target=moss, arrival_x=5, arrival_y=6
+    )
+    catalog = rows.load_catalog("aurora", "ws://127.0.0.1:1/")
+    assert (catalog.motd, catalog.max_players, catalog.entry_zone().slug) == ("Hello.", 7, "harbour")
+    assert catalog.zones["harbour"].home_cluster == "east"
+    assert catalog.zones["harbour"].entry.heading_deg == 0
+    assert catalog.links[("harbour", "stair")].arrival.position == (5, 6, 0)
+    assert catalog.zone_of_instance(catalog.zones["moss"].instance()).slug == "moss"
+
+
+@pytest.mark.django_db
+def test_cluster_status_is_shown() -> None:
+    world = make_world("aurora")
+    ZoneCluster.objects.create(world=world, name="east", udp_port=0)
+    now = timezone.now()
+    rows.write_rows("aurora", [rows.ClusterStatus("east", now, {"players": 3})], now)
+    east = ZoneCluster.objects.get()
+    assert (east.last_seen_at, east.status) == (now, {"players": 3})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_daemon_per_world() -> None:
+    first, second, elsewhere = WorldLock(1), WorldLock(1), WorldLock(2)
+    try:
+        first.acquire()
+        first.acquire()  # still held
+        elsewhere.acquire()
+        with pytest.raises(AlreadyRunning, match="Another world daemon"):
+            second.acquire()
+        first.release()
+        second.acquire()
+    finally:
+        for lock in (first, second, elsewhere):
+            lock.release()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lock_survives_a_database_that_went_away() -> None:
+    """A lost connection is reported once; then the lock is taken anew."""
+    lock = WorldLock(1)
+    try:
+        lock.acquire()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+        with pytest.raises(OperationalError):
+            lock.acquire()
+        lock.acquire()
+        rival = WorldLock(1)
+        with pytest.raises(AlreadyRunning):
+            rival.acquire()
+        rival.release()
+    finally:
+        lock.release()
