@@ -2,6 +2,7 @@
 
 import re
 import socket
+from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import path, re_path
@@ -20,5 +21,6 @@ def gateway_name(config: Config) -> str:
 
 def make_application(hub: Hub, allowed_hosts: list[str]) -> ProtocolTypeRouter:
     """Return the ASGI application of a gateway process."""
-    websockets = URLRouter([path("world-link/", WorldLinkConsumer.as_asgi(hub=hub)), re_path("", refuse)])
+    refused: Any = refuse  # Channels' routes lead to ASGI applications, which Django's types do not know
+    websockets = URLRouter([path("world-link/", WorldLinkConsumer.as_asgi(hub=hub)), re_path("", refused)])
     return ProtocolTypeRouter({"http": GatewayHttp(hub), "websocket": OriginCheck(websockets, allowed_hosts)})

@@ -6,11 +6,10 @@ to a thread for every message (Django's connection clean-up), and this process u
 
 import asyncio
 import time
-from typing import Any
 
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 from channels.consumer import AsyncConsumer
 
+from waystone.gateway.asgi_types import Receive, Scope, Send
 from waystone.gateway.hub import Hub, Link
 from waystone.gateway.link import CLOSE_FULL
 from waystone.gateway.outgoing import Flow
@@ -26,9 +25,7 @@ class WorldLinkConsumer(AsyncConsumer):
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
 
-    async def __call__(
-        self, scope: dict[str, Any], receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket from its handshake to its end."""
         self.hub.ensure_started()
         await receive()  # websocket.connect
@@ -49,7 +46,7 @@ class WorldLinkConsumer(AsyncConsumer):
             writer.cancel()
             self.hub.close_link(link)
 
-    async def _read(self, link: Link, receive: ASGIReceiveCallable) -> None:
+    async def _read(self, link: Link, receive: Receive) -> None:
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
@@ -59,7 +56,7 @@ class WorldLinkConsumer(AsyncConsumer):
                 frame = text if text is not None else message.get("bytes") or b""
                 self.hub.receive_frame(link, frame, time.monotonic())
 
-    async def _write(self, link: Link, send: ASGISendCallable) -> None:
+    async def _write(self, link: Link, send: Send) -> None:
         while (frame := await link.outgoing.next()) is not None:
             key = "text" if isinstance(frame, str) else "bytes"
             await send({"type": "websocket.send", key: frame})

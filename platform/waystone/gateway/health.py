@@ -1,10 +1,8 @@
 """The gateway's HTTP side: `/healthz` for supervisors and proxies, and 404 for all else."""
 
 import json
-from typing import Any
 
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
-
+from waystone.gateway.asgi_types import Receive, Scope, Send
 from waystone.gateway.hub import Hub
 
 
@@ -14,9 +12,7 @@ class GatewayHttp:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    async def __call__(
-        self, scope: dict[str, Any], receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         self._hub.ensure_started()
         if scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):

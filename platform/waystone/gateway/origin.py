@@ -4,8 +4,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from asgiref.typing import ASGIReceiveCallable, ASGISendCallable
 from django.http.request import validate_host
+
+from waystone.gateway.asgi_types import Receive, Scope, Send
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +37,7 @@ class OriginCheck:
         self._application = application
         self._allowed_hosts = allowed_hosts
 
-    async def __call__(
-        self, scope: dict[str, Any], receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the handshake on, or refuse it."""
         origins = [value for name, value in scope["headers"] if name == b"origin"]
         if is_allowed_origin(origins, self._allowed_hosts):
@@ -48,7 +47,7 @@ class OriginCheck:
         await refuse(scope, receive, send)
 
 
-async def refuse(scope: dict[str, Any], receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a WebSocket handshake with 403."""
     await receive()
     await send({"type": "websocket.close"})

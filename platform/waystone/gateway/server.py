@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
-from twisted.internet import reactor
+from twisted.internet import reactor as twisted_reactor
 
 from waystone.gateway.consumer import FLOW_KEY
 from waystone.gateway.hub import Hub
@@ -20,6 +20,7 @@ from waystone.gateway.outgoing import Flow
 
 log = structlog.get_logger(__name__)
 
+reactor: Any = twisted_reactor  # a module to Python, an asyncio reactor in fact, nothing to a type checker
 MAX_MESSAGE_BYTES = (
     64 * 1024
 )  # over this the WebSocket layer drops the connection; smaller ones get an explanation

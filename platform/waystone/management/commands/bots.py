@@ -66,7 +66,7 @@ class Command(BaseCommand):
         bots = [make(number) for number in range(len(accounts))]
         statuses = [bot.status for bot in bots]
         fleet = asyncio.create_task(run_fleet(bots, seconds=seconds))
-        console = Console(file=self.stdout._out if self.stdout.isatty() else None)
+        console = Console()
         try:
             if not console.is_terminal:
                 await fleet
