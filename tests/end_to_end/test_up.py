@@ -256,3 +256,25 @@ def test_outside_servers_are_used_when_they_are_named(folder, process_environmen
     assert done.returncode == 0, done.stdout
     assert "postgres is ready" not in done.stdout and "valkey is ready" not in done.stdout
     assert not (folder / "var" / "servers").exists()
+
+
+def test_a_master_runs_no_world_and_says_how_to_make_a_log_in(folder):
+    done = run_to_end(folder / "var", WAYSTONE_ROLE="master")
+    assert done.returncode == 0, done.stdout
+    assert "✓ web is ready" in done.stdout
+    assert "worlddaemon" not in done.stdout and "gateway" not in done.stdout
+    assert "manage.py createsuperuser" in done.stdout
+
+
+def test_a_world_alone_needs_to_know_its_master(folder):
+    done = run_to_end(folder / "var", WAYSTONE_ROLE="world")
+    assert done.returncode == 1
+    assert "WAYSTONE_ROLE=world needs WAYSTONE_MASTER_URL" in done.stdout
+
+
+def test_a_world_alone_runs_on_a_database_of_its_own_and_shows_its_key(folder):
+    master = f"http://127.0.0.1:{free_port()}"  # not up: a world starts without its master
+    done = run_to_end(folder / "var", WAYSTONE_ROLE="world", WAYSTONE_MASTER_URL=master)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"World key, to register at the master: [0-9a-f]{64}", done.stdout)
+    assert "✓ web is ready" not in done.stdout

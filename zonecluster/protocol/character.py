@@ -101,7 +101,7 @@ def state_hash(canonical: bytes) -> bytes:
 
 
 def next_chain(prev_chain: bytes, version: int, op_id: UUID, hash_of_state: bytes) -> bytes:
-    """Return the chain value of a version: SHA-256(prev_chain ‖ version u64 LE ‖ op_id 16 bytes ‖ state hash).
+    """Return a version's chain value: SHA-256(prev_chain ‖ version u64 LE ‖ op_id 16 bytes ‖ state hash).
 
     Args: prev_chain: 32 bytes; hash_of_state: 32 bytes.
     Returns: 32 bytes.

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -72,12 +71,6 @@ class Supervisor:
         self.screen.refresh()
         self._wait(STEP_SECONDS)
         return deaths
-
-    def run_until(self, condition: Callable[[], bool], on_death: Callable[[Died], None]) -> None:
-        """Go on until the condition holds. Args: on_death: may raise, to give up. Raises: StopRequested."""
-        while not condition():
-            for death in self.step():
-                on_death(death)
 
     def run_forever(self) -> None:
         """Watch the children, and the size of their logs. Raises: StopRequested."""

@@ -3,14 +3,17 @@
 import argparse
 import fcntl
 import os
+import time
 from pathlib import Path
 from typing import IO
+
+from rich.markup import escape
 
 from waystone.config import ROOT, Config, read_env_file, state_dir
 from waystone.embedded.postgres import Postgres
 from waystone.embedded.unprivileged import EmbeddedServerError, place_servers
 from waystone.embedded.valkey import Valkey
-from waystone.supervisor.child import Died
+from waystone.supervisor.child import Died, State
 from waystone.supervisor.deployment import Deployment, child_environment, manage_argv
 from waystone.supervisor.environment import complete_env_file, write_private
 from waystone.supervisor.loop import StopRequested, Supervisor, spawn_helper
@@ -27,6 +30,8 @@ from waystone.supervisor.preparation import (
 from waystone.supervisor.screen import Screen
 
 DEATHS_BEFORE_GIVING_UP = 5  # of one process, before everything was ready once
+REMIND_SECONDS = 60.0
+SMOKE_SECONDS = 300.0
 EXIT_CANNOT_START = 1
 EXIT_UNCLEAN = 3  # something had to be killed
 
@@ -106,7 +111,7 @@ class Start:
         self.screen.working_on("starting " + ", ".join(spec.name for spec in specs))
         for spec in specs:
             supervisor.add(spec)
-        supervisor.run_until(supervisor.all_ready, self._give_up_after)
+        self._wait_until_ready(supervisor)
         self.screen.working_on("")
         if self.reservation is not None:
             self.reservation.close()  # the ports themselves are held now
@@ -150,7 +155,30 @@ class Start:
         header = "# Written at each start of `manage.py up`: how to reach the embedded servers.\n"
         write_private(self.config.state_dir / "embedded.env", header + "\n".join(lines) + "\n")
         self.screen.working_on("starting the embedded servers")
-        supervisor.run_until(supervisor.all_ready, self._give_up_after)
+        self._wait_until_ready(supervisor)
+
+    def _wait_until_ready(self, supervisor: Supervisor) -> None:
+        """Wait for all children; say who keeps us waiting, now and then.
+
+        Raises: CannotStart: one keeps dying, or (in a smoke run) the time is over.
+        """
+        started = time.monotonic()
+        reminders = 0
+        while not supervisor.all_ready():
+            for death in supervisor.step():
+                self._give_up_after(death)
+            waited = time.monotonic() - started
+            if waited < REMIND_SECONDS * (reminders + 1):
+                continue
+            reminders += 1
+            late = ", ".join(
+                child.spec.name for child in supervisor.children if child.state is not State.READY
+            )
+            if self.is_smoke and waited > SMOKE_SECONDS:
+                raise CannotStart(f"Not ready after {waited:.0f} s: {late}. Logs: {self.deployment.logs}")
+            self.screen.say(
+                f"not ready after {waited:.0f} s: {late}; logs: {escape(str(self.deployment.logs))}"
+            )
 
     def _prepare(self, supervisor: Supervisor) -> dict:
         """Run `manage.py prepare`; return what it says there is to start."""
@@ -187,9 +215,13 @@ class Start:
             rows.append(("REST", f"{config.public_url}/api/v1/docs/"))
         if config.role in ("all", "world"):
             rows.append(("World link", config.gateway_url))
+        if config.role == "world":
+            rows.append(("World key, to register at the master", result["world_key"]))
         for login in result["logins"]:
             password = login["password"] or "(as you set it)"
             rows.append((f"Log-in, {login['role']}", f"{login['email']}  {password}"))
+        if config.role != "world" and not result["has_staff"]:
+            rows.append(("Log-in, staff", "none yet; make one: python3 manage.py createsuperuser"))
         rows.append(("Settings", str(config.state_dir / "waystone.env")))
         rows.append(("Logs", str(self.deployment.logs)))
         return rows

@@ -17,12 +17,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from accounts.models import Account
 from waystone.supervisor.preparation import RESULT_PREFIX, STEP_PREFIX
-from worlds.models import World, ZoneCluster
+from worlds.models import ContentPack, World, ZoneCluster
 from worlds.signing import ensure_signing_key
 from worlds.uplink.keys import UnusableKey, load_or_create_world_key
 
 MIGRATION_LOCK = 0x57415953  # "WAYS": one of several starts on a common database migrates
+DEMO_PACK = "Lanternrest"  # the name in content/demo/pack.toml
 DEMO_ROLES = ("staff", "player")
 
 
@@ -45,18 +47,14 @@ class Command(BaseCommand):
         if config.role != "world":
             self.collect_static_files()
             ensure_signing_key(config.signing_keys_dir)
+        result: dict[str, Any] = {"clusters": [], "logins": [], "world_key": ""}
         if config.role != "master":
-            try:
-                load_or_create_world_key(config.world_key_file)
-            except UnusableKey as error:
-                raise CommandError(str(error)) from error
-        has_demo = not no_demo and config.role == "all"
-        if has_demo:
-            self.load_demo()
-        result = {
-            "clusters": [] if config.role == "master" else self.clusters(config.world),
-            "logins": self.logins() if has_demo else [],
-        }
+            result["world_key"] = self.world_key()
+            if not no_demo and self.is_demo(config.world):
+                self.load_demo()
+                result["logins"] = self.logins()
+            result["clusters"] = self.clusters(config.world)
+        result["has_staff"] = Account.objects.filter(is_staff=True, is_active=True).exists()
         self.stdout.write(RESULT_PREFIX + json.dumps(result))
 
     def step(self, text: str) -> None:
@@ -90,6 +88,21 @@ class Command(BaseCommand):
         stamp.unlink(missing_ok=True)
         call_command("collectstatic", interactive=False, verbosity=0, clear=True, stdout=self.stdout)
         stamp.write_text(digest.hexdigest())
+
+    def world_key(self) -> str:
+        """Return the public key of this deployment's world, in hex; made if missing.
+
+        Raises: CommandError: the key file cannot be used.
+        """
+        try:
+            return load_or_create_world_key(settings.CONFIG.world_key_file).public_bytes.hex()
+        except UnusableKey as error:
+            raise CommandError(str(error)) from error
+
+    def is_demo(self, world: str) -> bool:
+        """Return whether the world has the demo's content, or none yet: an operator's own pack stays."""
+        pack = ContentPack.objects.filter(world__slug=world).first()
+        return pack is None or pack.name == DEMO_PACK
 
     def load_demo(self) -> None:
         """Make the demo; what that says has passwords in it and must not get into a log, unless it fails."""
