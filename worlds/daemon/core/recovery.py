@@ -2,8 +2,8 @@
 
 A recovered player gets the newest state the daemon knows: the master's head, or a checkpoint on its way to
 the master. The state waits for the master for up to five seconds, then is used as it is, while its write goes
-on being repeated with the same op_id: nothing that a cluster reported is lost, and nothing older than the head
-is ever admitted. The place is the last one the cluster reported (once a second).
+on being repeated with the same op_id: nothing that a cluster reported is lost, and nothing older than the
+head is ever admitted. The place is the last one the cluster reported (once a second).
 """
 
 from worlds.daemon.core import arrival, departure, handoff, placement

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,10 +96,8 @@ async def run_worker(scenario: Callable[[Heard], Any]) -> Heard:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        try:
+        with suppress(*BUS_ERRORS):
             await get_channel_layer().flush()
-        except BUS_ERRORS:
-            pass
     return heard
 
 

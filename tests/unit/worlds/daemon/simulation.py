@@ -1,19 +1,22 @@
-"""A world around the daemon's core, under invented time: master, clusters, gateways, players, database, a bad bus.
+"""A world around the daemon's core, under invented time: master, clusters, gateway, players, a bad bus.
 
-Everything outside of the core is modelled here, with its faults: messages lost, doubled and reordered; a master
-that is away, or that did what it was asked but whose answer was lost; clusters, gateways and the daemon killed at
-any instant. After each event the rules are checked; a broken one raises Violation. Same seed, same run.
+Everything outside of the core is modelled, with its faults: messages lost, doubled and reordered; a master
+that is away, or that did what it was asked but whose answer was lost; clusters, gateways and the daemon killed
+at any instant. After each event the rules are checked; a broken one raises Violation. Same seed, same run.
 """
 
 import heapq
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from random import Random
 from uuid import UUID
 
+from tests.unit.worlds.daemon.model_cluster import WORLD, Cluster
+from tests.unit.worlds.daemon.model_master import Master, Violation
+from tests.unit.worlds.daemon.model_players import STEP_S, Gateway, Player
 from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
 from worlds.daemon.core.daemon import DaemonCore
 from worlds.daemon.core.effects import (
@@ -38,32 +41,11 @@ from worlds.daemon.core.events import (
 from worlds.daemon.core.session import Phase
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
-from zonecluster.protocol.character import (
-    GENESIS_CHAIN,
-    CharacterState,
-    Place,
-    encode_state,
-    next_chain,
-    state_hash,
-)
-from zonecluster.protocol.from_client import PROTOCOL_VERSION, Enter, Hello, Logout, ZoneTokenRequest
-from zonecluster.protocol.to_client import (
-    CharacterSummary,
-    Entered,
-    Goodbye,
-    Refused,
-    Welcome,
-    ZoneAssigned,
-)
+from zonecluster.protocol.character import Place
+from zonecluster.protocol.from_client import Logout
 
-WORLD = "demo"
-STEP_S = 0.05
 ZOMBIE_S = 6.0
 SLACK_S = 0.3  # deadlines are looked at once per tick
-
-
-class Violation(AssertionError):
-    """A rule that must hold did not."""
 
 
 def catalog() -> Catalog:
@@ -99,422 +81,6 @@ class Faults:
     misbehave: float = 0.15  # links cut, ghosts, log-outs, per player
 
 
-@dataclass
-class Line:
-    """A line at the master."""
-
-    id: UUID
-    epoch: int = 0
-    is_held: bool = False
-    acquire_op: UUID | None = None
-    version: int = 0
-    chain: bytes = GENESIS_CHAIN
-    state: CharacterState = field(default_factory=CharacterState)
-    answers: dict[UUID, tuple[uplink.Save, uplink.Saved]] = field(default_factory=dict)
-
-
-class Master:
-    """The repository, by DESIGN.md section 5."""
-
-    def __init__(self, rng: Random) -> None:
-        self.rng = rng
-        self.lines: dict[UUID, Line] = {}  # by character
-        self.tickets: dict[str, tuple[UUID, UUID]] = {}  # account, character
-        self.down_until = -1.0
-
-    def new_id(self) -> UUID:
-        return UUID(int=self.rng.getrandbits(128), version=4)
-
-    def by_line(self, line: UUID) -> Line:
-        return next(one for one in self.lines.values() if one.id == line)
-
-    def answer(self, request: object) -> object:
-        match request:
-            case uplink.Redeem(ticket):
-                if ticket not in self.tickets:
-                    return uplink.Refusal("ticket_used", "The ticket was used.")
-                account, character = self.tickets.pop(ticket)
-                summary = CharacterSummary(id=character, name="Al", level=1, line="main")
-                return uplink.Admission(self.new_id(), account, "free", uplink.Limits(15), [summary])
-            case uplink.Acquire():
-                return self.acquire(request)
-            case uplink.Renew(leases):
-                held = [r for r in leases if (one := self.by_line(r.line)).is_held and one.epoch == r.epoch]
-                return uplink.Renewed(120.0, held, [r for r in leases if r not in held])
-            case uplink.Save():
-                return self.save(request)
-            case uplink.Release(line, epoch):
-                one = self.by_line(line)
-                was_held = one.is_held and one.epoch == epoch
-                one.is_held = one.is_held and not was_held
-                return uplink.Released(was_held)
-            case uplink.Report():
-                return uplink.Reported("official", False, [])
-        raise TypeError(request)
-
-    def acquire(self, request: uplink.Acquire) -> uplink.Lease | uplink.Refusal:
-        one = self.lines[request.character]
-        if one.acquire_op == request.op_id and not one.is_held:
-            return uplink.Refusal("stale", "That lease was released.")
-        if one.acquire_op != request.op_id:
-            one.epoch, one.is_held, one.acquire_op = one.epoch + 1, True, request.op_id
-        return uplink.Lease(
-            request.character, "Al", one.id, "main", one.epoch, 120.0, one.version, one.chain, one.state
-        )
-
-    def save(self, save: uplink.Save) -> uplink.Saved:
-        one = self.by_line(save.line)
-        if save.op_id in one.answers:
-            known, answer = one.answers[save.op_id]
-            if known != save:
-                return uplink.Saved(save.op_id, refusal=uplink.Refusal("op_id_reused", "Other content."))
-            return answer
-        if not one.is_held or (save.epoch, save.version) != (one.epoch, one.version):
-            return uplink.Saved(save.op_id, refusal=uplink.Refusal("stale", "The head has moved."))
-        if save.prev_chain != one.chain:
-            return uplink.Saved(save.op_id, refusal=uplink.Refusal("bad_chain", "Another history."))
-        if save.state.money < one.state.money:
-            raise Violation(f"a saved state went back from {one.state.money} to {save.state.money}")
-        hash_of_state = state_hash(encode_state(save.state))
-        one.chain = next_chain(one.chain, one.version + 1, save.op_id, hash_of_state)
-        one.version, one.state = one.version + 1, save.state
-        answer = uplink.Saved(save.op_id, one.version, one.chain, "receipt")
-        one.answers[save.op_id] = (save, answer)
-        return answer
-
-
-@dataclass
-class Entity:
-    """A player in an instance of a cluster. Money stands for everything durable: it only grows."""
-
-    session: UUID
-    character: UUID
-    instance: int
-    request: UUID
-    stay: int
-    state: CharacterState
-    place: Place
-    link: int | None
-    number: int
-    is_frozen: bool = False
-    is_dirty: bool = False
-    serial: int = 0
-    frozen_by: UUID | None = None
-
-
-class Cluster:
-    """A zone cluster, as the contract of bus.py has it."""
-
-    def __init__(self, sim: "Simulation", name: str, incarnation: int) -> None:
-        self.sim, self.name, self.incarnation = sim, name, incarnation
-        self.instances: dict[int, str] = {}
-        self.entities: dict[tuple[UUID, int], Entity] = {}
-        self.orders: dict[UUID, int] = {}
-        self.numbers = count(1)
-        self.stalled_until = self.jammed_until = self.zombies_until = -100.0
-
-    def say(self, message: bus.BusMessage) -> None:
-        self.sim.to_daemon(message)
-
-    def of(self, session: UUID) -> list[Entity]:
-        return [e for e in self.entities.values() if e.session == session]
-
-    def is_late(self, m: bus.BusMessage) -> bool:
-        if not self.sim.has_fence or m.order == 0:
-            return False
-        highest = self.orders.get(m.session, 0)
-        self.orders[m.session] = max(highest, m.order)
-        return m.order < highest
-
-    def take(self, m: bus.BusMessage) -> None:
-        wait = max(self.stalled_until, self.jammed_until) - self.sim.now
-        if wait > 0:
-            self.sim.after(wait + 0.01, lambda: self.take(m))
-            return
-        if self.sim.clusters.get(self.name) is not self:
-            return  # died while it was stalled
-        rest = {"cluster": self.name, "incarnation": self.incarnation}
-        match m:
-            case bus.Hail():
-                self.announce()
-            case bus.OpenInstance(instance, zone):
-                self.instances[instance] = zone
-                self.say(bus.InstanceOpened(instance=instance, **rest))
-            case bus.CloseInstance(instance):
-                if not any(e.instance == instance for e in self.entities.values()):
-                    self.instances.pop(instance, None)
-            case bus.Admit():
-                if m.incarnation == self.incarnation and not self.is_late(m):
-                    self.admit(m)
-            case bus.Freeze() if not self.is_late(m):
-                self.freeze(m)
-            case bus.Thaw() if not self.is_late(m):
-                entity = self.entities.get((m.session, m.instance))
-                if entity is not None:
-                    entity.is_frozen = False
-                    for other in self.of(m.session):
-                        if other is not entity:
-                            del self.entities[(other.session, other.instance)]
-            case bus.Remove():
-                if not self.is_late(m):
-                    for entity in self.of(m.session):
-                        if m.instance in (0, entity.instance):
-                            del self.entities[(entity.session, entity.instance)]
-                    self.say(bus.Removed(session=m.session, order=m.order, **rest))
-            case bus.MintToken(session, request):
-                active = [e for e in self.of(session)]
-                if active:
-                    entity = max(active, key=lambda e: e.stay)
-                    token = b"fresh"
-                    self.say(
-                        bus.Admitted(
-                            session=session, request=request, entity=entity.number, connect_token=token, **rest
-                        )
-                    )
-                else:
-                    self.say(bus.Unknown(session=session, request=request, **rest))
-            case bus.Attach(session, _, link):
-                for entity in self.of(session):
-                    entity.link = link
-            case bus.TakeCheckpoint(session, kind):
-                for entity in self.of(session):
-                    if not entity.is_frozen:
-                        self.checkpoint(entity, kind)
-            case bus.Saved(session, serial):
-                for entity in self.of(session):
-                    if entity.serial == serial:
-                        entity.is_dirty = False
-
-    def admit(self, m: bus.Admit) -> None:
-        if m.instance not in self.instances:
-            self.say(bus.AdmitRefused(cluster=self.name, session=m.session, request=m.request, reason="not open"))
-            return
-        entity = self.entities.get((m.session, m.instance))
-        if entity is None or entity.request != m.request:
-            for other in self.of(m.session):
-                other.is_frozen = True
-            place = m.state.places[WORLD]
-            number = next(self.numbers)
-            entity = Entity(
-                m.session, m.character, m.instance, m.request, m.order, m.state, place, m.link, number
-            )
-            self.entities[(m.session, m.instance)] = entity
-        self.say(
-            bus.Admitted(
-                cluster=self.name,
-                incarnation=self.incarnation,
-                session=m.session,
-                request=m.request,
-                entity=entity.number,
-                connect_token=b"token",
-            )
-        )
-
-    def freeze(self, m: bus.Freeze) -> None:
-        entity = self.entities.get((m.session, m.instance))
-        if entity is None:
-            self.say(
-                bus.Unknown(
-                    cluster=self.name, incarnation=self.incarnation, session=m.session, request=m.request
-                )
-            )
-            return
-        if not (entity.is_frozen and entity.frozen_by == m.request):
-            entity.is_frozen, entity.frozen_by = True, m.request
-            entity.serial += 1
-        self.say(
-            bus.Frozen(
-                cluster=self.name,
-                session=m.session,
-                request=m.request,
-                state=self.state_of(entity),
-                serial=entity.serial,
-            )
-        )
-
-    def state_of(self, entity: Entity) -> CharacterState:
-        return CharacterState(money=entity.state.money, places={WORLD: entity.place})
-
-    def checkpoint(self, entity: Entity, kind: str) -> None:
-        entity.serial += 1
-        self.say(
-            bus.Checkpoint(
-                cluster=self.name,
-                session=entity.session,
-                state=self.state_of(entity),
-                kind=kind,
-                serial=entity.serial,
-                stay=entity.stay,
-            )
-        )
-
-    def announce(self) -> None:
-        players = len(self.entities)
-        self.say(bus.ClusterAlive(self.name, self.incarnation, sorted(self.instances), players, 1.0))
-        self.say(bus.Residents(self.name, self.incarnation, [self.resident(e) for e in self.entities.values()]))
-
-    def resident(self, e: Entity) -> bus.Resident:
-        position, heading = e.place.position, e.place.heading_deg
-        return bus.Resident(
-            e.session, e.instance, position, heading, e.is_dirty, e.stay, e.is_frozen, e.link
-        )
-
-    def live(self, rng: Random) -> None:
-        """A step of play: walk, earn, use portals."""
-        for entity in list(self.entities.values()):
-            if entity.is_frozen:
-                continue
-            if rng.random() < 0.02:
-                x = rng.uniform(0, 100)
-                entity.place = Place(zone=self.instances[entity.instance], position=(x, x, 0.0))
-            if rng.random() < 0.02:
-                entity.state = CharacterState(money=entity.state.money + 1, places=entity.state.places)
-                entity.is_dirty = True
-                if rng.random() < 0.5:
-                    self.checkpoint(entity, "item")
-            if rng.random() < 0.006:
-                zone = self.instances[entity.instance]
-                links = sorted(link for source, link in self.sim.catalog.links if source == zone)
-                self.say(bus.PortalEntered(self.name, entity.session, rng.choice(links), entity.stay))
-
-
-class Player:
-    """A client: logs in, enters, plays, and does what people do to their links."""
-
-    def __init__(self, sim: "Simulation", number: int) -> None:
-        self.sim = sim
-        self.account, self.character = sim.master.new_id(), sim.master.new_id()
-        sim.master.lines[self.character] = Line(sim.master.new_id())
-        self.link: int | None = None
-        self.resume: str | None = None
-        self.zone: ZoneAssigned | None = None
-        self.has_entered = False
-        self.asked_at = -100.0
-        self.wants_to_play = True
-        self.welcome: Welcome | None = None
-
-    def open_link(self) -> None:
-        self.link = self.sim.gateway.open(self)
-        self.zone, self.has_entered, self.welcome = None, False, None
-        self.say_hello()
-
-    def say_hello(self) -> None:
-        self.asked_at = self.sim.now
-        if self.resume is not None:
-            hello = Hello(PROTOCOL_VERSION, "sim", None, self.resume)
-        else:
-            ticket = f"ticket-{self.sim.master.new_id()}"
-            self.sim.master.tickets[ticket] = (self.account, self.character)
-            hello = Hello(PROTOCOL_VERSION, "sim", ticket, None)
-        self.sim.gateway.forward(self.link, hello)
-
-    def cut(self) -> None:
-        if self.link is not None:
-            self.sim.gateway.close(self.link)
-        self.link = None
-
-    def get(self, message: object) -> None:
-        match message:
-            case Welcome():
-                self.welcome, self.resume = message, message.resume
-                if message.playing is None and self.wants_to_play:
-                    self.enter()
-            case Entered():
-                self.has_entered = True
-            case ZoneAssigned():
-                self.zone = message
-            case Refused(code):
-                if code in ("bad_resume_token", "ticket_used", "bad_ticket"):
-                    self.resume = None
-                self.asked_at = self.sim.now - 9.0
-            case Goodbye():
-                self.resume = None
-
-    def enter(self) -> None:
-        self.asked_at = self.sim.now
-        self.sim.gateway.forward(self.link, Enter(self.character))
-
-    def act(self, rng: Random, misbehave: float) -> None:
-        if self.link is None:
-            if self.wants_to_play and rng.random() < 0.05:
-                self.open_link()
-            return
-        is_waiting = not (self.welcome and self.has_entered and self.zone)
-        if is_waiting and self.wants_to_play and self.sim.now - self.asked_at > 10.0:
-            if self.welcome is None:
-                self.say_hello()
-            elif not self.has_entered:
-                self.enter()
-            else:
-                self.asked_at = self.sim.now
-                self.sim.gateway.forward(self.link, ZoneTokenRequest())
-        if rng.random() > misbehave * STEP_S:
-            return
-        match rng.randrange(4):
-            case 0:
-                self.cut()
-            case 1:
-                self.cut()
-                self.resume = None  # comes back by a new log-in: a ghost
-            case 2:
-                self.sim.gateway.forward(self.link, Logout())
-            case 3:
-                self.sim.gateway.forward(self.link, ZoneTokenRequest())
-
-
-class Gateway:
-    """The gateway process: links and routes."""
-
-    def __init__(self, sim: "Simulation", incarnation: int) -> None:
-        self.sim, self.incarnation = sim, incarnation
-        self.players: dict[int, Player] = {}
-        self.routes: dict[int, tuple[UUID, str]] = {}
-        self.is_welcomed: set[int] = set()
-
-    def open(self, player: Player) -> int:
-        link = self.sim.rng.getrandbits(62)
-        self.players[link] = player
-        return link
-
-    def close(self, link: int) -> None:
-        self.players.pop(link, None)
-        self.routes.pop(link, None)
-        self.is_welcomed.discard(link)
-        self.sim.to_daemon(bus.LinkClosed("g", self.incarnation, link))
-
-    def forward(self, link: int | None, message: object) -> None:
-        if link in self.players:
-            self.sim.to_daemon(bus.LinkMessage("g", self.incarnation, link, message))
-
-    def take(self, m: bus.BusMessage) -> None:
-        match m:
-            case bus.ToLinks(links, message):
-                for link in links:
-                    player = self.players.get(link)
-                    if player is not None:
-                        if isinstance(message, Welcome):
-                            self.is_welcomed.add(link)
-                        player.get(message)
-            case bus.Route(link, session, cluster):
-                if link in self.players:
-                    self.routes[link] = (session, cluster)
-            case bus.CloseLink(link):
-                player = self.players.get(link)
-                if player is not None:
-                    player.link = None
-                    self.close(link)
-            case bus.Hail():
-                self.announce()
-
-    def announce(self) -> None:
-        self.sim.to_daemon(bus.GatewayAlive("g", self.incarnation))
-        links = [
-            bus.OpenLink(link, self.routes[link][0] if link in self.routes else None)
-            for link in sorted(self.is_welcomed)
-        ]
-        self.sim.to_daemon(bus.LinksOpen("g", self.incarnation, links))
-
-
 class Simulation:
     """All of it, and the rules."""
 
@@ -534,7 +100,9 @@ class Simulation:
         self.gateway = Gateway(self, self.rng.getrandbits(60))
         self.core: DaemonCore | None = None
         self.core_reborn_at = self.ghosts_until = 0.0
-        self.outstanding: dict[tuple[UUID, int], UUID] = {}  # line, epoch → op_id of the write that is not answered
+        self.outstanding: dict[
+            tuple[UUID, int], UUID
+        ] = {}  # line, epoch → op_id of the write that is not answered
         self.calls: dict[UUID, object] = {}
         self.reported: dict[UUID, int] = defaultdict(int)  # session → money the daemon was told
         self.counts: dict[str, int] = defaultdict(int)
@@ -663,9 +231,10 @@ class Simulation:
 
     def note_report(self, m: bus.Checkpoint) -> None:
         s = self.core.world.sessions.get(m.session)
-        if s is not None and s.phase is Phase.PLAYING and s.home is not None and s.writer is not None:
-            if s.home.cluster == m.cluster and s.home.order == m.stay:
-                self.reported[m.session] = max(self.reported[m.session], m.state.money)
+        if s is None or s.phase is not Phase.PLAYING or s.home is None or s.writer is None:
+            return
+        if (s.home.cluster, s.home.order) == (m.cluster, m.stay):
+            self.reported[m.session] = max(self.reported[m.session], m.state.money)
 
     def carry_out(self, effect: object) -> None:
         generation = self.generation
@@ -742,9 +311,9 @@ class Simulation:
     def check_places(self) -> None:
         """A character is in play in at most one place.
 
-        A cluster that was silent for longer than the 2.5 s, and lives, has players who were admitted elsewhere
-        meanwhile: it may have them for a few seconds more, until it is told; likewise after a daemon was killed
-        between Admit and Admitted. (What such a ghost reports counts for nothing: that is checked.)
+        A cluster that was silent for longer than the 2.5 s, and lives, has players who were admitted
+        elsewhere meanwhile: it may have them for a few seconds more, until it is told; likewise after a daemon
+        was killed between Admit and Admitted. (What such a ghost reports counts for nothing: that is checked.)
         """
         active: dict[UUID, list[str]] = defaultdict(list)
         for cluster in self.clusters.values():
@@ -802,7 +371,9 @@ class Simulation:
     def describe(self, player: Player) -> str:
         s = next((s for s in self.core.world.sessions.values() if s.character == player.character), None)
         state = (s.phase, s.link, s.home, s.leave) if s else None
-        return f"link={player.link} entered={player.has_entered} zone={player.zone is not None} session={state}"
+        return (
+            f"link={player.link} entered={player.has_entered} zone={player.zone is not None} session={state}"
+        )
 
 
 def open_session(row: object) -> OpenSession:
@@ -813,7 +384,9 @@ def open_session(row: object) -> OpenSession:
     )  # fmt: skip
 
 
-def play_through(seed: int, faults: Faults | None = None, *, seconds: float = 60.0, **options: bool) -> Simulation:
+def play_through(
+    seed: int, faults: Faults | None = None, *, seconds: float = 60.0, **options: bool
+) -> Simulation:
     """Run a world under faults, let it calm down, and let everybody leave. Raises: Violation."""
     sim = Simulation(seed, faults or Faults(), **options)
     sim.run(seconds)
