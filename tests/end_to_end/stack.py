@@ -120,10 +120,17 @@ class Stack:
 
     def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query on the platform's database."""
-        lines = (self.state_dir / "embedded.env").read_text().splitlines()
-        url = next(line.partition("=")[2] for line in lines if line.startswith("DATABASE_URL="))
-        with psycopg.connect(url) as connection:
+        with psycopg.connect(self._setting("DATABASE_URL")) as connection:
             return connection.execute(statement, parameters).fetchall()
+
+    @property
+    def redis_url(self) -> str:
+        """The address of the platform's Valkey, password included."""
+        return self._setting("REDIS_URL")
+
+    def _setting(self, name: str) -> str:
+        lines = (self.state_dir / "embedded.env").read_text().splitlines()
+        return next(line.partition("=")[2] for line in lines if line.startswith(name + "="))
 
     def saved_state(self, character: str) -> dict[str, Any]:
         """Return the newest accepted state of a character's main line."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 
 import jwt
 import pytest
+from channels_redis.pubsub import RedisPubSubChannelLayer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from websockets.asyncio.client import ClientConnection, connect
@@ -17,6 +18,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.end_to_end.conftest import Introduce
 from tests.end_to_end.stack import Stack
 from waystone_client import Player, Refusal, WorldLink
+from worlds.bus import daemon_channel, decode_batch, gateway_channel
+from zonecluster.protocol import bus
+from zonecluster.protocol.to_client import Notice
 
 pytestmark = pytest.mark.end_to_end
 
@@ -163,3 +167,33 @@ async def test_mallory_cannot_play_alices_character(stack: Stack, introduce: Int
         await link.enter(hers)
     assert caught.value.code == "unknown_character"
     await link.close()
+
+
+async def test_a_client_that_does_not_read_is_dropped(stack: Stack, introduce: Introduce) -> None:
+    """Mallory opens a link, reads nothing, and is sent megabytes; Alice plays on."""
+    alice = await (await introduce("Alice")).enter()
+    layer = RedisPubSubChannelLayer(hosts=[stack.redis_url], prefix="waystone")
+    channel = daemon_channel("demo")
+    async with connect(stack.gateway_url, max_size=None, max_queue=1) as mallory:
+        await mallory.send('{"type":"ping","seq":1}')
+        await mallory.recv()
+        hello = {"type": "hello", "protocol_version": 1, "client": "mallory", "ticket": "t" * 40}
+        link = None
+        while link is None:  # the bus is heard only by who listens already
+            heard = await layer.receive(channel)
+            for message in decode_batch(heard, bus.daemon_decoder):
+                if (
+                    isinstance(message, bus.LinkMessage)
+                    and getattr(message.message, "client", "") == "mallory"
+                ):
+                    link = message
+            if link is None:
+                await mallory.send(json.dumps(hello))
+        flood = bus.encoder.encode([bus.ToLinks([link.link], Notice("x" * 60_000))] * 10)
+        for _ in range(30):
+            await layer.send(gateway_channel(link.gateway), {"type": "bus.batch", "payload": flood})
+        while "slow_link_dropped" not in (stack.state_dir / "log" / "gateway.log").read_text():
+            assert (await alice.say("Is somebody shouting?")).ok
+    await layer.flush()
+    assert alice.link.resumed == 0
+    assert (await alice.log_out()).is_saved

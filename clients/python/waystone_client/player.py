@@ -71,6 +71,7 @@ class Player:
         self.character: UUID | None = None
         self.name = ""
         self.is_over = False
+        self._is_leaving = False
         self.goodbye: Goodbye | None = None
         self.zones_entered = 0
         self.snapshots = 0
@@ -128,7 +129,12 @@ class Player:
 
         Raises: LinkLost.
         """
-        self.goodbye = await self.link.log_out()
+        self._is_leaving = True  # a zone link that ends now is not to be asked for again
+        try:
+            self.goodbye = await self.link.log_out()
+        except WaystoneError:
+            self._is_leaving = False
+            raise
         await self.leave()
         return self.goodbye
 
@@ -380,7 +386,7 @@ class Player:
         requests = 0
         while True:
             is_open = self.zone_link is not None and self.zone_link.is_connected
-            patience = None if is_open else TOKEN_RETRY_S[min(requests, len(TOKEN_RETRY_S) - 1)]
+            patience = None if is_open or self._is_leaving else TOKEN_RETRY_S[min(requests, len(TOKEN_RETRY_S) - 1)]
             try:
                 async with asyncio.timeout(patience):
                     assigned = await self._assigned.get()
