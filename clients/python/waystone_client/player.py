@@ -386,7 +386,8 @@ class Player:
         requests = 0
         while True:
             is_open = self.zone_link is not None and self.zone_link.is_connected
-            patience = None if is_open or self._is_leaving else TOKEN_RETRY_S[min(requests, len(TOKEN_RETRY_S) - 1)]
+            is_content = is_open or self._is_leaving
+            patience = None if is_content else TOKEN_RETRY_S[min(requests, len(TOKEN_RETRY_S) - 1)]
             try:
                 async with asyncio.timeout(patience):
                     assigned = await self._assigned.get()
