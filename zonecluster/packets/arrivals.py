@@ -1,0 +1,35 @@
+"""Payloads that came in, as arrays."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# One row per payload. A sealed packet of the greatest legal size holds at most 1307 bytes; rounded to lines.
+ARRIVAL_BYTES = 1344
+# Payloads and keep-alives of one link in a tick; a client sends one or two. What is more is dropped unopened.
+MAX_OPENED_A_TICK = 16
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """`slots` (m,) int64 of the senders, `lengths` (m,) int64, `data` (m, ARRIVAL_BYTES) u8, in order of arrival.
+
+    Behind a payload's length its row holds anything. Slots are of links that are up, and the payload came
+    from the client that holds the slot now.
+    """
+
+    slots: np.ndarray
+    lengths: np.ndarray
+    data: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def payload(self, index: int) -> bytes:
+        """Return one payload's bytes."""
+        return self.data[index, : self.lengths[index]].tobytes()
+
+
+def no_arrivals() -> Arrivals:
+    """Return arrivals of length 0."""
+    return Arrivals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, ARRIVAL_BYTES), np.uint8))
