@@ -16,11 +16,13 @@ from django.db import transaction
 from accounts.models import Account, Entitlement
 from accounts.rules import Edition
 from accounts.services import grant_entitlement, record_audit
-from worlds.models import World, ZoneCluster
+from worlds.content.pack import Pack
+from worlds.models import ContentPack, World, ZoneCluster
 from worlds.services import move_gateway, register_world
 
 STAFF_EMAIL = "staff@waystone.example"
 PLAYER_EMAIL = "player@waystone.example"
+DEMO_SLUG = "demo"
 PASSWORD_BYTES = 15  # 120 bits, 20 characters
 
 
@@ -43,7 +45,7 @@ def ensure_demo_world(*, slug: str, gateway_url: str, now: datetime) -> World:
     if world is None:
         return register_world(
             slug=slug,
-            name="Lanternrest",
+            name="Lanternrest" if slug == DEMO_SLUG else slug.replace("-", " ").title(),
             gateway_url=gateway_url,
             owner=None,
             by=None,
@@ -60,14 +62,20 @@ def ensure_demo_world(*, slug: str, gateway_url: str, now: datetime) -> World:
     return world
 
 
+def keeps_own_content(world: World, pack: Pack) -> bool:
+    """Return whether the operator has brought in another pack, which the demo's must not replace."""
+    return ContentPack.objects.filter(world=world).exclude(name=pack.name).exists()
+
+
 def place_clusters(*, world: World, udp_bind: str, public_host: str, port_base: int) -> list[ZoneCluster]:
     """Say where the world's clusters listen.
 
-    Args: port_base: cluster i in the order of names gets port_base + i; 0: any free port.
+    Args: port_base: cluster i in the order of names gets port_base + i; 0: ports stay as they are, which is any
+    free one until somebody sets them in the admin.
     """
     clusters = list(ZoneCluster.objects.filter(world=world).order_by("name"))
     for number, cluster in enumerate(clusters):
-        port = port_base + number if port_base else 0
+        port = port_base + number if port_base else cluster.udp_port
         wanted = {"udp_host": udp_bind, "public_host": public_host, "udp_port": port}
         if any(getattr(cluster, field) != value for field, value in wanted.items()):
             for field, value in wanted.items():

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from accounts.models import Account, AuditRecord
-from worlds.models import World, WorldKey, Zone, ZoneCluster, ZoneLink
+from tests.integration.worlds.makers import make_play_session
+from tests.unit.worlds.content.packs import encoded, good_pack
+from worlds.content.importer import import_pack
+from worlds.content.parse import parse_pack
+from worlds.models import ContentPack, World, WorldKey, Zone, ZoneCluster, ZoneLink
 from worlds.uplink.keys import load_key
 
 pytestmark = pytest.mark.django_db
@@ -121,3 +126,34 @@ def test_a_world_only_deployment_has_content_and_no_accounts(config):
     assert Zone.objects.filter(world__slug="mossy").exists()
     assert not Account.objects.exists()
     assert load_key(config.CONFIG.world_key_file).public_bytes.hex() in text
+
+
+def test_content_and_ports_that_the_operator_chose_are_kept(config):
+    run_demo()
+    world = World.objects.get(slug="demo")
+    pack, problems = parse_pack(encoded(good_pack()))
+    assert pack is not None, problems
+    import_pack(world=world, pack=pack, now=timezone.now())
+    ZoneCluster.objects.filter(name="east").update(udp_port=41000)
+    assert "keeps its own content" in run_demo()
+    assert set(Zone.objects.values_list("slug", flat=True)) == {"quay", "hill"}
+    assert ZoneCluster.objects.get(name="east").udp_port == 41000
+
+
+def test_a_zone_in_play_that_newer_content_leaves_out_does_not_stop_the_start(config):
+    run_demo()
+    world = World.objects.get(slug="demo")
+    kept = Zone.objects.create(world=world, slug="attic", name="Attic", size=50, entry_x=1, entry_y=1)
+    ContentPack.objects.update(digest="of an older version")
+    make_play_session(world, kept.slug, started_at=timezone.now())
+    assert "Aria in attic" in run_demo()
+    assert Zone.objects.filter(slug="attic").exists()
+
+
+def test_another_world_beside_the_demo_has_a_name_of_its_own(config):
+    run_demo()
+    config.CONFIG = replace(
+        config.CONFIG, world="mossy-end", world_key_file=config.CONFIG.state_dir / "m.pem"
+    )
+    run_demo()
+    assert World.objects.get(slug="mossy-end").name == "Mossy End"
