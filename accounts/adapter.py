@@ -5,12 +5,13 @@ from urllib.parse import quote
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from accounts.letters import public_url, send_letter
 from accounts.models import Account
 from accounts.passwords import PasswordCheckBusy
+from accounts.services import end_oldest_sessions
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -30,6 +31,12 @@ class AccountAdapter(DefaultAccountAdapter):
         except PasswordCheckBusy:
             self._rollback_login_failed_rl_usage()
             raise
+
+    def post_login(self, request: HttpRequest, user: Account, **details: Any) -> HttpResponse:
+        """Finish a log-in by page; accounts.api does the same for REST."""
+        response = super().post_login(request, user, **details)
+        end_oldest_sessions(account=user)
+        return response
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         send_letter(template=template_prefix, to=email, context=context)

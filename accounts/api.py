@@ -2,8 +2,8 @@
 
 import structlog
 from allauth.account.adapter import get_adapter
+from allauth.account.signals import user_logged_in
 from allauth.core import ratelimit
-from django.contrib.auth import login
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ValidationError as InvalidCredentials
@@ -237,13 +237,15 @@ def check_credentials(request: Request, *, email: str, password: str) -> Account
 def open_session(request: HttpRequest, account: Account) -> SessionBase:
     """Return a new server-side session of the account, apart from any session the caller's cookies name.
 
-    Django's login() works on the request's session, so the new one stands in for it while it is made; then
+    Logging in works on the request's session, so the new one stands in for it while it is made; then
     the request is as before, and no cookie is set.
     """
     cookie_session, cookie_user = request.session, request.user
     request.session = SessionStore()
     try:
-        login(request, account, backend="allauth.account.auth_backends.AuthenticationBackend")
+        get_adapter().login(request, account)
+        user_logged_in.send(sender=Account, request=request, user=account)  # for the list of devices
+        services.end_oldest_sessions(account=account)
         request.session.save()
         return request.session
     finally:

@@ -24,6 +24,7 @@ from accounts.rules import Edition
 
 log = structlog.get_logger(__name__)
 
+MAX_SESSIONS = 20  # of one account: a person's devices, with room
 MAX_EMAIL = 254  # Django's EmailField; RFC 5321 allows no longer path
 
 
@@ -193,6 +194,12 @@ def _audit_entry(action: str, entry: Entitlement, by: Account | None, now: datet
         "reference": entry.reference,
     }
     record_audit(action=action, account=by, target=str(entry.account.uid), detail=detail, now=now)
+
+
+def end_oldest_sessions(*, account: Account) -> None:
+    """End the oldest sessions over MAX_SESSIONS: each log-in looks at all of them, so there is a bound."""
+    for session in UserSession.objects.filter(user=account).order_by("-created_at", "-pk")[MAX_SESSIONS:]:
+        session.end()
 
 
 def clear_expired_sessions() -> int:

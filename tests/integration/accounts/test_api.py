@@ -1,13 +1,18 @@
 """The REST API of accounts: every endpoint × every role, wrong input, and what strangers may learn."""
 
+from datetime import timedelta
+
 import pytest
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
 from django.core import mail
 from django.test import Client, override_settings
+from django.utils import timezone
 
 from accounts import passwords
 from accounts.models import Account, AuditRecord
 from accounts.rules import Edition
-from accounts.services import grant_entitlement
+from accounts.services import MAX_SESSIONS, grant_entitlement
 from tests.integration.accounts.conftest import PASSWORD, register
 
 pytestmark = pytest.mark.django_db
@@ -206,6 +211,19 @@ def test_logging_out_ends_this_session_and_no_other(call, token_of, bob):
     assert_problem(call("GET", "/api/v1/me/", token=first), 401, "session_over")
     assert_problem(call("DELETE", "/api/v1/sessions/current/", token=first), 401, "session_over")
     assert call("GET", "/api/v1/me/", token=second).status_code == 200
+
+
+def test_the_oldest_sessions_of_an_account_end_when_there_are_too_many(call, token_of, bob):
+    tokens = [token_of(bob) for _ in range(MAX_SESSIONS + 1)]
+    assert_problem(call("GET", "/api/v1/me/", token=tokens[0]), 401, "session_over")
+    assert call("GET", "/api/v1/me/", token=tokens[1]).status_code == 200
+    assert UserSession.objects.filter(user=bob).count() == MAX_SESSIONS
+
+
+def test_a_session_that_has_run_out_is_over(call, token_of, bob):
+    token = token_of(bob)
+    Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
+    assert_problem(call("GET", "/api/v1/me/", token=token), 401, "session_over")
 
 
 def test_a_new_password_or_a_closed_account_ends_all_sessions(call, token_of, bob):

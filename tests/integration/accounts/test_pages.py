@@ -4,11 +4,13 @@ import re
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
 from django.core import mail
 from django.test import Client, override_settings
 
 from accounts import passwords
 from accounts.models import Account
+from accounts.services import MAX_SESSIONS
 from characters.models import Character
 from characters.services import create_character
 from tests.integration.accounts.conftest import PASSWORD, register
@@ -84,6 +86,15 @@ def test_signing_up_leads_to_logging_in_and_to_the_characters(client):
     assert 'value="alice@example.org"' in page.content.decode(), "nobody types an address twice"
     answer = client.post(LOG_IN, {"login": "alice@example.org", "password": PASSWORD})
     assert answer.headers["Location"] == "/characters/"
+
+
+def test_browsers_are_in_the_same_list_of_devices_with_the_same_end(bob):
+    browsers = [Client() for _ in range(MAX_SESSIONS + 1)]
+    for browser in browsers:
+        browser.post(LOG_IN, {"login": bob.email, "password": PASSWORD})
+    assert UserSession.objects.filter(user=bob).count() == MAX_SESSIONS
+    assert browsers[0].get("/account/").status_code == 302
+    assert browsers[1].get("/account/").status_code == 200
 
 
 def test_signing_up_with_a_taken_address_looks_the_same(client, bob, django_capture_on_commit_callbacks):

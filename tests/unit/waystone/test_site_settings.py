@@ -1,6 +1,7 @@
 """The parts of the settings and headers that the site rests on."""
 
 import pytest
+
 from waystone.security import policy_for
 from waystone.settings import mail_from_url, rate_limits
 
