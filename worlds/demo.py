@@ -70,8 +70,8 @@ def keeps_own_content(world: World, pack: Pack) -> bool:
 def place_clusters(*, world: World, udp_bind: str, public_host: str, port_base: int) -> list[ZoneCluster]:
     """Say where the world's clusters listen.
 
-    Args: port_base: cluster i in the order of names gets port_base + i; 0: ports stay as they are, which is any
-    free one until somebody sets them in the admin.
+    Args: port_base: cluster i in the order of names gets port_base + i; 0: ports stay as they are, any free
+    one until somebody sets them in the admin.
     """
     clusters = list(ZoneCluster.objects.filter(world=world).order_by("name"))
     for number, cluster in enumerate(clusters):

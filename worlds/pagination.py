@@ -9,13 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.core.paginator import Page
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.pagination import PageNumberPagination
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.utils.urls import replace_query_param
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
@@ -83,56 +78,4 @@ def page_of(
         "next": link(page.number + 1),
         "previous": link(page.number - 1),
         "results": results,
-    }
-
-
-class Pages(PageNumberPagination):
-    """The same convention for DRF's generic views."""
-
-    page_size = DEFAULT_PAGE_SIZE
-    page_size_query_param = "page_size"
-    max_page_size = MAX_PAGE_SIZE
-
-    def paginate_queryset(self, queryset: Any, request: Any, view: Any = None) -> list[Any] | None:
-        read_page(request.query_params)  # DRF itself would silently correct a bad page_size
-        return super().paginate_queryset(queryset, request, view)
-
-    # Set by paginate_queryset, before any of the methods below is called.
-    page: Page[Any]
-    request: Request
-
-    def get_next_link(self) -> str | None:
-        return self._link(self.page.next_page_number()) if self.page.has_next() else None
-
-    def get_previous_link(self) -> str | None:
-        return self._link(self.page.previous_page_number()) if self.page.has_previous() else None
-
-    def _link(self, number: int) -> str:
-        return replace_query_param(self.request.get_full_path(), self.page_query_param, number)
-
-    def get_paginated_response(self, data: Any) -> Response:
-        return Response(
-            {
-                "count": self.page.paginator.count,
-                "page": self.page.number,
-                "page_size": self.page.paginator.per_page,
-                "next": self.get_next_link(),
-                "previous": self.get_previous_link(),
-                "results": data,
-            }
-        )
-
-    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        return page_schema(schema)
-
-
-def page_schema(results: dict[str, Any]) -> dict[str, Any]:
-    """Return the OpenAPI schema of a list whose `results` has the schema given."""
-    link = {"type": ["string", "null"], "description": "Address on the same host; null: there is none."}
-    number = {"type": "integer", "minimum": 0}
-    properties = {"count": number, "page": number, "page_size": number, "next": link, "previous": link}
-    return {
-        "type": "object",
-        "required": [*properties, "results"],
-        "properties": {**properties, "results": results},
     }
