@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 MAX_QUEUED = 20_000  # messages waiting for one destination; more are dropped and counted
 SEND_TIMEOUT_S = 2.0  # a bus that does not answer for this long counts as down
 RETRY_S = (0.2, 0.5, 1.0, 2.0)  # waits between attempts to subscribe; the last one repeats
+CANCEL_AGAIN_S = 0.2
 BUS_ERRORS = (OSError, TimeoutError, RedisError)  # what a bus that is down raises
 
 
@@ -98,23 +99,24 @@ class Inbox:
         while True:
             try:
                 await self._listen(handle)
-            except* BUS_ERRORS as errors:
+            except BUS_ERRORS as error:
                 if attempt == 0:
-                    cause = str(errors.exceptions[0])
-                    log.warning("bus_subscription_failed", channel=self._channel, error=cause)
+                    log.warning("bus_subscription_failed", channel=self._channel, error=str(error))
                 await self._reset_layer()
             await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
             attempt += 1
 
     async def _listen(self, handle: Callable[[list[Any]], None]) -> None:
-        """Subscribe, then pump batches until a subscription fails."""
-        layer = get_channel_layer()
-        async with asyncio.TaskGroup() as pumps:
-            if self._group:
-                for_group = await layer.new_channel()
-                await layer.group_add(self._group, for_group)
-                pumps.create_task(self._pump(for_group, handle))
-            pumps.create_task(self._pump(self._channel, handle))
+        """Subscribe, then pump batches until a subscription fails; raises what it failed with."""
+        pumps = [asyncio.create_task(self._pump(self._channel, handle))]
+        if self._group:
+            pumps.append(asyncio.create_task(self._pump_group(self._group, handle)))
+        try:
+            done, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            for pump in done:
+                pump.result()
+        finally:
+            await _cancel(pumps)
 
     async def _pump(self, channel: str, handle: Callable[[list[Any]], None]) -> None:
         layer = get_channel_layer()
@@ -123,11 +125,27 @@ class Inbox:
             if messages:
                 handle(messages)
 
+    async def _pump_group(self, group: str, handle: Callable[[list[Any]], None]) -> None:
+        layer = get_channel_layer()
+        channel = await layer.new_channel()
+        await layer.group_add(group, channel)
+        await self._pump(channel, handle)
+
     async def _reset_layer(self) -> None:
         try:
             await get_channel_layer().flush()
         except BUS_ERRORS as error:
             log.debug("bus_reset_failed", error=str(error))
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they are: the Redis client swallows a cancellation that comes while it connects."""
+    waiting: set[asyncio.Task[None]] = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def decode_batch(message: dict[str, Any], decoder: msgspec.msgpack.Decoder) -> list[Any]:

@@ -99,7 +99,8 @@ class Hub:
         await self._outbox.flush()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)  # the process ends in any case
         self._tasks = []
         log.info("gateway_stopped", gateway=self.name, links_left=len(self.links))
 

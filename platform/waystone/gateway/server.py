@@ -64,6 +64,12 @@ class GatewayServer(Server):
             scope[FLOW_KEY] = protocol.flow = SocketFlow(protocol)
         return super().create_application(protocol, scope)
 
+    def kill_all_applications(self) -> Any:
+        """Cancel what still runs at the stop; Daphne's own trips over requests that became WebSockets."""
+        for protocol in [each for each, of in self.connections.items() if "application_instance" not in of]:
+            del self.connections[protocol]
+        return super().kill_all_applications()
+
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Pass a message of the application on; after the handshake, watch the socket's buffer."""
         if message["type"] == "websocket.close" and protocol.state == protocol.STATE_OPEN:
