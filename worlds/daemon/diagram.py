@@ -7,7 +7,9 @@ from worlds.daemon.core.session import DEADLINES, TRANSITIONS, Phase
 
 # Being dropped is possible from nearly everywhere: drawn once, or the picture could not be read.
 DROPPED_FROM = sorted(
-    phase for phase, targets in TRANSITIONS.items() if Phase.REMOVING in targets and phase is not Phase.RELEASING
+    phase
+    for phase, targets in TRANSITIONS.items()
+    if Phase.REMOVING in targets and phase is not Phase.RELEASING
 )
 
 

@@ -43,7 +43,7 @@ from zonecluster.protocol import bus
 
 log = structlog.get_logger(__name__)
 
-TICK_S = 0.05
+TICK_S = 0.1
 FLUSH_S = 0.02
 STATUS_S = 3.0
 CATALOG_S = 10.0

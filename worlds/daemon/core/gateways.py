@@ -108,8 +108,7 @@ def on_links_open(w: World, m: bus.LinksOpen) -> None:
 def _check_link(w: World, link: LinkRef, session_id: UUID | None) -> None:
     known = w.of_link(link)
     if known is not None:
-        is_routed = session_id == known.id
-        if known.phase in PLAYABLE and not is_routed and w.now - known.since > SETTLED_S:
+        if known.phase in PLAYABLE:  # said again each time: a lost or late Route would send commands astray
             w.route(known, known.here.cluster)
         return
     s = w.find(session_id)

@@ -1,8 +1,9 @@
 """A world around the daemon's core, under invented time: master, clusters, gateway, players, a bad bus.
 
 Everything outside of the core is modelled, with its faults: messages lost, doubled and reordered; a master
-that is away, or that did what it was asked but whose answer was lost; clusters, gateways and the daemon killed
-at any instant. After each event the rules are checked; a broken one raises Violation. Same seed, same run.
+that is away, or that did what it was asked but whose answer was lost; clusters, gateways and the daemon
+killed at any instant. After each event the rules are checked; a broken one raises Violation. Same seed,
+same run.
 """
 
 import heapq
@@ -89,7 +90,7 @@ class Simulation:
         self.core_rng = Random(seed + 1)
         self.faults, self.has_fence = faults, has_fence
         self.catalog = catalog()
-        self.now = 0.0
+        self.now, self.step_s = 0.0, STEP_S
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
         self.tie = count()
         self.master = Master(self.rng)
@@ -127,7 +128,7 @@ class Simulation:
     def run(self, until: float) -> None:
         """Run to an instant."""
         while self.now < until:
-            due = self.now + STEP_S
+            due = self.now + self.step_s
             while self.queue and self.queue[0][0] <= due:
                 self.now, _, action = heapq.heappop(self.queue)
                 action()
@@ -136,7 +137,10 @@ class Simulation:
 
     def step(self) -> None:
         rng, f = self.rng, self.faults
-        tick = round(self.now / STEP_S)
+
+        def is_time(seconds: float) -> bool:
+            return self.now // seconds > (self.now - self.step_s) // seconds
+
         for name, cluster in sorted(self.clusters.items()):
             if cluster is not None and self.now >= cluster.stalled_until:
                 cluster.live(rng)
@@ -149,13 +153,13 @@ class Simulation:
                     cluster.jammed_until = self.now + rng.uniform(1, 8)
                     if self.now < cluster.zombies_until:  # it cannot be told about them either
                         cluster.zombies_until = cluster.jammed_until + ZOMBIE_S
-                if tick % 10 == 0:
+                if is_time(0.5):
                     self.to_daemon(
                         bus.ClusterAlive(
                             name, cluster.incarnation, sorted(cluster.instances), len(cluster.entities), 1.0
                         )
                     )
-                if tick % 20 == 0:
+                if is_time(1.0):
                     cluster.announce()
                 if rng.random() < f.cluster_deaths * STEP_S:
                     self.kill_cluster(name)
@@ -164,9 +168,9 @@ class Simulation:
                 del self.reborn_at[name]
                 self.clusters[name] = Cluster(self, name, rng.getrandbits(60))
                 self.clusters[name].announce()
-        if tick % 20 == 0:
+        if is_time(1.0):
             self.to_daemon(bus.GatewayAlive("g", self.gateway.incarnation))
-        if tick % 100 == 0:
+        if is_time(5.0):
             self.gateway.announce()
         if rng.random() < f.gateway_deaths * STEP_S:
             self.kill_gateway()
@@ -312,8 +316,8 @@ class Simulation:
         """A character is in play in at most one place.
 
         A cluster that was silent for longer than the 2.5 s, and lives, has players who were admitted
-        elsewhere meanwhile: it may have them for a few seconds more, until it is told; likewise after a daemon
-        was killed between Admit and Admitted. (What such a ghost reports counts for nothing: that is checked.)
+        elsewhere meanwhile: it may have them for a few seconds more, until it is told; likewise after a
+        daemon was killed between Admit and Admitted. (What such a ghost reports counts for nothing.)
         """
         active: dict[UUID, list[str]] = defaultdict(list)
         for cluster in self.clusters.values():
@@ -336,7 +340,8 @@ class Simulation:
             raise Violation(f"admitted with {m.state.money}, which the master has not accepted")
 
     def calm(self) -> None:
-        """The faults end; everybody wants to play."""
+        """The faults end; time may pass in larger steps."""
+        self.step_s = 4 * STEP_S
         self.faults = Faults(*([0.0] * len(Faults.__dataclass_fields__)))
         self.master.down_until = -1.0
 
@@ -379,8 +384,8 @@ class Simulation:
 def open_session(row: object) -> OpenSession:
     """Return what a restarted daemon reads of a row."""
     return OpenSession(
-        row.id, row.account, row.admission, row.character, row.name, row.edition, row.line, row.epoch, row.zone,
-        row.cluster, row.resume_digest,
+        row.id, row.account, row.admission, row.character, row.name, row.edition, row.line, row.epoch,
+        row.zone, row.cluster, row.resume_digest,
     )  # fmt: skip
 
 

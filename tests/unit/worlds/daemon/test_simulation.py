@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -11,13 +12,16 @@ from worlds.daemon.core import arrival, daemon, departure, handoff, placement, w
 from worlds.daemon.core.saving import WriteHead
 from worlds.daemon.core.session import IllegalMove, Phase
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "60"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "100"))
 SEEDS_TO_FIND = 150  # a broken rule shows within so many seeds, or the simulation is no good
 HARSH = Faults(
     lost=0.15, doubled=0.15, slow=0.2, unanswered=0.2, repeated_answer=0.3, cluster_deaths=0.04,
     cluster_stalls=0.02, cluster_jams=0.03, daemon_deaths=0.01, gateway_deaths=0.01, master_outages=0.03,
-    database_slow=0.1,     misbehave=0.3,
+    database_slow=0.1, misbehave=0.3,
 )  # fmt: skip
+
+# Clusters that live but do not answer are the hardest for a handoff; without what excuses ghosts for seconds.
+BLOCKED = replace(HARSH, cluster_jams=0.1, cluster_stalls=0.0, daemon_deaths=0.0)
 
 
 @pytest.mark.parametrize("faults", [Faults(), HARSH], ids=["bad", "harsh"])
@@ -50,7 +54,7 @@ def finds(**options: bool) -> bool:
     """Whether some seed breaks a rule."""
     for seed in range(SEEDS_TO_FIND):
         try:
-            play_through(seed, HARSH, **options)
+            play_through(seed, BLOCKED, **options)
         except (Violation, IllegalMove):
             return True
     return False
