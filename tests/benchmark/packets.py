@@ -1,8 +1,8 @@
 """The packet path against a plain C loop doing the same, in one run. For `manage.py benchmark packets`.
 
-Receive: recvmmsg, find the link, check header and replay, open. Send: seal, sendmmsg. Real sockets on loopback,
-inputs of 38 bytes in and snapshots of 1,072 bytes out, one of each per client and round. Measured is the CPU
-time of the thread, so that what else the machine does matters little; the ways take turns, round by round.
+Receive: recvmmsg, find the link, check header and replay, open. Send: seal, sendmmsg. Real sockets on
+loopback, inputs of 38 bytes in and snapshots of 1,072 bytes out, one of each per client and round. Measured is
+the CPU time of the thread, so that what else the machine does matters little; the ways take turns.
 """
 
 import ctypes
@@ -37,7 +37,9 @@ from zonecluster.protocol.netcode.wire import VERSION_INFO
 INPUT_BYTES, SNAPSHOT_BYTES = 38, 1072
 WARM_UP_ROUNDS = 3
 SOURCE = Path(__file__).with_name("packets_loop.c")
-FAST = Limits(requests_per_s=1e6, requests_burst=1e6, requests_per_s_per_network=1e6, requests_burst_per_network=1e6)
+FAST = Limits(
+    requests_per_s=1e6, requests_burst=1e6, requests_per_s_per_network=1e6, requests_burst_per_network=1e6
+)
 
 
 class CannotMeasure(RuntimeError):
@@ -186,7 +188,7 @@ def c_way(clients: int, library: ctypes.CDLL) -> CWay:
 
 
 def measure_round(way: Way, payloads: np.ndarray) -> None:
-    """One input from each client, one snapshot to each. Sending inputs and draining snapshots is not timed."""
+    """One input from each client, one snapshot to each. What the clients do is not timed."""
     clients = len(way.slots)
     way.swarm.send(np.arange(clients), np.full((clients, INPUT_BYTES), 2, np.uint8))
     before = thread_time_ns()

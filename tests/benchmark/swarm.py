@@ -1,8 +1,8 @@
-"""Many NETCODE clients in one process, over few sockets and whole batches: a load that costs little itself.
+"""Many NETCODE clients in one process, over one socket and whole batches: a load that costs little itself.
 
-Each client has an address of its own, 127.x.y.z, all of which Linux takes for its loopback: a few sockets send
-from and receive for all of them by IP_PKTINFO. Every packet is sealed and opened by the client's own keys, with
-the compiled code of zonecluster/packets. Linux only.
+Each client has an address of its own, 127.x.y.z, all of which Linux takes for its loopback: one socket sends
+from and receives for all of them by IP_PKTINFO. Every packet is sealed and opened by the client's own keys,
+with the compiled code of zonecluster/packets. Linux only.
 """
 
 import errno
@@ -34,7 +34,6 @@ IP_PKTINFO = 8  # of Linux; Python does not name it
 BATCH = 512
 BUFFER_BYTES = 32 * 1024 * 1024
 FIRST_HOST = int(IPv4Address("127.16.0.1"))
-PORT_OFFSET = 16  # of the synthetic address words
 PKTINFO_BYTES = 28  # cmsghdr and in_pktinfo
 CONTROL_BYTES = 64
 ACCEPTED = frozenset((CHALLENGE, KEEP_ALIVE, PAYLOAD))
@@ -69,10 +68,7 @@ class Joining:
 
 
 class Swarm:
-    """Up to `count` clients of one server. Clients are known by number, 0..count-1.
-
-    Args: keeps_payloads: `receive` opens what comes; otherwise it is thrown away unopened.
-    """
+    """Up to `count` clients of one server. Clients are known by number, 0..count-1."""
 
     def __init__(self, count: int, server: Address) -> None:
         self.count = count
@@ -92,13 +88,17 @@ class Swarm:
         self._outbox = mmsg.make_messages(BATCH, 1216)
         self._sources = self._source_controls()
         self._room = ArrivalRoom(
-            np.zeros(BATCH, np.int64), np.zeros(BATCH, np.int64), np.zeros((BATCH + 1, ARRIVAL_BYTES), np.uint8)
+            np.zeros(BATCH, np.int64),
+            np.zeros(BATCH, np.int64),
+            np.zeros((BATCH + 1, ARRIVAL_BYTES), np.uint8),
         )
         self._progress = np.zeros(4, np.int64)
         self._closed = np.zeros(count + BATCH, np.int64)
         self._strange = np.zeros(BATCH, np.int64)
         head = VERSION_INFO + PROTOCOL_ID.to_bytes(8, "little") + b"\0"
-        self._crypto = Crypto(np.frombuffer(head, np.uint8).copy(), np.zeros(12, np.uint8), np.zeros(8, np.uint8))
+        self._crypto = Crypto(
+            np.frombuffer(head, np.uint8).copy(), np.zeros(12, np.uint8), np.zeros(8, np.uint8)
+        )
         self._limiters = (make_limiter(Limits()), make_limiter(Limits()))
         self.counts = np.zeros(COUNTERS, np.int64)
         self.lost = 0
@@ -208,7 +208,10 @@ class Swarm:
                 done += max(sent, 1 if sent < 0 else 0)
 
     def receive(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Take one batch: returns numbers (m,), lengths (m,), payloads (m, ARRIVAL_BYTES); None: nothing came."""
+        """Take one batch of what came.
+
+        Returns: numbers (m,), lengths (m,), payloads (m, ARRIVAL_BYTES); None: nothing came.
+        """
         self._inbox.headers[:, mmsg.CONTROL_LENGTH] = CONTROL_BYTES
         count, _ = self._io.receive(self._inbox)
         if count <= 0:
@@ -226,8 +229,17 @@ class Swarm:
         self._progress[:] = 0
         self._table.opened[:] = 0
         kernels.open_batch(
-            self._inbox, count, self._table, self._room, self._progress, self._closed, self._strange,
-            self._crypto, self._limiters, self.counts, now,
+            self._inbox,
+            count,
+            self._table,
+            self._room,
+            self._progress,
+            self._closed,
+            self._strange,
+            self._crypto,
+            self._limiters,
+            self.counts,
+            now,
         )
         for slot in self._closed[: self._progress[kernels.CLOSED]].tolist():
             self.is_connected[slot] = False

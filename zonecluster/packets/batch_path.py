@@ -267,7 +267,7 @@ class BatchPath:
                 done += 1
 
     def _wait_for_room(self) -> bool:
-        """Wait until the kernel takes datagrams again, but in each tick not longer than ROOM_WAIT_S in all."""
+        """Wait until the kernel takes datagrams again; in each tick not longer than ROOM_WAIT_S in all."""
         if self._room_wait_s <= 0:
             return False
         self._room_wait_s -= 0.001

@@ -1,16 +1,16 @@
 """Compiled code of the batch path: find, open and seal packets of whole batches. Arrays in, arrays out.
 
-Importing this compiles nothing; the first call does, or loads what an earlier process compiled. libsodium must
-have been exposed before (sodium.py). Nothing here allocates, raises, or holds the GIL.
+Importing this compiles nothing; the first call does, or loads what an earlier process compiled. libsodium
+must have been exposed before (sodium.py). Nothing here allocates, raises, or holds the GIL.
 Source: NETCODE 1.02, sections "Packets", "Reading Encrypted Packets", "Replay Protection".
 """
 
 import numpy as np
 from numba import njit, types
 
-from zonecluster.packets.arrivals import MAX_OPENED_A_TICK
+from zonecluster.packets.arrivals import ARRIVAL_BYTES, MAX_OPENED_A_TICK
 from zonecluster.packets.counters import index_of
-from zonecluster.packets.mmsg import LENGTH, NAME, NAME_LENGTH
+from zonecluster.packets.mmsg import ADDRESS_WORDS, LENGTH, NAME, NAME_LENGTH
 from zonecluster.packets.table import CONNECTED, EMPTY_BUCKET
 from zonecluster.protocol.netcode import wire
 
@@ -22,11 +22,13 @@ _sodium_open = types.ExternalFunction(
 )
 _sodium_seal = types.ExternalFunction(
     "crypto_aead_chacha20poly1305_ietf_encrypt",
-    # sealed with tag, its length (not asked for), plain, its length, associated data, its length, secret nonce
-    # (none), nonce, key
+    # sealed with tag, its length (not asked for), plain, its length, associated data, its length, secret
+    # nonce (none), nonce, key
     types.int32(_POINTER, _POINTER, _POINTER, _LONG, _POINTER, _LONG, _POINTER, _POINTER, _POINTER),
 )
-JIT = {"cache": True, "nogil": True, "boundscheck": False}
+# _nrt=False: nothing here makes or keeps an array, and counting references to those handed in was half of the
+# time. A numba that no longer knows the option refuses it, and the plain path runs.
+JIT = {"cache": True, "nogil": True, "boundscheck": False, "_nrt": False}
 
 # Mixing u64 with signed integers would make floats of both: every constant of 64 bits is spelled u64.
 _0, _1, _8, _32 = np.uint64(0), np.uint64(1), np.uint64(8), np.uint64(32)
@@ -46,9 +48,7 @@ _PREFIX_AT = ASSOCIATED_BYTES - 1
 _HEAD_BYTES = _PREFIX_AT  # version and protocol id: what a request must have after its first byte
 
 EMPTY, TOO_SMALL, TOO_LARGE = map(index_of, ("empty", "too_small", "too_large"))
-BAD_TYPE, UNEXPECTED_TYPE, BAD_SEQUENCE = map(
-    index_of, ("bad_type", "unexpected_type", "bad_sequence_bytes")
-)
+BAD_TYPE, UNEXPECTED_TYPE, BAD_SEQUENCE = map(index_of, ("bad_type", "unexpected_type", "bad_sequence_bytes"))
 REPLAYED, FORGED, BAD_BODY_SIZE = map(index_of, ("replayed", "forged", "bad_body_size"))
 UNKNOWN, ADDRESS_CONNECTED = map(index_of, ("unknown_address", "address_connected"))
 BAD_REQUEST_SIZE, BAD_VERSION = map(index_of, ("bad_request_size", "bad_version"))
@@ -65,6 +65,7 @@ TAKEN, STRANGE = -1, -2  # what `_judge` says besides a drop: nothing more to do
 REQUEST, RESPONSE, KEEP_ALIVE = wire.REQUEST, wire.RESPONSE, wire.KEEP_ALIVE
 PAYLOAD, DISCONNECT = wire.PAYLOAD, wire.DISCONNECT
 _TAG = wire.TAG_BYTES
+_NAME_BYTES = 8 * ADDRESS_WORDS
 _SLOTS_MAX_BODY = wire.MAX_PAYLOAD_RECEIVED_BYTES
 
 
@@ -214,17 +215,13 @@ def _judge_header(size, first):
 
 
 @njit(**JIT)
-def _open(data, size, first, key, sequence, plain, crypto):
-    """Open a packet's body into `plain`; True when the tag matches."""
-    start = 1 + (first >> 4)
+def _open(body, length, first, key, sequence, plain, crypto):
+    """Open a packet's sealed body into `plain`; True when the tag matches. body, key, plain: in memory."""
     crypto.associated[_PREFIX_AT] = first
     for at in range(8):
         crypto.nonce[4 + at] = (sequence >> np.uint64(8 * at)) & _BYTE
-    sealed = np.uint64(data.ctypes.data)
-    length = np.uint64(size - start - _TAG)
-    body = sealed + np.uint64(start)
     verdict = _sodium_open(
-        np.uint64(plain.ctypes.data),
+        plain,
         _0,
         body,
         length,
@@ -232,14 +229,19 @@ def _open(data, size, first, key, sequence, plain, crypto):
         np.uint64(crypto.associated.ctypes.data),
         np.uint64(ASSOCIATED_BYTES),
         np.uint64(crypto.nonce.ctypes.data),
-        np.uint64(key.ctypes.data),
+        key,
     )
     return verdict == 0
 
 
 @njit(**JIT)
-def _judge_client(data, size, first, slot, table, arrivals, progress, closed, crypto, now):
-    """Open a connected client's packet and do what it says. Returns a drop, or TAKEN."""
+def _judge_client(
+    data, data_at, size, first, slot, table, keys_at, arrivals, plain_at, progress, closed, crypto, now
+):
+    """Open a connected client's packet and do what it says. Returns what to count, or TAKEN.
+
+    Args: data_at, keys_at, plain_at: where in memory the packet, all keys, and all rows to open into begin.
+    """
     kind = first & 15
     if kind == RESPONSE:
         return ADDRESS_CONNECTED
@@ -252,11 +254,13 @@ def _judge_client(data, size, first, slot, table, arrivals, progress, closed, cr
     if _is_replayed(table, slot, sequence):
         return REPLAYED
     row = progress[ARRIVED]
-    if not _open(data, size, first, table.receive_keys[slot], sequence, arrivals.data[row], crypto):
+    length = size - start - _TAG
+    body, key = data_at + np.uint64(start), keys_at + np.uint64(slot * wire.KEY_BYTES)
+    plain = plain_at + np.uint64(row * ARRIVAL_BYTES)
+    if not _open(body, np.uint64(length), first, key, sequence, plain, crypto):
         return FORGED
     _mark(table, slot, sequence)
     table.opened[slot] += 1
-    length = size - start - _TAG
     if kind == DISCONNECT:
         if length != 0:
             return BAD_BODY_SIZE
@@ -290,6 +294,9 @@ def open_batch(messages, count, table, arrivals, progress, closed, strange, cryp
     Returns: how many rows `strange` has.
     """
     strangers = 0
+    # Addresses once for the batch: asking a slice for its own costs a third of the whole work.
+    buffers_at, keys_at = np.uint64(messages.buffers.ctypes.data), np.uint64(table.receive_keys.ctypes.data)
+    plain_at, stride = np.uint64(arrivals.data.ctypes.data), np.uint64(messages.buffers.shape[1])
     for row in range(count):
         size = np.int64(messages.headers[row, LENGTH] & _LOW_32)
         data = messages.buffers[row]
@@ -307,14 +314,25 @@ def open_batch(messages, count, table, arrivals, progress, closed, strange, cryp
         else:
             verdict = TAKEN if first == REQUEST else _judge_header(size, first)
             if verdict == TAKEN and is_connected:
+                data_at = buffers_at + np.uint64(row) * stride
                 verdict = _judge_client(
-                    data, size, first, slot, table, arrivals, progress, closed, crypto, now
+                    data,
+                    data_at,
+                    size,
+                    first,
+                    slot,
+                    table,
+                    keys_at,
+                    arrivals,
+                    plain_at,
+                    progress,
+                    closed,
+                    crypto,
+                    now,
                 )
             elif verdict == TAKEN:
                 network = _network(word0, word1, word2)
-                verdict = _judge_stranger(
-                    data, size, first, network, table, crypto, limiters, progress, now
-                )
+                verdict = _judge_stranger(data, size, first, network, table, crypto, limiters, progress, now)
         if verdict == STRANGE:  # counted by the core
             strange[strangers] = row
             strangers += 1
@@ -350,7 +368,8 @@ def _seal(messages, place, table, slot, kind, plain, length, crypto, counts, now
             buffer[1 + at] = octet
     crypto.associated[_PREFIX_AT] = prefix
     _sodium_seal(
-        np.uint64(buffer.ctypes.data) + np.uint64(1 + sequence_bytes),
+        np.uint64(messages.buffers.ctypes.data)
+        + np.uint64(place * messages.buffers.shape[1] + 1 + sequence_bytes),
         _0,
         plain,
         np.uint64(length),
@@ -358,12 +377,11 @@ def _seal(messages, place, table, slot, kind, plain, length, crypto, counts, now
         np.uint64(ASSOCIATED_BYTES),
         _0,
         np.uint64(crypto.nonce.ctypes.data),
-        np.uint64(table.send_keys[slot].ctypes.data),
+        np.uint64(table.send_keys.ctypes.data) + np.uint64(slot * wire.KEY_BYTES),
     )
     size = 1 + sequence_bytes + length + _TAG
-    header = messages.headers[place]
-    header[NAME] = np.uint64(table.addresses[slot].ctypes.data)
-    header[NAME_LENGTH] = table.name_lengths[slot]
+    messages.headers[place, NAME] = np.uint64(table.addresses.ctypes.data) + np.uint64(slot * _NAME_BYTES)
+    messages.headers[place, NAME_LENGTH] = table.name_lengths[slot]
     messages.iovecs[place, 1] = np.uint64(size)
     table.sent_at[slot] = now
     counts[DATAGRAMS_OUT] += 1
@@ -395,7 +413,7 @@ def seal_batch(messages, table, slots, payloads, lengths, start, crypto, counts,
         if not table.is_confirmed[slot]:
             _seal_keep_alive(messages, place, table, slot, crypto, counts, now)
             place += 1
-        plain = np.uint64(payloads[index].ctypes.data)
+        plain = np.uint64(payloads.ctypes.data) + np.uint64(index * payloads.shape[1])
         _seal(messages, place, table, slot, PAYLOAD, plain, lengths[index], crypto, counts, now)
         place += 1
         counts[PAYLOADS_OUT] += 1

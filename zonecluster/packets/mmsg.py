@@ -82,9 +82,7 @@ class BatchSocket:
         messages.headers[:, NAME_LENGTH] = 8 * ADDRESS_WORDS  # the kernel puts the real one there
         headers = _POINTER(messages.headers.ctypes.data)
         flags = MSG_DONTWAIT | MSG_TRUNC
-        count = _libc.recvmmsg(
-            self._socket.fileno(), headers, len(messages.headers), flags, _POINTER(None)
-        )
+        count = _libc.recvmmsg(self._socket.fileno(), headers, len(messages.headers), flags, _POINTER(None))
         return count, ctypes.get_errno() if count < 0 else 0
 
     def send(self, messages: Messages, start: int, stop: int) -> tuple[int, int]:

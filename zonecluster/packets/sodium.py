@@ -1,7 +1,7 @@
 """Makes the libsodium that PyNaCl's wheel carries callable by name from compiled code.
 
-PyNaCl's extension module is itself the shared object with libsodium's symbols in it. Importing `nacl.bindings`
-also runs sodium_init, which picks the fastest implementation for this CPU.
+PyNaCl's extension module is itself the shared object with libsodium's symbols in it. Importing
+`nacl.bindings` also runs sodium_init, which picks the fastest implementation for this CPU.
 """
 
 import ctypes

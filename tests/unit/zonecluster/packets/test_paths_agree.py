@@ -161,17 +161,27 @@ SEQUENCES = st.one_of(
     st.integers(0, 600),
 )
 BODIES = {4: st.sampled_from([b"", b"1234567", b"12345678"]), 6: st.sampled_from([b"", b"", b"x"])}
-PAYLOAD_BODIES = st.one_of(st.binary(max_size=60), st.sampled_from([b"\1" * 1300, b"\2" * 1301, b"\3" * 1307]))
+PAYLOAD_BODIES = st.one_of(
+    st.binary(max_size=60), st.sampled_from([b"\1" * 1300, b"\2" * 1301, b"\3" * 1307])
+)
 WHO = st.integers(1, len(PEOPLE))
 OPERATIONS = st.one_of(
     st.tuples(st.just("connect"), WHO),
-    st.tuples(st.just("packet"), WHO, st.sampled_from([5, 5, 5, 4, 6, 3, 1, 0, 9]), SEQUENCES, PAYLOAD_BODIES),
+    st.tuples(
+        st.just("packet"), WHO, st.sampled_from([5, 5, 5, 4, 6, 3, 1, 0, 9]), SEQUENCES, PAYLOAD_BODIES
+    ),
     st.tuples(st.just("again"), WHO),
     st.tuples(st.just("damage"), WHO, st.integers(0, 60), st.integers(1, 255)),
     st.tuples(st.just("cut"), WHO, st.integers(0, 60)),
     st.tuples(st.just("junk"), st.binary(max_size=80)),
-    st.tuples(st.just("junk"), st.builds(lambda size, first: bytes([first]) * size,
-              st.sampled_from([17, 18, 1078, 1325, 1326, 1500]), st.sampled_from([0, 0x13, 0x15, 0x85]))),
+    st.tuples(
+        st.just("junk"),
+        st.builds(
+            lambda size, first: bytes([first]) * size,
+            st.sampled_from([17, 18, 1078, 1325, 1326, 1500]),
+            st.sampled_from([0, 0x13, 0x15, 0x85]),
+        ),
+    ),
     st.tuples(st.just("time"), st.sampled_from([1, 1, 3])),
     st.tuples(st.just("send"), st.lists(st.integers(-1, 3), max_size=6), st.sampled_from([1, 200, 1150])),
     st.tuples(st.just("put out"), WHO),
