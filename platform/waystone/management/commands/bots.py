@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -43,7 +44,11 @@ class Command(BaseCommand):
         if not 1 <= n <= 1000 or seconds <= 0:
             raise CommandError("Use 1 to 1000 bots and a time above 0.")
         self.stdout.write(f"Preparing {n} bot accounts …")
-        accounts = [prepare_bot(number) for number in range(1, n + 1)]
+        try:
+            accounts = [prepare_bot(number) for number in range(1, n + 1)]
+        except DatabaseError as error:
+            advice = "Bots need the master's own database: run `manage.py up` first, with the same settings."
+            raise CommandError(f"The database does not answer ({error}). {advice}") from error
         statuses = asyncio.run(self._run(accounts, world, seconds, url, seed))
         lost = [status for status in statuses if status.state != "logged out"]
         self._summarise(statuses, seconds)
