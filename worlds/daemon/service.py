@@ -50,8 +50,20 @@ CATALOG_S = 10.0
 LOCK_S = 5.0
 BUS_WAIT_S = 3.0  # how long a start waits for the bus before it goes on without
 STOP_S = 6.0  # how long a stop waits for outstanding writes; a supervisor kills after 10 s
+CANCEL_TRIES = 10
 DATABASE_RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 DATABASE_DOWN = (OperationalError, InterfaceError)
+
+
+async def _cancel(tasks: set[asyncio.Task]) -> None:
+    """Cancel until they have ended: redis-py swallows a cancellation that comes while it connects."""
+    for _ in range(CANCEL_TRIES):
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, tasks = await asyncio.wait(tasks, timeout=0.2)
+    if tasks:
+        log.warning("tasks_not_ended", tasks=len(tasks))
 
 
 class DaemonService:
@@ -101,9 +113,7 @@ class DaemonService:
                     task.result()  # a step ends only by its error
             await self._finish()
         finally:
-            for task in [*tasks, *self._asking]:
-                task.cancel()
-            await asyncio.gather(*tasks, *self._asking, return_exceptions=True)
+            await _cancel({*tasks, *self._asking})
 
     def stop(self) -> None:
         """Ask for the end; from a signal handler."""
