@@ -21,6 +21,7 @@ MAX_QUEUED = 20_000  # messages waiting for one destination; more are dropped an
 SEND_TIMEOUT_S = 2.0  # a bus that does not answer for this long counts as down
 RETRY_S = (0.2, 0.5, 1.0, 2.0)  # waits between attempts to subscribe; the last one repeats
 CANCEL_AGAIN_S = 0.2
+NOT_ENCODABLE = (OverflowError, TypeError, ValueError)  # an integer over 64 bits, a lone surrogate, …
 BUS_ERRORS = (OSError, TimeoutError, RedisError)  # what a bus that is down raises
 
 
@@ -69,7 +70,7 @@ class Outbox:
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 for channel, messages in waiting.items():
-                    await layer.send(channel, {"type": "bus.batch", "payload": bus.encoder.encode(messages)})
+                    await layer.send(channel, {"type": "bus.batch", "payload": encode_batch(messages)})
         except BUS_ERRORS as error:
             self.failed_flushes += 1
             if self.failed_flushes == 1:
@@ -146,6 +147,25 @@ async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
             task.cancel()
         _, waiting = await asyncio.wait(waiting, timeout=CANCEL_AGAIN_S)
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def encode_batch(messages: list[bus.BusMessage]) -> bytes:
+    """Return a batch as bytes. A message that cannot be encoded is logged and left out: a fault of ours,
+    which must not cost everybody else's messages, nor the loop that sends them.
+    """
+    try:
+        return bus.encoder.encode(messages)
+    except NOT_ENCODABLE:
+        return bus.encoder.encode([message for message in messages if _can_be_encoded(message)])
+
+
+def _can_be_encoded(message: bus.BusMessage) -> bool:
+    try:
+        bus.encoder.encode(message)
+    except NOT_ENCODABLE as error:
+        log.error("bus_message_not_encodable", kind=type(message).__name__, error=str(error))
+        return False
+    return True
 
 
 def decode_batch(message: dict[str, Any], decoder: msgspec.msgpack.Decoder) -> list[Any]:

@@ -27,7 +27,7 @@ class FromClient(Struct, frozen=True, tag_field="type", tag=str.lower):
 class Hello(FromClient):
     """First message of a link, within 10 s: a ticket to enter, or a resume token to come back."""
 
-    protocol_version: int
+    protocol_version: Annotated[int, Meta(ge=0, le=2**32 - 1)]
     client: Annotated[str, Meta(max_length=80)] = ""
     ticket: Token | None = None
     resume: Token | None = None

@@ -7,8 +7,9 @@ and stops it. Nothing here has to be right: the daemon decides, and a lost messa
 import asyncio
 import contextlib
 import secrets
+import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +71,7 @@ class Hub:
     statistics: Statistics = field(default_factory=Statistics)
     links: dict[int, Link] = field(default_factory=dict)
     is_stopping: bool = False
+    on_failure: Callable[[], None] = lambda: signal.raise_signal(signal.SIGTERM)
     _outbox: Outbox = field(default_factory=Outbox)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -85,6 +87,8 @@ class Hub:
             asyncio.create_task(self._flush_often(), name="gateway-outbox"),
             asyncio.create_task(self._tick_often(), name="gateway-tick"),
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._end_if_broken)
         log.info("gateway_started", gateway=self.name, world=self.world)
 
     async def stop(self, grace_s: float = 3.0) -> None:
@@ -103,6 +107,16 @@ class Hub:
             await asyncio.wait(self._tasks, timeout=grace_s)  # the process ends in any case
         self._tasks = []
         log.info("gateway_stopped", gateway=self.name, links_left=len(self.links))
+
+    def _end_if_broken(self, task: asyncio.Task[None]) -> None:
+        """End the process when one of the tasks has failed: without it every link would be deaf or mute.
+
+        The links are closed with 1012, and the supervisor starts a gateway that works.
+        """
+        if task.cancelled() or self.is_stopping or (error := task.exception()) is None:
+            return
+        log.critical("gateway_task_failed", task=task.get_name(), exc_info=error)
+        self.on_failure()
 
     @property
     def is_bus_up(self) -> bool:

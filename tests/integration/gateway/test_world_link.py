@@ -1,5 +1,6 @@
 """The world link's consumer and hub on the real bus."""
 
+import asyncio
 import json
 from uuid import UUID
 
@@ -136,4 +137,22 @@ async def test_a_damaged_batch_is_ignored(world: World) -> None:
         await world.layer.send(channel, {"type": "bus.batch", "payload": payload})
     await world.tell(bus.ToLinks([link], to_client.Notice("still here")))
     assert json.loads(await socket.receive_from(DEADLINE_S))["text"] == "still here"
+    await socket.disconnect()
+
+
+async def test_a_gateway_whose_task_breaks_ends_instead_of_staying_deaf(world: World) -> None:
+    failed = asyncio.Event()
+    world.hub.on_failure = failed.set
+    world.hub.links[1] = None  # type: ignore[assignment]  # the next tick breaks on it
+    async with asyncio.timeout(DEADLINE_S):
+        await failed.wait()
+    del world.hub.links[1]
+
+
+async def test_a_frame_that_the_bus_cannot_carry_is_a_bad_frame(world: World) -> None:
+    socket = await world.connect()
+    await socket.send_to(text_data=HELLO.replace('"protocol_version": 1', '"protocol_version": 1' + "0" * 30))
+    assert json.loads(await socket.receive_from(DEADLINE_S))["code"] == "bad_frame"
+    await socket.send_to(text_data=HELLO)
+    assert (await world.daemon_hears(bus.LinkMessage)).message == Hello(1, ticket="t" * 40)
     await socket.disconnect()

@@ -142,6 +142,8 @@ def test_a_daemon_that_does_not_answer_is_told_and_asked_again() -> None:
         '{"type":"say","seq":1,"text":""}',
         '{"type":"say","seq":1,"text":"' + "x" * 401 + '"}',
         '{"type":"hello","protocol_version":1,"ticket":"short"}',
+        '{"type":"hello","protocol_version":-1,"ticket":"' + TICKET + '"}',
+        '{"type":"hello","protocol_version":1' + "0" * 30 + ',"ticket":"' + TICKET + '"}',
         '{"type":"enter","character":"not a uuid"}',
         "[" * 5000,
         b"",
