@@ -26,6 +26,11 @@ django.setup()
 del os.environ["DJANGO_SETTINGS_MODULE"]  # or pytest-xdist's workers read their settings too early
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put browser tests last: Playwright keeps an event loop running, in which no async test can run."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start the servers, unless everything that was collected is a unit test."""
     if session.config.option.collectonly:
