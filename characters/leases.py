@@ -10,14 +10,24 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import F, Max
+from django.db.models import Max
 
 from accounts.rules import LIMITS
 from accounts.selectors import edition_of
 from characters.lines import fork_main_line
 from characters.models import Character, Incarnation, Line
 from characters.refusals import Refused
-from characters.rules import LEASE, LEASE_S, Grant, Head, Standing, decide_grant, line_kind, locked
+from characters.rules import (
+    LEASE,
+    LEASE_S,
+    Grant,
+    Head,
+    Standing,
+    decide_grant,
+    granted,
+    line_kind,
+    locked,
+)
 from worlds.models import World
 from worlds.tickets import is_banned, open_admission
 from worlds.uplink.messages import Acquire, Lease, LeaseRef, Refusal, Release, Renew, Renewed
@@ -127,15 +137,14 @@ def _grant(
     if line is None:
         line = fork_main_line(character=character, world=world, now=now)
         log.info("line_forked", world=world.slug, character=str(character.id), line=str(line.id))
-    changes: dict[str, object] = {"lease_until": now + LEASE}
-    if not grant.is_repeat:
-        changes |= {
-            "grants": F("grants") + 1,
-            "epoch": grant.epoch,
-            "holder": world,
-            "acquire_op_id": request.op_id,
-        }
-    Line.objects.filter(pk=line.pk).update(**changes)
+    head = granted(head_of(line), grant, world=world.pk, op_id=request.op_id, now=now)
+    Line.objects.filter(pk=line.pk).update(
+        grants=head.grants,
+        epoch=head.epoch,
+        holder_id=head.holder,
+        acquire_op_id=head.acquire_op_id,
+        lease_until=head.lease_until,
+    )
     return Lease(
         character=character.id,
         name=character.name,

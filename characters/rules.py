@@ -5,7 +5,7 @@ holds the two together. A simulator can run them without a database.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -112,6 +112,35 @@ def decide_grant(
     return Grant(next_epoch(incarnation, head.grants), is_repeat=False)
 
 
+def granted(head: Head, grant: Grant, *, world: object, op_id: UUID, now: datetime) -> Head:
+    """Return the head after a grant; a repeated one only runs longer."""
+    if grant.is_repeat:
+        return renewed(head, now)
+    return replace(
+        head,
+        grants=head.grants + 1,
+        epoch=grant.epoch,
+        holder=world,
+        acquire_op_id=op_id,
+        lease_until=now + LEASE,
+    )
+
+
+def renewed(head: Head, now: datetime) -> Head:
+    """Return the head after a renewal."""
+    return replace(head, lease_until=now + LEASE)
+
+
+def released(head: Head) -> Head:
+    """Return the head after its lease was given back."""
+    return replace(head, holder=None, lease_until=None)
+
+
+def is_lease_of(head: Head | None, *, world: object, epoch: int) -> bool:
+    """Return whether the newest lease of a line is this one; lapsed or not."""
+    return head is not None and head.holder == world and head.epoch == epoch
+
+
 @dataclass(frozen=True)
 class Write:
     """One write that a world asks for. `state` is canonical, the hashes have 32 bytes each."""
@@ -148,6 +177,27 @@ class Writer:
     is_suspended: bool
 
 
+def may_write(head: Head, writer: Writer) -> bool:
+    """Return whether a world's tier lets it write this line: main by official worlds, a fork by its owner."""
+    return head.owner == writer.world or (head.owner is None and writer.is_official)
+
+
+def may_renew(head: Head | None, *, epoch: int, writer: Writer) -> bool:
+    """Return whether a lease is prolonged; of a world that may write the line no more, it is not."""
+    return head is not None and is_lease_of(head, world=writer.world, epoch=epoch) and may_write(head, writer)
+
+
+def first_of_each(writes: Sequence[Write]) -> list[Write]:
+    """Return the writes without those that name a line or an op_id of an earlier one in the batch."""
+    lines, op_ids, first = set(), set(), []
+    for write in writes:
+        if write.line not in lines and write.op_id not in op_ids:
+            first.append(write)
+        lines.add(write.line)
+        op_ids.add(write.op_id)
+    return first
+
+
 def decide_save(
     write: Write, *, head: Head | None, earlier: EarlierWrite | None, writer: Writer
 ) -> Refusal | Literal["accepted", "repeated"]:
@@ -159,9 +209,9 @@ def decide_save(
         return "repeated" if is_same_write(write, earlier, writer.world) else _reused()
     if writer.is_suspended:
         return Refusal("world_suspended", "the staff suspended this world; nothing is written")
-    if head is None or head.holder != writer.world or head.epoch != write.epoch:
+    if head is None or not is_lease_of(head, world=writer.world, epoch=write.epoch):
         return Refusal("stale", "this world does not hold the lease of that epoch; drop the character")
-    if head.owner != writer.world and not (head.owner is None and writer.is_official):
+    if not may_write(head, writer):
         return Refusal("stale", "this world may not write this line any more; drop the character")
     if head.version != write.version:
         return Refusal(

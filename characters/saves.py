@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from characters.leases import head_of
 from characters.models import Line, Version
-from characters.rules import EarlierWrite, Write, Writer, decide_save
+from characters.rules import EarlierWrite, Write, Writer, decide_save, first_of_each
 from worlds.models import World
 from worlds.signing import signing_keys
 from worlds.uplink.keys import KeyPair
@@ -87,7 +87,7 @@ def save_batch(*, world: World, saves: Sequence[IncomingSave], now: datetime) ->
     writes = [_checked(save) for save in saves]
     valid = [write for write in writes if isinstance(write, Write)]
     with transaction.atomic():
-        accepted = _write(world, _first_of_each(valid), now)
+        accepted = _write(world, first_of_each(valid), now)
         known = _journal_of([write.op_id for write in valid])
         missed = [write for write in valid if write.op_id not in accepted]
         heads = {line.id: line for line in Line.objects.filter(id__in=[write.line for write in missed])}
@@ -120,17 +120,6 @@ def _checked(save: IncomingSave) -> Write | Refusal:
         state_hash=state_hash(state),
         state=state,
     )
-
-
-def _first_of_each(writes: Sequence[Write]) -> list[Write]:
-    """Return the writes without those that name a line or an op_id of an earlier one in the batch."""
-    lines, op_ids, first = set(), set(), []
-    for write in writes:
-        if write.line not in lines and write.op_id not in op_ids:
-            first.append(write)
-        lines.add(write.line)
-        op_ids.add(write.op_id)
-    return first
 
 
 def _write(world: World, writes: Sequence[Write], now: datetime) -> set[UUID]:

@@ -5,6 +5,7 @@ import unicodedata
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+ADMISSION_FOR = timedelta(hours=24)  # how long a world may acquire by one redeemed ticket
 ONLINE_FOR = timedelta(seconds=15)  # a world reports every 5 s: three reports may be lost
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")

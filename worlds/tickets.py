@@ -16,14 +16,13 @@ from accounts.models import Account
 from accounts.rules import LIMITS, Edition
 from accounts.selectors import edition_of
 from worlds.models import Pseudonym, Ticket, World
-from worlds.rules import is_online
+from worlds.rules import ADMISSION_FOR, is_online
 from worlds.signing import signing_keys
 from worlds.uplink.jws import sign
 from worlds.uplink.ticket import ISSUER, TICKET_LIFETIME_S, TICKET_TYPE, TicketRefused, check_ticket
 
 log = structlog.get_logger(__name__)
 
-ADMISSION_FOR = timedelta(hours=24)  # how long a world may acquire by one redeemed ticket
 KEPT_FOR = timedelta(days=1)  # a ticket's row after its end; long after it could be replayed
 MAX_WAITING = (
     30  # unredeemed tickets of one account; a client needs one, a script that asks for more is stopped

@@ -1,0 +1,446 @@
+"""The repository as a core without I/O: `handle(world, request, now) -> answer`, over plain values.
+
+It holds lines, versions, accounts and tickets.
+
+Every decision is one of rules.py; here they are applied to plain values, as leases, saves and worlds.tickets
+apply them to rows. An integration test gives both the same requests and compares every answer and every row.
+Used by the simulator. Not here: proofs, signatures, logs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from accounts.rules import LIMITS, Edition
+from characters.rules import (
+    LEASE_S,
+    EarlierWrite,
+    Head,
+    Standing,
+    Write,
+    Writer,
+    decide_grant,
+    decide_save,
+    first_of_each,
+    granted,
+    is_lease_of,
+    line_kind,
+    locked,
+    may_renew,
+    released,
+    renewed,
+)
+from worlds.rules import ADMISSION_FOR
+from worlds.uplink import messages as uplink
+from worlds.uplink.receipt import Receipt
+from worlds.uplink.ticket import TICKET_LIFETIME_S
+from zonecluster.protocol.character import (
+    GENESIS_CHAIN,
+    InvalidState,
+    decode_state,
+    encode_state,
+    next_chain,
+    state_hash,
+)
+from zonecluster.protocol.to_client import CharacterSummary
+from zonecluster.rules.character import level_of, new_character_state
+
+Refusal = uplink.Refusal
+Request = (
+    uplink.Redeem
+    | uplink.Acquire
+    | uplink.Renew
+    | uplink.Save
+    | uplink.SaveBatch
+    | uplink.Release
+    | uplink.Report
+)
+Answer = (
+    uplink.Admission
+    | uplink.Lease
+    | uplink.Renewed
+    | uplink.Saved
+    | uplink.SavedBatch
+    | uplink.Released
+    | uplink.Reported
+    | Refusal
+)
+
+
+@dataclass
+class Account:
+    """An account's standing. `pseudonyms`: how each world knows it."""
+
+    edition: Edition = Edition.FREE
+    is_banned: bool = False
+    characters: list[UUID] = field(default_factory=list)  # oldest first
+    pseudonyms: dict[str, UUID] = field(default_factory=dict)
+
+
+@dataclass
+class World:
+    """A world's standing."""
+
+    tier: str = "open"
+    is_suspended: bool = False
+
+
+@dataclass
+class Ticket:
+    """A ticket, and the admission that it becomes when it is redeemed."""
+
+    account: UUID
+    world: str
+    expires_at: datetime
+    redeemed_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Version:
+    """One accepted write. States are canonical bytes."""
+
+    line: UUID
+    version: int
+    op_id: UUID
+    epoch: int
+    world: str | None
+    at: datetime
+    kind: str
+    prev_chain: bytes
+    chain: bytes
+    state_hash: bytes
+    state: bytes = field(repr=False)
+
+
+@dataclass
+class Line:
+    """The head of a line; worlds are named by their slugs."""
+
+    id: UUID
+    character: UUID
+    head: Head
+    state: bytes = field(repr=False)
+
+
+@dataclass
+class Repository:
+    """All of it, in memory.
+
+    `new_id` gives the ids of lines, first versions and pseudonyms; `sign` makes a receipt's text.
+    """
+
+    new_id: Callable[[], UUID]
+    sign: Callable[[Receipt], str] = lambda receipt: str(receipt.op_id)
+    incarnation: int = 1
+    worlds: dict[str, World] = field(default_factory=dict)
+    accounts: dict[UUID, Account] = field(default_factory=dict)
+    names: dict[UUID, str] = field(default_factory=dict)
+    owners: dict[UUID, UUID] = field(default_factory=dict)  # character → account
+    tickets: dict[UUID, Ticket] = field(default_factory=dict)
+    lines: dict[UUID, Line] = field(default_factory=dict)
+    journal: dict[UUID, Version] = field(default_factory=dict)  # by op_id, in the order of acceptance
+    _line_ids: dict[tuple[UUID, str | None], UUID] = field(default_factory=dict)
+
+    # ---------------------------------------------------------------- players
+
+    def create_character(self, *, account: UUID, character: UUID, name: str, now: datetime) -> Line:
+        """Make a character with its main line."""
+        self.names[character], self.owners[character] = name, account
+        self.accounts[account].characters.append(character)
+        state = encode_state(new_character_state())
+        return self._begin_line(character, None, "create", (GENESIS_CHAIN, state), now)
+
+    def issue_ticket(self, *, account: UUID, world: str, jti: UUID, now: datetime) -> str:
+        """Return a ticket. It is the jti alone: checking the signature is the shell's."""
+        expires_at = now.replace(microsecond=0) + timedelta(seconds=TICKET_LIFETIME_S)
+        self.tickets[jti] = Ticket(account, world, expires_at)
+        return str(jti)
+
+    def line_of(self, character: UUID, owner: str | None) -> Line | None:
+        """Return a character's line of a world, or main (None)."""
+        found = self._line_ids.get((character, owner))
+        return self.lines[found] if found is not None else None
+
+    def versions_of(self, line: UUID) -> list[Version]:
+        """Return a line's accepted writes, oldest first."""
+        return [version for version in self.journal.values() if version.line == line]
+
+    # ---------------------------------------------------------------- worlds
+
+    def handle(self, world: str, request: Request, now: datetime) -> Answer:
+        """Answer a request of a world whose proof was good."""
+        match request:
+            case uplink.Redeem():
+                return self._redeem(world, request, now)
+            case uplink.Acquire():
+                return self._acquire(world, request, now)
+            case uplink.Renew():
+                return self._renew(world, request, now)
+            case uplink.Save():
+                return self._save(world, [request], now)[0]
+            case uplink.SaveBatch(saves):
+                return uplink.SavedBatch(self._save(world, saves, now))
+            case uplink.Release():
+                return self._release(world, request)
+            case uplink.Report():
+                return self._report(world)
+
+    def _redeem(self, world: str, request: uplink.Redeem, now: datetime) -> uplink.Admission | Refusal:
+        jti = UUID(request.ticket)
+        ticket = self.tickets.get(jti)
+        if self.worlds[world].is_suspended:
+            return Refusal("world_suspended", "the staff suspended this world")
+        if ticket is None or ticket.world != world:
+            return Refusal("bad_ticket", "the master knows no such ticket; it may be too old")
+        account = self.accounts[ticket.account]
+        if account.is_banned:
+            return Refusal("account_banned", "the account is banned")
+        if ticket.redeemed_at is not None or ticket.closed_at is not None:
+            return Refusal("ticket_used", "the ticket was used before; get a new one")
+        if ticket.expires_at <= now:
+            return Refusal("ticket_expired", "the ticket is too old; get a new one")
+        ticket.redeemed_at = now
+        for other in self.tickets.values():
+            is_open = other.redeemed_at is not None and other.closed_at is None
+            if other.account == ticket.account and other.world != world and is_open:
+                other.closed_at = now
+        pseudonym = account.pseudonyms.get(world)
+        if pseudonym is None:
+            pseudonym = account.pseudonyms.setdefault(world, self.new_id())
+        limits = LIMITS[account.edition]
+        return uplink.Admission(
+            admission=jti,
+            account=pseudonym,
+            edition=account.edition.value,
+            limits=uplink.Limits(level_cap=limits.level_cap),
+            characters=self._summaries(account, world),
+        )
+
+    def _summaries(self, account: Account, world: str) -> list[CharacterSummary]:
+        kind = line_kind(self.worlds[world].tier)
+        over = locked(account.characters, LIMITS[account.edition].character_slots)
+        summaries = []
+        for character in account.characters:
+            line = (self.line_of(character, world) if kind == "fork" else None) or self._main(character)
+            state = decode_state(line.state)
+            place = state.places.get(world)
+            summaries.append(
+                CharacterSummary(
+                    id=character,
+                    name=self.names[character],
+                    level=level_of(state),
+                    line=kind,
+                    zone=place.zone if place else None,
+                    is_locked=character in over,
+                )
+            )
+        return summaries
+
+    def _main(self, character: UUID) -> Line:
+        return self.lines[self._line_ids[(character, None)]]
+
+    def _acquire(self, world: str, request: uplink.Acquire, now: datetime) -> uplink.Lease | Refusal:
+        if request.character not in self.owners:
+            return Refusal("unknown_character", "there is no such character")
+        owner = None if line_kind(self.worlds[world].tier) == "main" else world
+        line = self.line_of(request.character, owner)
+        decision = decide_grant(
+            line.head if line else Head(owner=owner),
+            world=world,
+            op_id=request.op_id,
+            incarnation=self.incarnation,
+            standing=self._standing(world, request, now),
+            now=now,
+        )
+        if isinstance(decision, Refusal):
+            return decision
+        if line is None:
+            main = self._main(request.character)
+            line = self._begin_line(request.character, owner, "fork", (main.head.chain, main.state), now)
+        line.head = granted(line.head, decision, world=world, op_id=request.op_id, now=now)
+        return uplink.Lease(
+            character=request.character,
+            name=self.names[request.character],
+            line=line.id,
+            line_kind="main" if line.head.owner is None else "fork",
+            epoch=decision.epoch,
+            lease_s=LEASE_S,
+            version=line.head.version,
+            chain=line.head.chain,
+            state=decode_state(line.state),
+        )
+
+    def _standing(self, world: str, request: uplink.Acquire, now: datetime) -> Standing:
+        owner = self.owners[request.character]
+        account, ticket = self.accounts[owner], self.tickets.get(request.admission)
+        is_admitted = (
+            ticket is not None
+            and (ticket.account, ticket.world, ticket.closed_at) == (owner, world, None)
+            and ticket.redeemed_at is not None
+            and ticket.redeemed_at > now - ADMISSION_FOR
+        )
+        over = locked(account.characters, LIMITS[account.edition].character_slots)
+        return Standing(
+            is_suspended=self.worlds[world].is_suspended,
+            is_admitted=is_admitted,
+            is_banned=account.is_banned,
+            is_locked=request.character in over,
+        )
+
+    def _writer(self, world: str) -> Writer:
+        standing = self.worlds[world]
+        is_official = line_kind(standing.tier) == "main"
+        return Writer(world, is_official=is_official, is_suspended=standing.is_suspended)
+
+    def _renew(self, world: str, request: uplink.Renew, now: datetime) -> uplink.Renewed | Refusal:
+        writer = self._writer(world)
+        if writer.is_suspended:
+            return Refusal("world_suspended", "the staff suspended this world; its leases are not renewed")
+        held: list[uplink.LeaseRef] = []
+        lost: list[uplink.LeaseRef] = []
+        for ref in request.leases:
+            line = self.lines.get(ref.line)
+            if line is not None and may_renew(line.head, epoch=ref.epoch, writer=writer):
+                line.head = renewed(line.head, now)
+                held.append(ref)
+            else:
+                lost.append(ref)
+        return uplink.Renewed(lease_s=LEASE_S, held=held, lost=lost)
+
+    def _release(self, world: str, request: uplink.Release) -> uplink.Released:
+        line = self.lines.get(request.line)
+        if line is None or not is_lease_of(line.head, world=world, epoch=request.epoch):
+            return uplink.Released(was_held=False)
+        line.head = released(line.head)
+        return uplink.Released(was_held=True)
+
+    def _report(self, world: str) -> uplink.Reported:
+        played = {self.owners[line.character] for line in self.lines.values() if line.head.holder == world}
+        news = []
+        for owner in sorted(played):
+            account = self.accounts[owner]
+            if world in account.pseudonyms:
+                limits = uplink.Limits(level_cap=LIMITS[account.edition].level_cap)
+                pseudonym = account.pseudonyms[world]
+                news.append(uplink.AccountNews(pseudonym, account.edition.value, limits, account.is_banned))
+        standing = self.worlds[world]
+        return uplink.Reported(tier=standing.tier, is_suspended=standing.is_suspended, accounts=news)
+
+    # ---------------------------------------------------------------- writes
+
+    def _save(self, world: str, saves: Sequence[uplink.Save], now: datetime) -> list[uplink.Saved]:
+        """Write each save of a batch, or refuse it; outcomes in the order of the batch."""
+        checked = [_checked(save) for save in saves]
+        writer = self._writer(world)
+        new = set()
+        for write in first_of_each([one for one in checked if isinstance(one, Write)]):
+            if self._decide(write, writer) == "accepted":
+                self._append(write, world, now)
+                new.add(write.op_id)
+        results = []
+        for save, write_or_not in zip(saves, checked, strict=True):
+            if isinstance(write_or_not, Refusal):
+                results.append(uplink.Saved(op_id=save.op_id, refusal=write_or_not))
+            else:
+                results.append(self._outcome(write_or_not, writer, is_new=write_or_not.op_id in new))
+                new.discard(write_or_not.op_id)
+        return results
+
+    def _decide(self, write: Write, writer: Writer) -> Refusal | str:
+        line, earlier = self.lines.get(write.line), self.journal.get(write.op_id)
+        return decide_save(
+            write,
+            head=line.head if line else None,
+            earlier=_earlier(earlier) if earlier else None,
+            writer=writer,
+        )
+
+    def _outcome(self, write: Write, writer: Writer, *, is_new: bool) -> uplink.Saved:
+        if not is_new:
+            decision = self._decide(write, writer)
+            if decision == "accepted":  # another write of the batch names the line
+                decision = Refusal(
+                    "master_fault", "another request was under way; ask again with the same op_id"
+                )
+            if isinstance(decision, Refusal):
+                return uplink.Saved(op_id=write.op_id, refusal=decision)
+        row = self.journal[write.op_id]
+        receipt = Receipt(
+            world=row.world or "",
+            line=row.line,
+            version=row.version,
+            epoch=row.epoch,
+            op_id=row.op_id,
+            chain=row.chain,
+            state_hash=row.state_hash,
+            at=row.at,
+        )
+        return uplink.Saved(
+            op_id=write.op_id, version=row.version, chain=row.chain, receipt=self.sign(receipt)
+        )
+
+    def _append(self, write: Write, world: str, now: datetime) -> None:
+        """Move the head and append the version, as the one SQL statement of saves does."""
+        line = self.lines[write.line]
+        chain = next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash)
+        self.journal[write.op_id] = Version(
+            line=line.id,
+            version=line.head.version + 1,
+            op_id=write.op_id,
+            epoch=write.epoch,
+            world=world,
+            at=now,
+            kind=write.kind,
+            prev_chain=write.prev_chain,
+            chain=chain,
+            state_hash=write.state_hash,
+            state=write.state,
+        )
+        line.head = replace(line.head, version=line.head.version + 1, chain=chain)
+        line.state = write.state
+
+    def _begin_line(
+        self, character: UUID, owner: str | None, kind: str, first: tuple[bytes, bytes], now: datetime
+    ) -> Line:
+        """Make a line with its version 1. Args: first: the chain that it continues, and its state."""
+        prev_chain, state = first
+        line_id, op_id, digest = self.new_id(), self.new_id(), state_hash(state)
+        chain = next_chain(prev_chain, 1, op_id, digest)
+        line = Line(line_id, character, Head(owner=owner, version=1, chain=chain), state)
+        self.lines[line_id], self._line_ids[(character, owner)] = line, line_id
+        self.journal[op_id] = Version(
+            line_id, 1, op_id, 0, owner, now, kind, prev_chain, chain, digest, state
+        )
+        return line
+
+
+def _checked(save: uplink.Save) -> Write | Refusal:
+    """Return the write with its state made canonical."""
+    try:
+        state = encode_state(save.state)
+    except InvalidState as error:
+        return Refusal("invalid_state", str(error))
+    return Write(
+        line=save.line,
+        epoch=save.epoch,
+        version=save.version,
+        prev_chain=save.prev_chain,
+        op_id=save.op_id,
+        kind=save.kind,
+        state_hash=state_hash(state),
+        state=state,
+    )
+
+
+def _earlier(row: Version) -> EarlierWrite:
+    return EarlierWrite(
+        world=row.world,
+        line=row.line,
+        epoch=row.epoch,
+        version=row.version,
+        prev_chain=row.prev_chain,
+        kind=row.kind,
+        state_hash=row.state_hash,
+    )
