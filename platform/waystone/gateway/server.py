@@ -1,21 +1,25 @@
-"""Daphne, started by us: with limits on frame sizes, back-pressure, the hub in its loop, and an orderly stop.
+"""Daphne, started by us: with limits on frames and bodies, back-pressure, the hub in its loop, an orderly stop.
 
-Daphne's own command line has none of these: it buffers without bound for a socket that does not read, and it
-offers no hook at start and end (ASGI lifespan).
+Daphne's own command line has none of these: it buffers without bound for a socket that does not read, keeps
+the body of any HTTP request in a file, however long, answers every ping, and offers no hook at start and end
+(ASGI lifespan).
 """
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
 import structlog
+from daphne.http_protocol import WebRequest
 from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import reactor as twisted_reactor
 
 from waystone.gateway.consumer import FLOW_KEY
 from waystone.gateway.hub import Hub
+from waystone.gateway.limits import TokenBucket
 from waystone.gateway.outgoing import Flow
 
 log = structlog.get_logger(__name__)
@@ -24,6 +28,9 @@ reactor: Any = twisted_reactor  # a module to Python, an asyncio reactor in fact
 MAX_MESSAGE_BYTES = (
     64 * 1024
 )  # over this the WebSocket layer drops the connection; smaller ones get an explanation
+FRAMES_A_SECOND = 100.0  # of one socket, pings and empty fragments too; a link may send 30 messages a second
+FRAMES_AT_ONCE = 1000.0  # over this the socket is dropped
+TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 class SocketFlow(Flow):
@@ -55,13 +62,61 @@ class SocketFlow(Flow):
         self._protocol.transport.abortConnection()
 
 
+def limit_frames(protocol: Any) -> None:
+    """Drop a peer that sends more frames than any client needs.
+
+    Pings and empty fragments never reach the link, which limits messages, but each costs CPU; and the answers
+    to pings would pile up for a peer that does not read them.
+    """
+    bucket = TokenBucket(FRAMES_A_SECOND, FRAMES_AT_ONCE, time.monotonic())
+    begin_frame, answer_ping = protocol.onMessageFrameBegin, protocol.onPing
+
+    def is_allowed() -> bool:
+        if bucket.take(time.monotonic()):
+            return True
+        protocol.wasNotCleanReason = "a flood of frames"
+        protocol.dropConnection(abort=True)
+        return False
+
+    def on_message_frame_begin(length: int) -> None:
+        if is_allowed():
+            begin_frame(length)
+
+    def on_ping(payload: bytes) -> None:
+        if is_allowed() and not protocol.flow.is_paused:
+            answer_ping(payload)
+
+    protocol.onMessageFrameBegin, protocol.onPing = on_message_frame_begin, on_ping
+
+
+def refuse_body(request: Any) -> None:
+    """Refuse an HTTP request with a body as soon as its head is read: nothing here takes one."""
+    expect_body = request.gotLength
+
+    def got_length(length: int | None) -> None:
+        expect_body(0)  # in memory; None (chunked) and large lengths would open a file
+        if length != 0:
+            request.handleContentChunk = lambda data: None  # what came with the head
+            request.channel.transport.write(TOO_LARGE)
+            request.channel.loseConnection()
+
+    request.gotLength = got_length
+
+
 class GatewayServer(Server):
-    """Daphne's server, which gives every WebSocket's application the flow of its socket."""
+    """Daphne's server, which gives every WebSocket's application the flow of its socket, and sets limits."""
+
+    def protocol_connected(self, protocol: Any) -> None:
+        """Take note of a connection."""
+        super().protocol_connected(protocol)
+        if isinstance(protocol, WebRequest):
+            refuse_body(protocol)
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         """Start the application of one connection."""
         if scope["type"] == "websocket":
             scope[FLOW_KEY] = protocol.flow = SocketFlow(protocol)
+            limit_frames(protocol)
         return super().create_application(protocol, scope)
 
     def kill_all_applications(self) -> Any:

@@ -1,5 +1,6 @@
 """`manage.py gateway` as a process: it listens, says what is wrong when it cannot, and stops in order."""
 
+import contextlib
 import json
 import os
 import signal
@@ -86,3 +87,47 @@ def test_a_taken_port_gets_a_clear_answer() -> None:
         _, errors = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 1
     assert f"127.0.0.1:{port}" in errors and "WAYSTONE_GATEWAY_PORT" in errors
+
+
+def upgraded(address: str) -> socket.socket:
+    """Return a raw socket on which a world link is open: for frames that no library would send."""
+    host, port = address.split(":")
+    raw = socket.create_connection((host, int(port)), timeout=DEADLINE_S)
+    raw.sendall(
+        f"GET /world-link/ HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    assert raw.recv(4096).startswith(b"HTTP/1.1 101")
+    return raw
+
+
+PING, BEGINNING, EMPTY_PART = b"\x89\x80", b"\x01\x80", b"\x00\x80"  # heads of masked frames without payload
+MASK = bytes(4)
+
+
+@pytest.mark.parametrize("flood", [(PING + MASK) * 3000, BEGINNING + MASK + (EMPTY_PART + MASK) * 3000])
+def test_a_flood_of_frames_below_the_link_drops_the_connection(flood: bytes) -> None:
+    with running() as (_, address):
+        with upgraded(address) as mallory:
+            mallory.sendall(flood)
+            with contextlib.suppress(ConnectionResetError):
+                while mallory.recv(65536):  # pongs, until the end
+                    pass
+        with connect(f"ws://{address}/world-link/") as alice:
+            for _ in range(50):
+                assert alice.ping().wait(DEADLINE_S)
+            alice.send('{"type":"ping","seq":1}')
+            assert json.loads(alice.recv(DEADLINE_S))["type"] == "pong"
+
+
+@pytest.mark.parametrize("declared", ["Content-Length: 100000000000", "Transfer-Encoding: chunked"])
+def test_a_body_is_refused_by_the_head_alone(declared: str) -> None:
+    with running() as (_, address):
+        host, port = address.split(":")
+        with socket.create_connection((host, int(port)), timeout=DEADLINE_S) as mallory:
+            mallory.sendall(f"POST /healthz HTTP/1.1\r\nHost: {address}\r\n{declared}\r\n\r\n".encode())
+            answer = b""
+            while part := mallory.recv(4096):
+                answer += part
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert httpx.get(f"http://{address}/healthz").status_code == 200
