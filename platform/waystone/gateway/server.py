@@ -1,4 +1,4 @@
-"""Daphne, started by us: with limits on frames and bodies, back-pressure, the hub in its loop, an orderly stop.
+"""Daphne, started by us: with limits on frames and bodies, back-pressure, the hub in its loop, orderly stop.
 
 Daphne's own command line has none of these: it buffers without bound for a socket that does not read, keeps
 the body of any HTTP request in a file, however long, answers every ping, and offers no hook at start and end
