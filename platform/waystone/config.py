@@ -8,6 +8,7 @@ Standard library only: the bootstrap reads it before anything is installed. The 
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +68,7 @@ class Config:
     trusted_proxies: int  # proxies of our own before the web process; 0: X-Forwarded-For is not believed
     udp_bind: str  # address that zone clusters bind
     udp_public_host: str  # address of the zone clusters that players use; empty: the bound one
+    packet_path: Literal["auto", "batch", "plain"]  # of zone clusters, see docs/packets.md
     udp_port_base: int  # cluster i of the demo world, by name, listens on this + i; 0: any free port
 
     @classmethod
@@ -109,6 +111,9 @@ class Config:
         log_format = text("WAYSTONE_LOG_FORMAT", "")
         if log_format not in ("", "json", "console"):
             raise ValueError(f"WAYSTONE_LOG_FORMAT={log_format!r}: use json or console, or leave it out")
+        packet_path = text("WAYSTONE_PACKET_PATH", "auto")
+        if packet_path not in ("auto", "batch", "plain"):
+            raise ValueError(f"WAYSTONE_PACKET_PATH={packet_path!r}: use auto, batch or plain")
         world = text("WAYSTONE_WORLD", "demo")
         return cls(
             state_dir=state,
@@ -137,5 +142,6 @@ class Config:
             trusted_proxies=count("WAYSTONE_TRUSTED_PROXIES", 0),
             udp_bind=text("WAYSTONE_UDP_BIND", bind),
             udp_public_host=text("WAYSTONE_UDP_PUBLIC_HOST", ""),
+            packet_path=cast(Literal["auto", "batch", "plain"], packet_path),
             udp_port_base=port("WAYSTONE_UDP_PORT_BASE", 0, lowest=0),
         )

@@ -1,11 +1,16 @@
 """Django's settings. Everything that differs between deployments comes from waystone.config."""
 
+import os
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from waystone.config import ROOT, Config
 from waystone.unfold_settings import UNFOLD  # noqa: F401  (a setting)
 
 CONFIG = Config.load()
+
+# Compiled code of the zone link's packets is kept here: the clone itself may be read-only. Before numba is
+# imported, which reads it once.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(CONFIG.state_dir / "cache" / "numba"))
 
 
 def database_from_url(url: str) -> dict[str, object]:

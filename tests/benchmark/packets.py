@@ -1,8 +1,8 @@
 """The packet path against a plain C loop doing the same, in one run. For `manage.py benchmark packets`.
 
 Receive: recvmmsg, find the link, check header and replay, open. Send: seal, sendmmsg. Real sockets on
-loopback, inputs of 38 bytes in and snapshots of 1,072 bytes out, one of each per client and round. Measured is
-the CPU time of the thread, so that what else the machine does matters little; the ways take turns.
+loopback, inputs of 38 bytes in and snapshots of 1,072 bytes out, one of each per client and round. Measured
+is the CPU time of the thread, so that what else the machine does matters little; the ways take turns.
 """
 
 import ctypes

@@ -15,6 +15,7 @@ from worlds.bus import Outbox, daemon_channel, gateway_channel
 from zonecluster.daemon.config import ClusterConfig
 from zonecluster.daemon.orders import Orders
 from zonecluster.daemon.pace import Pace
+from zonecluster.daemon.phases import Phases
 from zonecluster.daemon.players import Player, Roster
 from zonecluster.daemon.zone_links import ZoneLinks
 from zonecluster.protocol.bus import BusMessage, Checkpoint, OpenInstance, ToLinks, Unknown
@@ -35,6 +36,7 @@ class Cluster:
     pace: Pace
     clock: Callable[[], float] = monotonic
     roster: Roster = field(default_factory=Roster)
+    phases: Phases = field(default_factory=Phases)
     orders: Orders = field(default_factory=Orders)
     instances: dict[int, ZoneInstance] = field(default_factory=dict)
     openings: list[OpenInstance] = field(default_factory=list)  # to be loaded by the service

@@ -3,7 +3,10 @@
 import socket
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from worlds.models import Zone, ZoneCluster
+from zonecluster.packets.path import Choice
 
 
 class CannotStart(RuntimeError):
@@ -20,6 +23,7 @@ class ClusterConfig:
     udp_port: int
     public_host: str  # IP address that players use
     max_players: int
+    packet_path: Choice = "auto"
 
 
 def load_config(world: str, name: str) -> ClusterConfig:
@@ -47,6 +51,7 @@ def load_config(world: str, name: str) -> ClusterConfig:
         udp_port=row.udp_port,
         public_host=public_address(row.public_host or row.udp_host),
         max_players=row.max_players,
+        packet_path=settings.CONFIG.packet_path,
     )
 
 

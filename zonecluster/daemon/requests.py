@@ -95,6 +95,7 @@ def close_instance(cluster: Cluster, message: bus.CloseInstance) -> None:
         log.warning("instance_not_closed", instance=message.instance, players=instance.player_count)
         return
     del cluster.instances[message.instance]
+    cluster.links.forget_instance(message.instance)
     log.info("instance_closed", instance=message.instance)
 
 

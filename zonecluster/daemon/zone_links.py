@@ -1,28 +1,40 @@
-"""The zone links: a non-blocking UDP socket around NETCODE's server core.
+"""The zone links: a non-blocking UDP socket, the packet path on it, and which entity each link is for.
 
-Nothing here waits. The loop calls `receive` when datagrams are there and `flush` once a tick; between
-the two the core only keeps bytes. The private key is made here and never leaves: a token is good for this
-process alone (docs/adr/0003-cluster-mints-connect-tokens.md).
+Nothing here waits. The loop calls `receive` every few milliseconds and `flush` at least once a tick. The
+private key is made here and never leaves: a token is good for this process alone
+(docs/adr/0003-cluster-mints-connect-tokens.md). Payloads come and go as arrays (docs/packets.md).
 """
 
 import errno
 import secrets
 import socket
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from ipaddress import ip_address
 from time import monotonic, time
 from uuid import UUID
 
+import numpy as np
+import structlog
+
 from zonecluster.daemon.config import CannotStart, ClusterConfig
-from zonecluster.protocol.netcode import PROTOCOL_ID, ServerCore, mint_connect_token
-from zonecluster.protocol.netcode.events import ServerEvent
+from zonecluster.packets.arrivals import Arrivals
+from zonecluster.packets.path import open_path
+from zonecluster.protocol.netcode import (
+    PROTOCOL_ID,
+    Connected,
+    Disconnected,
+    ServerCore,
+    mint_connect_token,
+)
+
+log = structlog.get_logger(__name__)
 
 TOKEN_LIFE_S = 45  # to connect in
 TIMEOUT_S = 10  # of silence, then the link is lost
-RECEIVE_AT_ONCE = 512  # datagrams read before the loop gets its turn again
-MAX_DATAGRAM_BYTES = 2048  # longer ones are cut, and refused for it
-SOCKET_BUFFER_BYTES = 4 * 1024 * 1024  # several ticks of everybody's datagrams
+SOCKET_BUFFER_BYTES = 8 * 1024 * 1024  # several ticks of everybody's datagrams
+SMALL_BUFFER_BYTES = 1024 * 1024  # less than this loses inputs of a thousand players in a long tick
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # of Linux: beyond net.core.*mem_max, for the privileged
+NOBODY = -1
 
 
 class ZoneLinks:
@@ -36,22 +48,35 @@ class ZoneLinks:
     ) -> None:
         """Bind the socket.
 
-        Raises: CannotStart: the port is taken, or the address is not this machine's.
+        Raises: CannotStart: the port is taken, the address is not this machine's, or the packet path that was
+            insisted on cannot run here.
         """
         self.socket = bound_socket(config.udp_host, config.udp_port)
-        self.counters: Counter[str] = Counter()
         self._clock = clock
         self._unix_clock = unix_clock
         self._private_key = secrets.token_bytes(32)
         self._addresses = [(config.public_host, self.port)]
-        self.core = ServerCore(
+        # Somebody who reconnects holds the old slot until the new link has taken over.
+        slots = config.max_players * 2
+        core = ServerCore(
             protocol_id=PROTOCOL_ID,
             private_key=self._private_key,
             public_addresses=self._addresses,
-            # Somebody who reconnects holds the old slot until the new link has taken over.
-            max_clients=config.max_players * 2,
+            max_clients=slots,
             random_bytes=secrets.token_bytes,
         )
+        try:
+            self.path = open_path(config.packet_path, self.socket, core)
+        except (ImportError, RuntimeError, OSError) as error:
+            self.socket.close()
+            raise CannotStart(
+                f"The packet path {config.packet_path!r} cannot run here: {error}. "
+                "Set WAYSTONE_PACKET_PATH=auto to use what can."
+            ) from error
+        self._slots: dict[int, int] = {}  # by client id
+        self.instances = np.full(slots, NOBODY, np.int64)  # by slot: whose payloads go to this instance ...
+        self.rows = np.full(slots, NOBODY, np.int64)  # ... and row
+        self._slots_of_rows: dict[int, np.ndarray] = {}  # by instance: slots by row, NOBODY without a link
 
     @property
     def port(self) -> int:
@@ -76,44 +101,74 @@ class ZoneLinks:
 
     def receive(self) -> int:
         """Take what has arrived, a bounded lot of it; returns how many datagrams."""
-        batch = []
-        for _ in range(RECEIVE_AT_ONCE):
-            try:
-                data, address = self.socket.recvfrom(MAX_DATAGRAM_BYTES)
-            except BlockingIOError:
-                break
-            except OSError:  # an ICMP answer to something sent: somebody's machine is gone
-                self.counters["receive_errors"] += 1
-                continue
-            batch.append((data, address[:2]))
-        self.core.receive_datagrams(batch, self._clock(), self._unix_clock())
-        return len(batch)
+        return self.path.receive(self._clock(), self._unix_clock())
 
-    def take_events(self) -> list[ServerEvent]:
-        """Return what happened on the links since the last call, with those that timed out."""
-        self.core.handle_timeout(self._clock())
-        return self.core.events()
+    def take_events(self) -> list[Connected | Disconnected]:
+        """Return which links came and went since the last call, with those that timed out."""
+        self.path.handle_timeout(self._clock())
+        events = self.path.take_events()
+        for event in events:
+            if isinstance(event, Connected):
+                self._slots[event.client_id] = event.slot
+            else:
+                self._release(event.client_id)
+        return events
 
-    def send(self, payloads: Iterable[tuple[int, bytes]]) -> int:
-        """Queue payloads for clients; returns how many of them are connected."""
-        return self.core.send_payloads(payloads, self._clock())
+    def take_arrivals(self) -> Arrivals:
+        """Return the payloads since the last call, after `take_events`; good until the next `receive`."""
+        return self.path.take_arrivals()
+
+    def assign(self, client_id: int, instance: int, row: int, capacity: int) -> None:
+        """From now on this link's payloads go to a row of an instance, and that row's snapshots to the link.
+
+        Args: capacity: rows of the instance.
+        Raises: KeyError: the link is not up.
+        """
+        slot = self._slots[client_id]
+        self.instances[slot], self.rows[slot] = instance, row
+        of_rows = self._slots_of_rows.get(instance)
+        if of_rows is None or len(of_rows) != capacity:
+            of_rows = self._slots_of_rows[instance] = np.full(capacity, NOBODY, np.int64)
+        of_rows[row] = slot
+
+    def send(self, instance: int, rows: np.ndarray, payloads: np.ndarray) -> int:
+        """Send each row's payload (m, length) to its link, if it has one; returns how many have."""
+        of_rows = self._slots_of_rows.get(instance)
+        if of_rows is None or len(rows) == 0:
+            return 0
+        return self.path.send(of_rows[rows], payloads, self._clock())
 
     def drop(self, client_id: int) -> None:
         """Close one link, if it is up."""
-        self.core.disconnect(client_id, self._clock())
+        self._release(client_id)
+        self.path.disconnect(client_id, self._clock())
+
+    def _release(self, client_id: int) -> None:
+        """The link is nobody's any more. Its row may have another by now: that one stays."""
+        slot = self._slots.pop(client_id, NOBODY)
+        if slot == NOBODY:
+            return
+        instance, row = int(self.instances[slot]), int(self.rows[slot])
+        self.instances[slot] = self.rows[slot] = NOBODY
+        of_rows = self._slots_of_rows.get(instance)
+        if of_rows is not None and of_rows[row] == slot:
+            of_rows[row] = NOBODY
+
+    def forget_instance(self, instance: int) -> None:
+        """The instance is closed: nobody is in it."""
+        self._slots_of_rows.pop(instance, None)
 
     def flush(self) -> None:
-        """Send what is queued. The kernel's buffer being full loses datagrams, which UDP may: counted."""
-        sendto = self.socket.sendto
-        for data, address in self.core.datagrams_to_send():
-            try:
-                sendto(data, address)
-            except OSError:  # BlockingIOError among them; one player's address must not stop the others
-                self.counters["datagrams_lost"] += 1
+        """Send what is queued."""
+        self.path.flush()
+
+    def statistics(self) -> dict[str, int]:
+        """Return all counters by name: datagrams, bytes, drops by reason, links."""
+        return self.path.statistics()
 
     def close(self) -> None:
         """Tell everybody that their link ends, and close the socket."""
-        self.core.disconnect_all(self._clock())
+        self.path.disconnect_all(self._clock())
         self.flush()
         self.socket.close()
 
@@ -140,6 +195,21 @@ def bound_socket(host: str, port: int) -> socket.socket:
             ) from error
         raise CannotStart(f"Cannot listen on UDP {host} port {port}: {error.strerror or error}.") from error
     bound.setblocking(False)
-    for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        bound.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+    widen_buffers(bound)
     return bound
+
+
+def widen_buffers(bound: socket.socket) -> None:
+    """Ask for room for a long tick's datagrams, and say what to do where the system gives little."""
+    for forced, plain in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, forced, SOCKET_BUFFER_BYTES)
+        except OSError:  # not privileged, or another system
+            bound.setsockopt(socket.SOL_SOCKET, plain, SOCKET_BUFFER_BYTES)
+    given = bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    if given < SMALL_BUFFER_BYTES:
+        log.warning(
+            "udp_buffer_small",
+            bytes=given,
+            advice=f"sysctl -w net.core.rmem_max={SOCKET_BUFFER_BYTES}, and wmem_max likewise",
+        )

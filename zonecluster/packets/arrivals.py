@@ -12,7 +12,7 @@ MAX_OPENED_A_TICK = 16
 
 @dataclass(frozen=True)
 class Arrivals:
-    """In order of arrival: `slots` (m,) int64 of the senders, `lengths` (m,) int64, `data` (m, ARRIVAL_BYTES) u8.
+    """In order of arrival: `slots` (m,) int64, `lengths` (m,) int64, `data` (m, ARRIVAL_BYTES) u8.
 
     Behind a payload's length its row holds anything. Slots are of links that are up, and the payload came
     from the client that holds the slot now.

@@ -174,6 +174,7 @@ class BatchPath:
                 data = self._inbox.buffers[row, :size].tobytes()
                 self._core.receive_datagram(data, mmsg.address_of(self._inbox.names[row]), now, unix_now)
             self._adopt()
+            self.flush()  # a new client's first keep-alive goes before anything that is sent to its slot
 
     def _adopt(self) -> None:
         """Take over whoever the core has connected."""

@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 
 from zonecluster.packets.arrivals import ARRIVAL_BYTES, MAX_OPENED_A_TICK, Arrivals, no_arrivals
-from zonecluster.protocol.netcode import Connected, Disconnected, Payload, ServerCore
+from zonecluster.protocol.netcode import Connected, Disconnected, Drop, Payload, ServerCore
 
 RECEIVE_AT_ONCE = 512  # datagrams read before the loop gets its turn again
 MAX_DATAGRAM_BYTES = 2048  # longer ones are cut, and refused for it
@@ -125,7 +125,7 @@ class PlainPath:
 
     def _arrive(self, slot: int, data: bytes) -> None:
         if self._opened[slot] >= MAX_OPENED_A_TICK:
-            self.counters["payloads_flooding"] += 1
+            self._core.statistics.drops[Drop.FLOODING] += 1
             return
         self._opened[slot] += 1
         self._arrived.append((slot, data))

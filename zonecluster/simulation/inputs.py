@@ -18,6 +18,7 @@ LENGTHS = {
     INPUT_HEADER.itemsize + INPUT_RECORD.itemsize * count: count
     for count in range(1, MAX_INPUTS_PER_PACKET + 1)
 }
+MAX_INPUT_BYTES = max(LENGTHS)
 PACKETS = {
     count: np.dtype([("header", INPUT_HEADER), ("records", INPUT_RECORD, (count,))])
     for count in range(1, MAX_INPUTS_PER_PACKET + 1)
@@ -37,24 +38,30 @@ NO_INPUTS = Inputs(np.empty(0, np.int64), np.empty(0, INPUT_RECORD))
 
 
 def decode_inputs(rows: list[int], payloads: list[bytes]) -> Inputs:
-    """Decode INPUT payloads, each with the row of its sender. Hostile bytes are counted and left out.
+    """Decode INPUT payloads that are single bytes objects, each with the row of its sender."""
+    width = max(map(len, payloads), default=0)
+    data = b"".join([payload.ljust(width, b"\0") for payload in payloads])
+    return decode_input_matrix(
+        np.array(rows, np.int64),
+        np.frombuffer(data, np.uint8).reshape(len(payloads), width),
+        np.array([len(payload) for payload in payloads], np.int64),
+    )
 
-    Args: rows: of the same length as payloads.
+
+def decode_input_matrix(rows: np.ndarray, data: np.ndarray, lengths: np.ndarray) -> Inputs:
+    """Decode INPUT payloads. Hostile bytes are counted and left out.
+
+    Args: rows: (m,) int64 of the senders; data: (m, width) u8; lengths: (m,) of the payloads. One that is
+        longer than any input need not be whole in data.
     """
-    by_count: dict[int, tuple[list[int], list[bytes]]] = {}
-    refused = 0
-    for row, payload in zip(rows, payloads, strict=True):  # one pass over datagrams, not over entities
-        count = LENGTHS.get(len(payload))
+    found, refused = [NO_INPUTS], len(rows)
+    for length in np.unique(lengths).tolist():
+        count = LENGTHS.get(length)
         if count is None:
-            refused += 1
             continue
-        of_count = by_count.setdefault(count, ([], []))
-        of_count[0].append(row)
-        of_count[1].append(payload)
-    found = [NO_INPUTS]
-    for count, (senders, packets) in by_count.items():
-        decoded = _decode_equal(count, senders, packets)
-        refused += decoded.refused
+        of_length = np.flatnonzero(lengths == length)
+        decoded = _decode_equal(count, rows[of_length], data[of_length, :length])
+        refused -= len(of_length) - decoded.refused
         found.append(decoded)
     return Inputs(
         np.concatenate([part.rows for part in found]),
@@ -63,11 +70,11 @@ def decode_inputs(rows: list[int], payloads: list[bytes]) -> Inputs:
     )
 
 
-def _decode_equal(count: int, senders: list[int], packets: list[bytes]) -> Inputs:
-    """Decode packets of one length."""
-    table = np.frombuffer(b"".join(packets), PACKETS[count])
+def _decode_equal(count: int, senders: np.ndarray, packets: np.ndarray) -> Inputs:
+    """Decode packets (m, length) of one length."""
+    table = np.ascontiguousarray(packets).view(PACKETS[count])[:, 0]
     good = (table["header"]["kind"] == INPUT) & (table["header"]["count"] == count)
-    rows = np.repeat(np.array(senders, np.int64)[good], count)
+    rows = np.repeat(senders[good], count)
     return Inputs(rows, table["records"][good].reshape(-1), int(len(table) - good.sum()))
 
 

@@ -441,5 +441,5 @@ def test_flood_of_payloads_of_one_link_is_cut(cluster: ClusterUnderTest, connect
     link = connect(mallory.request)
     for _ in range(100):
         link.walk(127, 0)
-    run_until(cluster, [link], lambda: cluster.cluster.counters["payloads_dropped"] >= 50)
+    run_until(cluster, [link], lambda: cluster.cluster.links.statistics()["drop_flooding"] >= 50)
     assert len(residents(cluster)) == 1

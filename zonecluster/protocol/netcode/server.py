@@ -155,10 +155,10 @@ class ServerCore:
         limits = limits or Limits()
         self.statistics = Statistics()
         self.max_clients = max_clients
-        self._protocol_id = protocol_id
+        self.protocol_id = protocol_id
         self._private_key = check_key(private_key)
         self._public_addresses = frozenset(canonical(address) for address in public_addresses)
-        self._limits = limits
+        self.limits = limits
         self._limiter = RequestLimiter(
             rate=limits.requests_per_s_per_network,
             burst=limits.requests_burst_per_network,
@@ -345,7 +345,7 @@ class ServerCore:
     def _receive_request(self, data: bytes, address: Address, now: float, unix_now: float) -> Drop | None:
         request = read_request(
             data,
-            protocol_id=self._protocol_id,
+            protocol_id=self.protocol_id,
             private_key=self._private_key,
             unix_now=unix_now,
             may_open=lambda: self._limiter.allow(address, now),
@@ -367,7 +367,7 @@ class ServerCore:
             self._send_global(self._channel(token), DENIED, b"", address)
             return Drop.SERVER_FULL
         if link is None or link.tag != request.tag:
-            if link is None and self._challenged_count() >= self._limits.challenged:
+            if link is None and self._challenged_count() >= self.limits.challenged:
                 return Drop.TOO_MANY_CHALLENGED
             link = self._links[address] = _Link(address, self._channel(token), request, now)
         self._challenge(link, token, now)
@@ -375,13 +375,13 @@ class ServerCore:
 
     def _channel(self, token: PrivateToken) -> Channel:
         return Channel(
-            self._protocol_id, send_key=token.server_to_client_key, receive_key=token.client_to_server_key
+            self.protocol_id, send_key=token.server_to_client_key, receive_key=token.client_to_server_key
         )
 
     def _challenge(self, link: _Link, token: PrivateToken, now: float) -> None:
         """Keep (or renew) the encryption mapping for the token's time-out and send a challenge."""
         link.advance(LinkEvent.REQUEST_ACCEPTED)
-        link.challenge_deadline = now + min(link.timeout, self._limits.challenge_timeout_s)
+        link.challenge_deadline = now + min(link.timeout, self.limits.challenge_timeout_s)
         self._look_again_by(link.challenge_deadline)
         body = self._challenges.seal(token.client_id, token.user_data)
         self._send_global(link.channel, CHALLENGE, body, link.address)
@@ -438,7 +438,7 @@ class ServerCore:
         if link.state is _UNCONFIRMED:
             link.advance(LinkEvent.FIRST_PACKET)
         if packet_type == PAYLOAD:
-            if len(self._events) >= self._limits.events:
+            if len(self._events) >= self.limits.events:
                 return Drop.EVENTS_FULL
             self.statistics.payloads_received += 1
             self._events.append(Payload(link.client_id, body))

@@ -41,6 +41,9 @@ class NoLinks:
     def drop(self, client_id: int) -> None:
         self.dropped.append(client_id)
 
+    def forget_instance(self, instance: int) -> None:
+        pass
+
 
 class Recorder(Outbox):
     """Keeps all messages."""

@@ -1,0 +1,182 @@
+"""The measured side of `manage.py benchmark zone`: the zone cluster's own Service, with nobody on the bus.
+
+Started as a process of its own by tests/benchmark/zone.py. What the world daemon would ask (open an instance,
+admit players) is handed to the service as bus messages; what it answers stays here. Everything else is the real
+thing: socket, packet path, tick, simulation, snapshots. Speaks JSON lines: commands on stdin, answers on
+stdout.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from time import monotonic
+from uuid import UUID, uuid4
+
+import django
+import numpy as np
+
+django.setup()
+
+from worlds.bus import Outbox  # noqa: E402  (models need django.setup first)
+from zonecluster.daemon.config import ClusterConfig  # noqa: E402
+from zonecluster.daemon.phases import PHASES  # noqa: E402
+from zonecluster.daemon.requests import zone_loaded  # noqa: E402
+from zonecluster.daemon.service import Service  # noqa: E402
+from zonecluster.protocol import bus  # noqa: E402
+from zonecluster.protocol.character import Place  # noqa: E402
+from zonecluster.rules.character import new_character_state, with_place  # noqa: E402
+from zonecluster.simulation.content import ZoneContent  # noqa: E402
+
+SIZE = 500.0  # metres, both ways
+TOP_SPEED = 5.0
+HOT_SPOT_M = 50.0  # radius of the hot spot that holds half of the players
+BOX_M = 64.0
+WORLD = "benchmark"
+
+
+class Mailbox(Outbox):
+    """Keeps connect tokens, by session; everything else for other processes is forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens: dict[UUID, bytes] = {}
+
+    def put(self, channel: str, message: bus.BusMessage) -> None:
+        if isinstance(message, bus.Admitted):
+            self.tokens[message.session] = message.connect_token
+
+    async def flush(self) -> None:
+        """There is nobody to send to."""
+
+
+class MeasuredService(Service):
+    """The service, and when each of its ticks began and how long it took."""
+
+    def __init__(self, config: ClusterConfig) -> None:
+        super().__init__(config)
+        self.cluster.outbox = self.mailbox = Mailbox()
+        self.began: list[float] = []
+        self.took: list[float] = []
+
+    def tick(self) -> None:
+        began = monotonic()
+        super().tick()
+        self.began.append(began)
+        self.took.append(monotonic() - began)
+
+    def forget(self) -> None:
+        """Begin a new window."""
+        self.began.clear()
+        self.took.clear()
+
+    def report(self) -> dict[str, object]:
+        """Return the window's ticks (monotonic seconds), phases, and counters."""
+        phases = self.cluster.phases.last(len(self.began)) * 1000
+        return {
+            "began": self.began,
+            "took": self.took,
+            "phases": {
+                name: {
+                    "mean": round(float(column.mean()), 3),
+                    "p50": round(float(np.percentile(column, 50)), 3),
+                    "p99": round(float(np.percentile(column, 99)), 3),
+                    "max": round(float(column.max()), 3),
+                }
+                for name, column in zip(PHASES, phases.T, strict=True)
+            }
+            if len(phases)
+            else {},
+            "path": self.cluster.links.path.name,
+            "links": self.cluster.links.statistics(),
+            "counters": dict(self.cluster.counters),
+        }
+
+
+def places(players: int, workload: str, rng: np.random.Generator) -> np.ndarray:
+    """Return (n, 2) metres."""
+    spread = rng.uniform(0, SIZE, (players, 2))
+    if workload == "box":
+        return (SIZE - BOX_M) / 2 + rng.uniform(0, BOX_M, (players, 2))
+    if workload == "hotspot":
+        angle, radius = rng.uniform(0, 2 * np.pi, players), HOT_SPOT_M * np.sqrt(rng.uniform(0, 1, players))
+        spot = SIZE / 2 + np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius[:, None]
+        return np.where(np.arange(players)[:, None] % 2 == 0, spot, spread)
+    return spread
+
+
+def fill(service: MeasuredService, players: int, zones: int, workload: str) -> list[bytes]:
+    """Open the instances, admit everybody, return their connect tokens."""
+    rng = np.random.default_rng(1)
+    each = -(-players // zones)
+    content = ZoneContent(
+        "plain", "Plain", "", SIZE, SIZE / 2, SIZE / 2, top_speed=TOP_SPEED, max_players=each
+    )
+    for zone in range(zones):
+        zone_loaded(service.cluster, zone + 1, content)
+    sessions = []
+    for number, (x, y) in enumerate(places(players, workload, rng).tolist()):
+        message = bus.Admit(
+            session=uuid4(),
+            request=uuid4(),
+            instance=number % zones + 1,
+            character=uuid4(),
+            name=f"Bob {number}",
+            state=with_place(new_character_state(), WORLD, Place("plain", (x, y, 0.0), 0.0)),
+            gateway="gate",
+            link=number + 1,
+            order=1,
+        )
+        sessions.append(message.session)
+        service.handle_batch([message])
+    return [service.mailbox.tokens[session] for session in sessions]
+
+
+async def serve(service: MeasuredService, tokens_file: Path, arguments: dict) -> None:
+    """Answer commands until "stop" or the end of stdin."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    tokens_file.write_bytes(
+        b"".join(fill(service, arguments["players"], arguments["zones"], arguments["workload"]))
+    )
+    ticking = asyncio.create_task(service.loop())
+    answer({"port": service.cluster.links.port})
+    while not ticking.done():
+        line = await reader.readline()
+        match line.strip():
+            case b"reset":
+                service.forget()
+                answer({})
+            case b"report":
+                answer(service.report())
+            case b"stop" | b"":
+                service.stop()
+                await ticking
+
+
+def answer(message: dict) -> None:
+    """Write one line."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    arguments = json.loads(sys.argv[1])
+    if arguments["core"] is not None:
+        os.sched_setaffinity(0, {arguments["core"]})
+    config = ClusterConfig(
+        world=WORLD,
+        name="benchmark",
+        udp_host="127.0.0.1",
+        udp_port=0,
+        public_host="127.0.0.1",
+        max_players=arguments["players"],
+        packet_path=arguments["path"],
+    )
+    asyncio.run(serve(MeasuredService(config), Path(arguments["tokens"]), arguments))
+
+
+if __name__ == "__main__":
+    main()
