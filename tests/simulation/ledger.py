@@ -1,0 +1,212 @@
+"""What must be true of characters, whatever happens: looked at by somebody who sees everything.
+
+The ledger believes neither the repository nor the worlds. It counts what the game gives out: each entity of
+a cluster is a *source*, and a state says for each source how much of it the character has. So a state is
+older than another if it has less of some source, and two states that each have something the other lacks
+are a split history.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from uuid import UUID
+
+from characters.core import Repository, Version
+from worlds.uplink import messages as uplink
+from zonecluster.protocol.character import CharacterState, decode_state, next_chain, state_hash
+
+Gains = Mapping[str, int]
+Life = tuple[str, int]  # a world's slug, and which of its daemon's processes
+
+
+class Violation(AssertionError):
+    """A promise was broken. `kind` is one of PROMISES."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(f"{PROMISES[kind]}: {detail}")
+        self.kind = kind
+
+
+PROMISES = {
+    "chain": "the versions of a line are not one chain",
+    "rolled back": "an accepted write was rolled back",
+    "doubled": "gains were doubled or made of nothing",
+    "writer": "a line was written without its lease",
+    "fenced": "a fenced writer wrote",
+    "epoch": "an epoch was granted twice or went back",
+    "taken": "a lease in force was given to another world",
+    "main": "an untrusted world changed main",
+    "forgotten": "an acknowledged write is not in the chain",
+    "refused": "the rightful writer was refused, and its player put out",
+    "told saved": "a player was told that all is saved, and it was not",
+    "admitted": "a player was admitted with another state than the master's",
+    "handoff": "gains were lost in a handoff",
+    "vanished": "gains vanished although nothing had died",
+    "stuck": "a session is stuck",
+    "astray": "a player cannot play although all is well",
+    "left behind": "something is left behind after everybody has left",
+    "move": "a session made a move that its table does not know",
+}
+
+
+@dataclass
+class Grant:
+    """The newest lease of a line, as the ledger saw it granted."""
+
+    epoch: int
+    life: Life | None
+    until: float
+    is_over: bool = False
+
+
+def gains_of(state: CharacterState) -> Gains:
+    """Return how much of each source a state has."""
+    return state.skills
+
+
+def has_all(state: Gains, other: Gains) -> bool:
+    """Return whether nothing of the other is missing."""
+    return all(state.get(source, 0) >= number for source, number in other.items())
+
+
+class Ledger:
+    """Watches the repository's answers and what players are told."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self.minted: dict[str, int] = defaultdict(int)
+        self.newest: dict[UUID, Version] = {}
+        self.gains: dict[UUID, Gains] = {}  # of each line's head
+        self.chains: dict[tuple[UUID, int], bytes] = {}
+        self.grants: dict[UUID, Grant] = {}
+        self.acknowledged: dict[tuple[UUID, int], bytes] = {}
+        self.promised: dict[UUID, Gains] = {}
+        self.writes = 0
+        self._seen = 0
+
+    # ---------------------------------------------------------------- the master's side
+
+    def after(self, life: Life | None, answer: object, now: float) -> None:
+        """Look at what a request has changed. `life`: of the process that sent it."""
+        self._take_versions(life)
+        match answer:
+            case uplink.Lease():
+                self._take_grant(life, answer, now)
+            case uplink.Renewed(_, held):
+                for ref in held:
+                    self.grants[ref.line].until = now + uplink_lease_s(answer)
+
+    def note_release(self, request: uplink.Release, answer: object) -> None:
+        """A lease was given back."""
+        if isinstance(answer, uplink.Released) and answer.was_held:
+            self.grants[request.line].is_over = True
+
+    def _take_grant(self, life: Life | None, lease: uplink.Lease, now: float) -> None:
+        known = self.grants.get(lease.line)
+        is_repeat = known is not None and (known.epoch, known.life, known.is_over) == (
+            lease.epoch,
+            life,
+            False,
+        )
+        if known is not None and not is_repeat:
+            if lease.epoch <= known.epoch:
+                raise Violation("epoch", f"{lease.epoch} to {life} after {known.epoch} to {known.life}")
+            is_others = known.life is None or life is None or known.life[0] != life[0]
+            if is_others and not known.is_over and now < known.until:
+                raise Violation("taken", f"from {known.life} by {life}, {known.until - now:.0f} s too early")
+        self.grants[lease.line] = Grant(lease.epoch, life, now + lease.lease_s)
+
+    def _take_versions(self, life: Life | None) -> None:
+        journal = self.repository.journal
+        new = len(journal) - self._seen
+        self._seen = len(journal)
+        for version in reversed(list(islice(reversed(journal.values()), new))):
+            state = decode_state(version.state)
+            self._check_chain(version)
+            if version.kind not in ("create", "fork"):
+                self.writes += 1
+                self._check_writer(version, life)
+                self._check_content(version, state)
+            self.newest[version.line], self.gains[version.line] = version, gains_of(state)
+            self.chains[(version.line, version.version)] = version.chain
+
+    def _check_chain(self, version: Version) -> None:
+        last = self.newest.get(version.line)
+        if last is not None and (version.version, version.prev_chain) != (last.version + 1, last.chain):
+            raise Violation("chain", f"version {version.version} after {last.version}, by {version.world}")
+        hashed = state_hash(version.state)
+        if version.chain != next_chain(version.prev_chain, version.version, version.op_id, hashed):
+            raise Violation("chain", f"version {version.version} has another hash, by {version.world}")
+
+    def _check_writer(self, version: Version, life: Life | None) -> None:
+        line = self.repository.lines[version.line]
+        if line.head.owner is None and self.repository.worlds[version.world or ""].tier != "official":
+            raise Violation("main", f"version {version.version} by {version.world}")
+        grant = self.grants.get(version.line)
+        if grant is None or grant.life is None or version.world != grant.life[0] or grant.is_over:
+            raise Violation("writer", f"version {version.version} by {version.world}; the lease: {grant}")
+        if version.epoch != grant.epoch or life != grant.life:
+            raise Violation("fenced", f"by {life} of epoch {version.epoch}; the lease: {grant}")
+
+    def _check_content(self, version: Version, state: CharacterState) -> None:
+        before, after = self.gains[version.line], gains_of(state)
+        if not has_all(after, before):
+            lost = {source: (n, after.get(source, 0)) for source, n in before.items()
+                    if after.get(source, 0) < n}  # fmt: skip
+            raise Violation("rolled back", f"version {version.version} ({version.kind}): {lost}")
+        too_many = {source: n for source, n in after.items() if n > self.minted[source]}
+        if too_many or state.money != sum(after.values()):
+            raise Violation("doubled", f"version {version.version}: {state.money} of {sum(after.values())}")
+
+    # ---------------------------------------------------------------- the world's side
+
+    def acknowledge(self, line: UUID, saved: uplink.Saved) -> None:
+        """A world's daemon was told that a write is accepted."""
+        self.acknowledged[(line, saved.version)] = saved.chain
+        if self.chains.get((line, saved.version)) != saved.chain:
+            raise Violation("forgotten", f"version {saved.version}")
+
+    def check_put_out(self, life: Life, line: UUID, epoch: int, cause: str) -> None:
+        """A world drops a player because the master refused it: was the lease really gone?"""
+        grant = self.grants.get(line)
+        if grant is not None and grant.life == life and not grant.is_over:
+            whose = "its own" if grant.epoch == epoch else f"its own newer epoch {grant.epoch}"
+            raise Violation("refused", f"{life} of epoch {epoch}, while the lease is {whose}: {cause}")
+
+    def head_of(self, line: UUID) -> Gains:
+        """Return what the newest version has."""
+        return self.gains[line]
+
+    def promise(self, line: UUID, seen: Gains) -> None:
+        """A player, who has seen these gains, is told that everything is saved."""
+        head = self.gains[line]
+        if not has_all(head, seen):
+            lacking = {source: (n, head.get(source, 0)) for source, n in seen.items()
+                       if head.get(source, 0) < n}  # fmt: skip
+            raise Violation("told saved", f"of (seen, saved) {lacking}")
+        self.promised[line] = seen
+
+    def check_entry(self, line: UUID, state: CharacterState) -> None:
+        """A player comes in with this state."""
+        if not has_all(gains_of(state), self.promised.get(line, {})):
+            raise Violation("told saved", "the next entry lacks what had been saved")
+
+    def check_end(self, *, is_harmless: bool) -> None:
+        """Compare all at the end. `is_harmless`: messages went wrong, but no process stopped."""
+        for (line, version), chain in self.acknowledged.items():
+            if self.chains.get((line, version)) != chain:
+                raise Violation("forgotten", f"version {version}")
+        if is_harmless:
+            saved: dict[str, int] = defaultdict(int)
+            for gains in self.gains.values():
+                for source, number in gains.items():
+                    saved[source] = max(saved[source], number)
+            lost = {source: (n, saved[source]) for source, n in self.minted.items() if saved[source] < n}
+            if lost:
+                raise Violation("vanished", f"{lost}")
+
+
+def uplink_lease_s(answer: uplink.Renewed) -> float:
+    """Return how long renewed leases run."""
+    return answer.lease_s

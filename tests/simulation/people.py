@@ -1,0 +1,193 @@
+"""Players with their clients, who go from world to world, and the gateways of the worlds."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from tests.simulation.ledger import Gains, gains_of
+from zonecluster.protocol import bus
+from zonecluster.protocol.from_client import PROTOCOL_VERSION, Enter, Hello, Logout, ZoneTokenRequest
+from zonecluster.protocol.to_client import Entered, Goodbye, Refused, Welcome, ZoneAssigned
+
+if TYPE_CHECKING:
+    from tests.simulation.simulation import Simulation
+    from tests.simulation.world import SimulatedWorld
+
+PATIENCE_S = 10.0  # after that a client asks again
+PAUSE_S = 3.0  # after a refusal
+
+
+class Player:
+    """A client with one character."""
+
+    def __init__(self, sim: Simulation, name: str, account: UUID, character: UUID) -> None:
+        self.sim, self.name, self.account, self.character = sim, name, account, character
+        self.world: SimulatedWorld = sim.worlds[0]
+        self.link: int | None = None
+        self.resume: str | None = None
+        self.zone_token = b""
+        self.zone: ZoneAssigned | None = None
+        self.seen: Gains = {}
+        self.has_entered = False
+        self.welcome: Welcome | None = None
+        self.asked_at = -100.0
+        self.not_before = 0.0
+        self.wants_to_play = True
+
+    # ---------------------------------------------------------------- doing
+
+    def open_link(self) -> None:
+        """Open a world link and say Hello, with the resume token or a fresh ticket."""
+        self.has_entered, self.welcome, self.zone = False, None, None
+        if self.resume is not None:
+            hello = Hello(PROTOCOL_VERSION, "sim", None, self.resume)
+        else:
+            ticket = self.sim.issue_ticket(self)
+            if ticket is None:
+                self.not_before = self.sim.now + PAUSE_S
+                return
+            hello = Hello(PROTOCOL_VERSION, "sim", ticket, None)
+        self.link = self.world.gateway.open(self)
+        self.say(hello)
+
+    def say(self, message: object) -> None:
+        self.asked_at = self.sim.now
+        self.world.gateway.forward(self.link, message)
+
+    def cut(self) -> None:
+        """The world link breaks; the zone link does not."""
+        if self.link is not None:
+            self.world.gateway.close(self.link)
+        self.link = None
+
+    def quit(self) -> None:
+        """The client ends: both links."""
+        self.cut()
+        self.resume, self.zone_token = None, b""
+
+    def act(self, rng: Random, seconds: float) -> None:
+        """Do what clients and people do."""
+        if self.link is None:
+            if self.wants_to_play and self.sim.now >= self.not_before and rng.random() < seconds:
+                self.open_link()
+            return
+        self.ask_again()
+        self.misbehave(seconds)
+
+    def ask_again(self) -> None:
+        """Repeat what was not answered."""
+        if self.sim.now - self.asked_at < PATIENCE_S or not self.wants_to_play:
+            return
+        if self.welcome is None:
+            self.cut()  # the next link asks with the same resume token, or a new ticket
+        elif not self.has_entered:
+            self.say(Enter(self.character))
+        elif self.zone is None:
+            self.say(ZoneTokenRequest())
+
+    def misbehave(self, seconds: float) -> None:
+        strikes, now = self.sim.chaos.strikes, self.sim.now
+        if strikes("link_cut", self.name, now, seconds) is not None:
+            self.cut()
+        if strikes("relog", self.name, now, seconds) is not None:
+            self.quit()
+        if strikes("log_out", self.name, now, seconds) is not None:
+            self.say(Logout())
+        force = strikes("travel", self.name, now, seconds)
+        if force is not None:
+            self.travel(force)
+
+    def travel(self, force: float) -> None:
+        """Go to another world: half of the time without a log-out."""
+        if force < 0.5:
+            self.say(Logout())
+        choice = int(force * 1000) % (len(self.sim.worlds) - 1)
+        self.quit()
+        others = [world for world in self.sim.worlds if world is not self.world]
+        self.world = others[choice]
+
+    # ---------------------------------------------------------------- hearing
+
+    def get(self, message: object) -> None:
+        match message:
+            case Welcome():
+                self.welcome, self.resume = message, message.resume
+                if message.playing is None and self.wants_to_play:
+                    self.say(Enter(self.character))
+            case Entered():
+                self.has_entered = True
+            case ZoneAssigned():
+                self.zone, self.zone_token = message, message.connect_token
+                entity = self.world.entity_of(message.connect_token)
+                if entity is not None:
+                    self.seen = gains_of(entity.state)
+            case Refused(code):
+                self.refused(code)
+            case Goodbye():
+                self.resume, self.zone_token = None, b""
+                self.cut()
+                self.not_before = self.sim.now + 1.0
+
+    def refused(self, code: str) -> None:
+        if code in ("bad_resume_token", "ticket_used", "bad_ticket", "ticket_expired"):
+            self.resume = None
+        self.not_before = self.sim.now + PAUSE_S
+        if self.welcome is None:
+            self.cut()
+        else:
+            self.asked_at = self.sim.now - PATIENCE_S + PAUSE_S
+
+
+class Gateway:
+    """A gateway process: links and routes."""
+
+    def __init__(self, world: SimulatedWorld, incarnation: int) -> None:
+        self.world, self.incarnation = world, incarnation
+        self.players: dict[int, Player] = {}
+        self.routes: dict[int, tuple[UUID, str]] = {}
+        self.is_welcomed: set[int] = set()
+
+    def open(self, player: Player) -> int:
+        link = self.world.sim.rng.getrandbits(62)
+        self.players[link] = player
+        return link
+
+    def close(self, link: int) -> None:
+        self.players.pop(link, None)
+        self.routes.pop(link, None)
+        self.is_welcomed.discard(link)
+        self.world.to_daemon(bus.LinkClosed("g", self.incarnation, link))
+
+    def forward(self, link: int | None, message: object) -> None:
+        if link in self.players:
+            self.world.to_daemon(bus.LinkMessage("g", self.incarnation, link, message))
+
+    def take(self, m: bus.BusMessage) -> None:
+        match m:
+            case bus.ToLinks(links, message):
+                for link in links:
+                    player = self.players.get(link)
+                    if player is not None:
+                        if isinstance(message, Welcome):
+                            self.is_welcomed.add(link)
+                        player.get(message)
+            case bus.Route(link, session, cluster):
+                if link in self.players:
+                    self.routes[link] = (session, cluster)
+            case bus.CloseLink(link):
+                player = self.players.get(link)
+                if player is not None:
+                    player.link = None
+                    self.close(link)
+            case bus.Hail():
+                self.announce()
+
+    def announce(self) -> None:
+        self.world.to_daemon(bus.GatewayAlive("g", self.incarnation))
+        links = [
+            bus.OpenLink(link, self.routes[link][0] if link in self.routes else None)
+            for link in sorted(self.is_welcomed)
+        ]
+        self.world.to_daemon(bus.LinksOpen("g", self.incarnation, links))
