@@ -86,7 +86,8 @@ def freeze_out(w: World, s: Session) -> None:
 
 
 def freeze_missed(w: World, s: Session) -> None:
-    """The cluster cannot tell the last state: save the newest that is known."""
+    """The cluster cannot tell the last state: save the newest that is known, and do not call it all."""
+    s.has_gap = True
     w.log("final_state_unknown", "warning", session=str(s.id), character=str(s.character))
     save_out(w, s, with_place(s.head.newest, w.catalog.world, s.place), s.serial)
 
@@ -155,7 +156,7 @@ def remove(w: World, s: Session, *, is_saved: bool) -> None:
     s.move(
         P.REMOVING, w.now
     )  # the character stays ours until the cluster has answered: nobody enters with it
-    w.by_digest.pop(s.resume_digest, None)
+    w.void_resume_tokens(s)
     stay = s.home or s.target
     if stay is not None and w.clusters.is_alive(stay.cluster, stay.incarnation):
         ask_remove(w, s, stay)
@@ -215,7 +216,7 @@ def goodbye(w: World, s: Session, *, is_saved: bool) -> None:
     if s.link is None:
         return
     text = s.leave.text if s.leave else "The session is over."
-    w.to_link(s.link, Goodbye(reason=text, is_saved=is_saved))
+    w.to_link(s.link, Goodbye(reason=text, is_saved=is_saved and not s.has_gap))
     w.close_link(s.link)
     s.link = None
 

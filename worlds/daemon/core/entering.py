@@ -132,9 +132,10 @@ def _only_the_played(w: World, s: Session) -> list[CharacterSummary]:
 
 
 def _hello_with_resume(w: World, link: LinkRef, token: str) -> None:
-    s = w.find(w.by_digest.get(sha256(token.encode()).digest()))
+    digest = sha256(token.encode()).digest()
+    s = w.find(w.by_digest.get(digest))
     known = w.of_link(link)
-    if s is None and known is not None:  # the gateway asked twice; the first answer made a new token
+    if known is not None and (s is None or s is known):  # asked twice: the first answer was lost or late
         welcome(w, known)
         return
     if s is None or not s.can_come_back:
@@ -142,6 +143,7 @@ def _hello_with_resume(w: World, link: LinkRef, token: str) -> None:
             link, "bad_resume_token", "This resume token is unknown, or 60 seconds have passed.", LOG_IN_AGAIN
         )
         return
+    w.prove_resume_token(s, digest)
     take_link(w, s, link, "Your connection was resumed on another link.")
     welcome(w, s)
     rejoin(w, s)
@@ -227,8 +229,7 @@ def choose(w: World, s: Session) -> None:
     else:
         s.move(P.ACQUIRING, w.now)
         w.by_character[s.chosen] = s.id
-        s.acquire_op = w.new_id()
-        w.ask_for_lease(s)
+        w.begin_acquire(s)
 
 
 def _no_room(w: World) -> tuple[str, str, str] | None:
@@ -261,9 +262,11 @@ def take_over(w: World, old: Session, new: Session) -> None:
     take_link(w, old, link, "You have logged in again elsewhere.")
     old.admission, old.edition, old.level_cap = new.admission, new.edition, new.level_cap
     old.characters, old.ticket_digest = new.characters, new.ticket_digest
-    w.by_digest.pop(old.resume_digest, None)
-    old.resume_digest, new.resume_digest = new.resume_digest, b""
-    w.by_digest[old.resume_digest] = old.id
+    digest = new.resume_digest
+    w.void_resume_tokens(new)
+    w.prove_resume_token(old, digest)
+    w.by_digest[digest] = old.id
+    new.resume_digest = new.proven_digest = b""
     new.character = None
     departure.end(w, new)
     w.by_link[link] = old.id

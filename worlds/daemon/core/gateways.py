@@ -69,6 +69,7 @@ def on_link_message(w: World, m: bus.LinkMessage) -> None:
     if s is None:
         w.refuse(link, "not_now", "This link has no log-in.", "Say Hello first.")
         return
+    w.prove_resume_token(s, s.resume_digest)  # a client that goes on after Welcome has read it
     match m.message:
         case Enter():
             entering.on_enter(w, s, m.message)
@@ -118,5 +119,6 @@ def _check_link(w: World, link: LinkRef, session_id: UUID | None) -> None:
         w.by_link[link] = s.id
         arrival.attach(w, s)
         return
-    w.to_link(link, Goodbye(reason=RESTARTED, is_saved=True))
+    # a session that is not known here was in play when its end was lost: nobody can say what it had
+    w.to_link(link, Goodbye(reason=RESTARTED, is_saved=session_id is None))
     w.close_link(link)

@@ -75,6 +75,7 @@ def home_lost(w: World, s: Session) -> None:
 
 def begin(w: World, s: Session) -> None:
     """Look for another place for a player."""
+    s.has_gap = s.has_gap or s.phase is not P.COMMITTING  # what is being committed was frozen: it is all
     s.move(P.RECOVERING, w.now)
     w.route(s, "")
     w.to_link(s.link, Notice(text=LOST, level="warning"))
@@ -147,6 +148,7 @@ def _at_home(w: World, s: Session, resident: bus.Resident) -> None:
     s.misses = 0
     s.is_dirty = resident.is_dirty
     if s.phase is P.RECOVERING:  # the cluster was only silent: the player is still there
+        s.has_gap = False
         s.move(P.PLAYING, w.now)
         handoff.thaw(w, s)
         arrival.resume_play(w, s)
@@ -194,10 +196,10 @@ def load(w: World, rows: list[OpenSession]) -> None:
         s.id = row.id
         w.sessions[s.id] = s
         s.account, s.admission, s.character, s.name = row.account, row.admission, row.character, row.name
-        s.edition, s.resume_digest, s.is_recorded = row.edition, row.resume_digest, True
+        s.edition, s.is_recorded = row.edition, True
+        s.resume_digest = s.proven_digest = row.resume_digest
         s.grace_until = w.now + SETTLE_S + GRACE_S
-        s.acquire_op = w.new_id()
-        w.ask_for_lease(s)
+        w.begin_acquire(s)
         w.by_character[s.character] = s.id
         w.by_digest[s.resume_digest] = s.id
     w.log("sessions_loaded", sessions=len(rows))

@@ -182,7 +182,8 @@ class Session:
     level_cap: int | None = None
     characters: list[CharacterSummary] = field(default_factory=list)
     ticket_digest: bytes = b""
-    resume_digest: bytes = b""
+    resume_digest: bytes = b""  # of the newest resume token; the client may not have it yet
+    proven_digest: bytes = b""  # of the token that the client is known to have
     link: LinkRef | None = None
     attached_at: float = 0.0
     grace_until: float | None = None
@@ -193,6 +194,7 @@ class Session:
     writer: WriteHead | None = None
     call: UUID | None = None  # of redeem, acquire or release; saves have their own
     acquire_op: UUID | None = None
+    acquire_order: int = 0
     retry_at: float | None = None
     failures: int = 0
 
@@ -207,6 +209,7 @@ class Session:
     place: Place | None = None
     saved_place: Place | None = None
     is_dirty: bool = False
+    has_gap: bool = False  # the player has seen more than any state that is known here
     checkpoint_at: float = 0.0
     place_save_at: float = 0.0
     serial: int = 0  # newest checkpoint of this stay

@@ -123,11 +123,18 @@ class World:
         self.emit(Call(call, request))
         return call
 
+    def begin_acquire(self, s: Session) -> None:
+        """Ask for the lease of the chosen character, as a new try."""
+        s.acquire_op, s.acquire_order = self.new_id(), self.new_order()
+        self.ask_for_lease(s)
+
     def ask_for_lease(self, s: Session) -> None:
         """Ask for the lease of the chosen character, under the op_id of this try. Raises: ValueError."""
         if s.admission is None or s.acquire_op is None:
             raise ValueError("a lease needs an admission and an op_id")
-        request = uplink.Acquire(admission=s.admission, character=s.chosen, op_id=s.acquire_op)
+        request = uplink.Acquire(
+            admission=s.admission, character=s.chosen, op_id=s.acquire_op, order=s.acquire_order
+        )
         s.call = self.call(s, request)
 
     # ---------------------------------------------------------------- sessions
@@ -152,17 +159,34 @@ class World:
         return self.sessions.get(session) if session is not None else None
 
     def new_resume_token(self, s: Session) -> str:
-        """Return a fresh resume token of 256 bits; only its SHA-256 is kept, and the old one is void."""
+        """Return a fresh resume token of 256 bits; only its SHA-256 is kept.
+
+        The token that the client came with stays good until the client shows that it has the fresh one: the
+        Welcome that carries it may be lost with a gateway.
+        """
         token = f"{self.rng.getrandbits(256):064x}"
-        self.by_digest.pop(s.resume_digest, None)
+        if s.resume_digest != s.proven_digest:
+            self.by_digest.pop(s.resume_digest, None)
         s.resume_digest = sha256(token.encode()).digest()
         self.by_digest[s.resume_digest] = s.id
         return token
 
+    def prove_resume_token(self, s: Session, digest: bytes) -> None:
+        """The client has this token: it stays good, all others of the session are void."""
+        for each in (s.resume_digest, s.proven_digest):
+            if each != digest:
+                self.by_digest.pop(each, None)
+        s.resume_digest = s.proven_digest = digest
+
+    def void_resume_tokens(self, s: Session) -> None:
+        """No token leads to this session any more."""
+        for digest in (s.resume_digest, s.proven_digest):
+            self.by_digest.pop(digest, None)
+
     def forget(self, s: Session) -> None:
         """Drop a session from memory."""
         self.sessions.pop(s.id, None)
-        self.by_digest.pop(s.resume_digest, None)
+        self.void_resume_tokens(s)
         self.free_character(s)
         if s.link is not None:
             self.by_link.pop(s.link, None)

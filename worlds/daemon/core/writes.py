@@ -23,6 +23,7 @@ def on_checkpoint(w: World, s: Session, m: bus.Checkpoint) -> None:
     if m.stay not in (0, s.here.order) or (m.serial and m.serial <= s.serial):
         return
     s.serial = max(s.serial, m.serial)
+    s.has_gap = False  # the player has acted here, so has seen what was left after a death
     s.checkpoint_at = w.now + arrival.CHECKPOINT_S
     departure.offer(w, s, m.kind, m.state, m.serial)
 

@@ -16,7 +16,7 @@ from worlds.daemon.core.session import IllegalMove, Phase, Session
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import GENESIS_CHAIN, CharacterState, encode_state, next_chain, state_hash
-from zonecluster.protocol.from_client import Enter, Hello, Logout
+from zonecluster.protocol.from_client import Enter, Hello, Logout, ZoneTokenRequest
 from zonecluster.protocol.to_client import (
     CharacterSummary,
     Entered,
@@ -263,8 +263,21 @@ def test_resume_with_a_token_that_is_good_once(core: Core) -> None:
     core.hear(bus.LinkClosed("g", 1, 8))
     core.say(Hello(1, "test", None, token), 9)
     assert core.told(Welcome, 9).resume != token
+    core.say(ZoneTokenRequest(), 9)
     core.say(Hello(1, "test", None, token), 10)
     assert core.told(Refused, 10).code == "bad_resume_token"
+
+
+def test_resume_again_with_the_old_token_when_the_welcome_was_lost(core: Core) -> None:
+    core.enter()
+    token = core.log_in(8, TICKET + " two").resume
+    for link in (9, 10, 11):  # the answers on 9 and 10 go down with their gateway
+        core.say(Hello(1, "test", None, token), link)
+    newest = core.told(Welcome, 11).resume
+    core.say(Hello(1, "test", None, newest), 12)
+    assert core.told(Welcome, 12)
+    core.say(Hello(1, "test", None, token), 13)
+    assert core.told(Refused, 13).code == "bad_resume_token"
 
 
 def test_resume_in_play_brings_a_fresh_zone_link(core: Core) -> None:
