@@ -1,8 +1,8 @@
 """A zone cluster process under real encrypted clients. For `manage.py benchmark zone`.
 
-Server on core 0, all clients in this process on core 1, loopback UDP. Each player walks at full speed and sends
-ten inputs a second; each is sent its nearest 64, twenty times a second. Passes when clients get at least 19
-snapshots a second in the mean and 99 of 100 gaps are at most 75 ms. Keys of the result are those of the other
+Server on core 0, all clients in this process on core 1, loopback UDP. Each player walks at full speed and
+sends ten inputs a second; each is sent its nearest 64, twenty times a second. Passes when clients get at
+least 19 snapshots a second in the mean and 99 of 100 gaps are at most 75 ms. Keys of the result are those of the other
 servers' benchmarks with the same workload, so that one table can show all.
 """
 
@@ -365,10 +365,8 @@ def server_figures(report: dict[str, Any], used: list[tuple[Second, Window]]) ->
     }
 
 
-def largest(
-    setting: Setting, low: int, high: int, step: int, run: Callable[[int], dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Run between low and high players until the largest number that holds is known to `step`.
+def largest(low: int, high: int, step: int, run: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
+    """Run between low (which holds) and high players until the largest that holds is known to `step`.
 
     A number that fails is tried once more, as others use the machine too. Returns: all runs, in order.
     """

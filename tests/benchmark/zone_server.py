@@ -1,8 +1,8 @@
 """The measured side of `manage.py benchmark zone`: the zone cluster's own Service, with nobody on the bus.
 
 Started as a process of its own by tests/benchmark/zone.py. What the world daemon would ask (open an instance,
-admit players) is handed to the service as bus messages; what it answers stays here. Everything else is the real
-thing: socket, packet path, tick, simulation, snapshots. Speaks JSON lines: commands on stdin, answers on
+admit players) is handed to the service as bus messages; what it answers stays here. Everything else is the
+real thing: socket, packet path, tick, simulation, snapshots. Speaks JSON lines: commands on stdin, answers on
 stdout.
 """
 

@@ -200,9 +200,9 @@ def thaw(cluster: Cluster, message: bus.Thaw) -> None:
         player = cluster.roster.find(message.session, message.instance)
     if player is None:
         return
-    arrived = cluster.roster.active.get(message.session)
-    if arrived is not None and arrived is not player:
-        cluster.remove(arrived)
+    for other in (cluster.roster.active.get(message.session), cluster.roster.leaving.get(message.session)):
+        if other is not None and other is not player:
+            cluster.remove(other)
     cluster.roster.reinstate(player)
     player.instance.thaw(player.row)
     cluster.record_arrival(player)
