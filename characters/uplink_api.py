@@ -122,10 +122,13 @@ def _answer(
     except TooLarge as error:
         log.warning("uplink_body_too_large", path=request.path, error=str(error))
         return _problem(Refusal("bad_request", str(error)), 413)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, DataError, UnreadablePostError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         log.warning("uplink_request_refused", path=request.path, error=str(error))
         return _problem(Refusal("bad_request", f"not a request of this verb: {error}"))
-    except (DatabaseError, InterfaceError, NoSigningKey) as error:
+    except DataError as error:  # its message is for us: it quotes our SQL
+        log.warning("uplink_request_refused", path=request.path, error=str(error))
+        return _problem(Refusal("bad_request", "a text or number in the request cannot be stored"))
+    except (DatabaseError, InterfaceError, NoSigningKey, UnreadablePostError) as error:
         log.error("uplink_master_fault", path=request.path, error=str(error))
         return _problem(
             Refusal("master_fault", "the master cannot answer now; ask again with the same op_id")

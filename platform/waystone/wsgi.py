@@ -5,4 +5,8 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "waystone.settings")
-application = get_wsgi_application()
+django = get_wsgi_application()
+
+from waystone.bodies import PatientBodies  # noqa: E402  (it logs, which Django has configured now)
+
+application = PatientBodies(django)

@@ -5,6 +5,7 @@ one purpose from being used for another (RFC 8725, section 3.11). Times are chec
 the clock.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from jwt.api_jws import PyJWS
 from worlds.uplink.keys import KeyPair
 
 MAX_TOKEN_CHARS = 4096  # the largest of ours has about 700
+KID = re.compile(r"[A-Za-z0-9_-]{43}")  # a thumbprint (keys.thumbprint); nothing else is looked up
 
 _jws = PyJWS(algorithms=["EdDSA"])
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -48,14 +50,14 @@ def verify(token: str, kind: str, key_of: Callable[[str], Ed25519PublicKey | Non
         raise BadToken(f"the token has more than {MAX_TOKEN_CHARS} characters")
     try:
         header = _jws.get_unverified_header(token)
-    except jwt.PyJWTError as error:
+    except (jwt.PyJWTError, UnicodeEncodeError, RecursionError) as error:
         raise BadToken(f"not a signed token: {error}") from error
     if header.get("alg") != "EdDSA":
         raise BadToken(f"the algorithm is {header.get('alg')!r}; only EdDSA is accepted")
     if header.get("typ") != kind:
         raise BadToken(f"the token's type is {header.get('typ')!r}; {kind!r} is needed")
     kid = header.get("kid")
-    key = key_of(kid) if isinstance(kid, str) else None
+    key = key_of(kid) if isinstance(kid, str) and KID.fullmatch(kid) else None
     if key is None or not isinstance(kid, str):
         raise BadToken("the token's key is unknown or revoked")
     try:

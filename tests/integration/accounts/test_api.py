@@ -127,6 +127,20 @@ def test_what_is_no_json_or_no_object_is_refused(call):
     assert_problem(form, 415, "unsupported_media_type")
 
 
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"email":' * 100_000], ids=["lists", "objects"])
+def test_json_that_nests_too_deep_is_refused(db, body):
+    answer = Client().post("/api/v1/sessions/", body, content_type="application/json")
+    assert_problem(answer, 400, "parse_error")
+
+
+@pytest.mark.parametrize("text", [r"\u0000", r"\ud800"])
+def test_texts_that_no_database_holds_are_refused(db, text):
+    body = f'{{"email": "new{text}@example.org", "password": "{PASSWORD}{text}"}}'.encode()
+    for path in ("/api/v1/accounts/", "/api/v1/sessions/"):
+        assert_problem(Client().post(path, body, content_type="application/json"), 400)
+    assert not Account.objects.exists()
+
+
 def test_wrong_password_and_unknown_address_cannot_be_told_apart(call, bob):
     wrong = call("POST", "/api/v1/sessions/", {"email": bob.email, "password": "not this one"})
     unknown = call("POST", "/api/v1/sessions/", {"email": "mallory@example.org", "password": "not this one"})

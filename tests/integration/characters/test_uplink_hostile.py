@@ -6,11 +6,16 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from django.test import RequestFactory
+from django.utils import timezone
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from characters.models import Line, Version
+from characters.uplink_api import report
 from worlds.uplink import messages
+from worlds.uplink.base64url import encode_base64url
+from worlds.uplink.proof import PROOF_TYPE, sign_request
 
 pytestmark = pytest.mark.django_db
 
@@ -99,3 +104,39 @@ def test_any_signed_request_gets_an_answer_with_a_code(aurora, documents, data):
             bytes(newest.chain),
             bytes(newest.state),
         )
+
+
+@pytest.mark.parametrize("kid", ["\x00", "\ud800", "x" * 43])
+def test_a_strangers_proof_with_any_kid_is_a_bad_proof(client, kid):
+    header = {"alg": "EdDSA", "typ": PROOF_TYPE, "kid": kid}
+    token = ".".join(encode_base64url(part) for part in (json.dumps(header).encode(), b"{}", b"x" * 64))
+    response = client.post(
+        "/api/v1/uplink/report/", b"{}", "application/json", headers={"Authorization": f"Bearer {token}"}
+    )
+    assert (response.status_code, response.json()["code"]) == (401, "bad_proof")
+
+
+def test_a_text_that_postgresql_cannot_hold_tells_nothing_of_our_sql(aurora, documents):
+    report = with_value(documents["report"], ("clusters", 0, "name"), "\x00")
+    response = aurora.post("report", json.dumps(report).encode())
+    assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+    assert "LINE" not in response.content.decode() and "report" not in response.json()["detail"]
+
+
+class BrokenInput:
+    """The body of a world whose connection ends before the body does."""
+
+    def read(self, size=-1):
+        raise OSError("the connection is gone")
+
+
+def test_a_body_that_cannot_be_read_is_asked_for_again(aurora, documents):
+    body = json.dumps(documents["report"]).encode()
+    path = "/api/v1/uplink/report/"
+    proof = sign_request(aurora.key, aurora.world.slug, "POST", path, body, timezone.now())
+    request = RequestFactory().post(
+        path, body, "application/json", headers={"Authorization": f"Bearer {proof}"}
+    )
+    request._stream = BrokenInput()
+    response = report(request)
+    assert (response.status_code, json.loads(response.content)["code"]) == (503, "master_fault")

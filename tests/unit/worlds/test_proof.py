@@ -117,11 +117,23 @@ def test_forged_proofs_are_refused():
         "dots": "..",
         "not ASCII": "ä.ö.ü",
         "too long": "a" * 5000,
+        "a head that nests deep": f"{encode_base64url(b'[' * 2500)}.{body}.{signature}",
+        "a lone surrogate": "\ud800.x.y",
     }
     for name, token in forged.items():
         with pytest.raises(proof.BadProof):
             check(token)
             pytest.fail(f"accepted a proof with {name}")
+
+
+@pytest.mark.parametrize(
+    "kid", ["\x00", "\ud800", "a" * 4000, "' OR 1=1 --", ALICE.kid + "\n", 5, None, ["x"]]
+)
+def test_a_kid_that_is_no_thumbprint_is_never_looked_up(kid):
+    header = {"alg": "EdDSA", "typ": proof.PROOF_TYPE, "kid": kid}
+    head, payload = (encode_base64url(json.dumps(part).encode()) for part in (header, claims()))
+    with pytest.raises(proof.BadProof):
+        proof.check_head(f"{head}.{payload}.AAAA", pytest.fail, method="POST", path=PATH, now=NOW)
 
 
 def test_the_thumbprint_is_the_one_of_the_rfc():
