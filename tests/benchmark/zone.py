@@ -2,8 +2,8 @@
 
 Server on core 0, all clients in this process on core 1, loopback UDP. Each player walks at full speed and
 sends ten inputs a second; each is sent its nearest 64, twenty times a second. Passes when clients get at
-least 19 snapshots a second in the mean and 99 of 100 gaps are at most 75 ms. Keys of the result are those of the other
-servers' benchmarks with the same workload, so that one table can show all.
+least 19 snapshots a second in the mean and 99 of 100 gaps are at most 75 ms. Keys of the result are those of
+the other servers' benchmarks with the same workload, so that one table can show all.
 """
 
 import json

@@ -105,5 +105,6 @@ class Command(BaseCommand):
             f"{result['snaps_min']}), gap p50 {gap['p50']} p99 {gap['p99']} max {gap['max']} ms; tick p50 "
             f"{tick['p50']} p99 {tick['p99']} ms; ISR {result['server']['isr']}; "
             f"server {result['server_cpu']} %, clients {result['client_cpu']} % of a core; "
-            f"{result['bytes_per_client_s'] / 1000:.1f} KB/s each; {result['rss_mb']} MB; path {result['server']['path']}"
+            f"{result['bytes_per_client_s'] / 1000:.1f} KB/s each; {result['rss_mb']} MB; "
+            f"path {result['server']['path']}"
         )
