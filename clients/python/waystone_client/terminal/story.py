@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from waystone_client.errors import WaystoneError
 from waystone_client.player import Player
 from waystone_client.terminal.commands import HELP, GoTo, Hint, Order, Plain, Speak, Step, WalkTo
+from waystone_client.terminal.printable import printable
 from waystone_client.terminal.surroundings_map import COMPASS, Ground, bearing, draw, plain
 from waystone_client.world_link import LinkDown, LinkOver, LinkUp
 from zonecluster.protocol.to_client import (
@@ -47,9 +48,9 @@ class Story:
         self._tell = tell
 
     def add(self, kind: str, text: str) -> None:
-        """Add lines to the story."""
+        """Add lines to the story; what would steer the terminal is taken out."""
         for part in text.splitlines():
-            line = Line(kind, part)
+            line = Line(kind, printable(part))
             self.lines.append(line)
             self._tell(line)
 

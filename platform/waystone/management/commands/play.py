@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from waystone_client import Master, Player, WaystoneError
 from waystone_client.terminal.entrance import Wishes, come_in
 from waystone_client.terminal.line_mode import is_pipe, play_lines
+from waystone_client.terminal.printable import printable
 from waystone_client.terminal.screen import Screen
 
 
@@ -43,14 +44,14 @@ class Command(BaseCommand):
         try:
             asyncio.run(self._play(options["url"], wishes))
         except WaystoneError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(printable(str(error))) from error
         except KeyboardInterrupt:
             self.stdout.write("")
 
     async def _play(self, url: str, wishes: Wishes) -> None:
         async with Master(url) as master:
-            world, character = await come_in(master, wishes, self.stdout.write)
-            self.stdout.write(f"Entering {world.name} as {character} …")
+            world, character = await come_in(master, wishes, self._say)
+            self._say(f"Entering {world.name} as {character} …")
             player = await Player.enter(master, world.slug, character, client="waystone-play")
         try:
             if is_pipe():
@@ -61,3 +62,7 @@ class Command(BaseCommand):
                 self.stdout.write("\n".join(screen.last_lines))
         finally:
             await player.leave()
+
+    def _say(self, text: str) -> None:
+        """Write what the master told: names and taglines of worlds are their operators' texts."""
+        self.stdout.write(printable(text))
