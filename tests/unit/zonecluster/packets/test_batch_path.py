@@ -25,6 +25,7 @@ class Crowd:
         for address, token in tokens.items():
             self.socket.arriving.append((request(token), address))
         self.receive()
+        self.path.take_arrivals()  # the next tick: so many strangers are not looked at in one
         for data, address in self.take_sent():
             peer = self.peers[address]
             self.socket.arriving.append((peer.packet(3, peer.open(data).body), address))
