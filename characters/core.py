@@ -250,6 +250,7 @@ class Repository:
             line.head if line else Head(owner=owner),
             world=world,
             op_id=request.op_id,
+            order=request.order,
             incarnation=self.incarnation,
             standing=self._standing(world, request, now),
             now=now,
@@ -259,7 +260,9 @@ class Repository:
         if line is None:
             main = self._main(request.character)
             line = self._begin_line(request.character, owner, "fork", (main.head.chain, main.state), now)
-        line.head = granted(line.head, decision, world=world, op_id=request.op_id, now=now)
+        line.head = granted(
+            line.head, decision, world=world, op_id=request.op_id, order=request.order, now=now
+        )
         return uplink.Lease(
             character=request.character,
             name=self.names[request.character],

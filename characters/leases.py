@@ -103,6 +103,7 @@ def head_of(line: Line) -> Head:
         holder=line.holder_id,
         lease_until=line.lease_until,
         acquire_op_id=line.acquire_op_id,
+        acquire_order=line.acquire_order,
         version=line.version,
         chain=bytes(line.chain),
     )
@@ -122,6 +123,7 @@ def _decide(character: Character, head: Head, world: World, request: Acquire, no
         head,
         world=world.pk,
         op_id=request.op_id,
+        order=request.order,
         incarnation=current_incarnation(),
         standing=standing,
         now=now,
@@ -137,12 +139,13 @@ def _grant(
     if line is None:
         line = fork_main_line(character=character, world=world, now=now)
         log.info("line_forked", world=world.slug, character=str(character.id), line=str(line.id))
-    head = granted(head_of(line), grant, world=world.pk, op_id=request.op_id, now=now)
+    head = granted(head_of(line), grant, world=world.pk, op_id=request.op_id, order=request.order, now=now)
     Line.objects.filter(pk=line.pk).update(
         grants=head.grants,
         epoch=head.epoch,
         holder_id=head.holder,
         acquire_op_id=head.acquire_op_id,
+        acquire_order=head.acquire_order,
         lease_until=head.lease_until,
     )
     return Lease(

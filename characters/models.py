@@ -56,6 +56,9 @@ class Line(models.Model):
     acquire_op_id = models.UUIDField(
         null=True, blank=True, help_text="Key of the newest grant: repeated, it is the same grant."
     )
+    acquire_order = models.BigIntegerField(
+        default=0, help_text="Its order among the acquires of that world: an older one comes too late."
+    )
     version = models.BigIntegerField(default=0)
     chain = models.BinaryField(max_length=32)
     state_hash = models.BinaryField(max_length=32)

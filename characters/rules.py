@@ -52,6 +52,7 @@ class Head:
     holder: object = None
     lease_until: datetime | None = None
     acquire_op_id: UUID | None = None
+    acquire_order: int = 0
     version: int = 0
     chain: bytes = b""
 
@@ -79,13 +80,20 @@ class Grant:
 
 
 def decide_grant(
-    head: Head, *, world: object, op_id: UUID, incarnation: int, standing: Standing, now: datetime
+    head: Head,
+    *,
+    world: object,
+    op_id: UUID,
+    order: int = 0,
+    incarnation: int,
+    standing: Standing,
+    now: datetime,
 ) -> Grant | Refusal:
     """Decide an acquire.
 
     The holder gets a new epoch whatever the account's standing, also of a lease that lapsed unclaimed: it
     gives nothing that a renewal would not, and a restarted world daemon must fence its dead predecessor and
-    save.
+    save. But a late request of an older try must not fence the session that a newer one has let in.
     """
     if standing.is_suspended:
         return Refusal("world_suspended", "the staff suspended this world; it gets no leases")
@@ -94,6 +102,10 @@ def decide_grant(
             return Grant(head.epoch, is_repeat=True)
         return Refusal("stale", "the lease of this op_id was given back or taken; use a new op_id")
     if head.holder == world:
+        if order < head.acquire_order and head.is_leased(now):
+            return Refusal(
+                "master_fault", "a newer acquire of this world is in force; ask again with the same op_id"
+            )
         return Grant(next_epoch(incarnation, head.grants), is_repeat=False)
     if head.is_leased(now):
         return Refusal(
@@ -112,7 +124,7 @@ def decide_grant(
     return Grant(next_epoch(incarnation, head.grants), is_repeat=False)
 
 
-def granted(head: Head, grant: Grant, *, world: object, op_id: UUID, now: datetime) -> Head:
+def granted(head: Head, grant: Grant, *, world: object, op_id: UUID, order: int = 0, now: datetime) -> Head:
     """Return the head after a grant; a repeated one only runs longer."""
     if grant.is_repeat:
         return renewed(head, now)
@@ -122,6 +134,7 @@ def granted(head: Head, grant: Grant, *, world: object, op_id: UUID, now: dateti
         epoch=grant.epoch,
         holder=world,
         acquire_op_id=op_id,
+        acquire_order=order,
         lease_until=now + LEASE,
     )
 

@@ -273,6 +273,9 @@ class PlaySession(models.Model):
     cluster = models.CharField(max_length=24, blank=True)
     instance = models.PositiveBigIntegerField(default=0)
     entity = models.PositiveBigIntegerField(default=0)
+    stay = models.BigIntegerField(
+        default=0, help_text="Number of its newest admission: an entity with a lower one is a ghost."
+    )
     resume_digest = models.BinaryField(max_length=32, help_text="SHA-256 of the resume token.")
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)

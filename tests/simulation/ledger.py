@@ -42,6 +42,7 @@ PROMISES = {
     "told saved": "a player was told that all is saved, and it was not",
     "admitted": "a player was admitted with another state than the master's",
     "handoff": "gains were lost in a handoff",
+    "removed": "a player was taken out of the zone before the master had the state",
     "vanished": "gains vanished although nothing had died",
     "stuck": "a session is stuck",
     "astray": "a player cannot play although all is well",

@@ -1,4 +1,4 @@
-"""The master's side of the simulation: the repository's core behind an uplink that goes wrong; and an attacker."""
+"""The master of the simulation: the repository's core behind an uplink that goes wrong; and an attacker."""
 
 from __future__ import annotations
 

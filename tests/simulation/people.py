@@ -84,8 +84,8 @@ class Player:
             self.cut()  # the next link asks with the same resume token, or a new ticket
         elif not self.has_entered:
             self.say(Enter(self.character))
-        elif self.zone is None:
-            self.say(ZoneTokenRequest())
+        elif self.zone is None or self.world.entity_of(self.zone_token) is None:
+            self.say(ZoneTokenRequest())  # there is no zone link, or it has gone silent
 
     def misbehave(self, seconds: float) -> None:
         strikes, now = self.sim.chaos.strikes, self.sim.now

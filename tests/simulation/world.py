@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING
@@ -81,7 +82,7 @@ class SimulatedWorld:
         self.paused_until = -1.0
         self.held: list[object] = []
         self.is_restored = False
-        self.snapshot: tuple[int, object, dict[UUID, OpenSession]] | None = None
+        self.snapshot: tuple[int, object] | None = None
         self.processes = 0
         self.clusters: dict[str, Cluster | None] = {}
         self.cluster_reborn_at: dict[str, float] = dict.fromkeys(CLUSTERS, 0.0)
@@ -176,7 +177,7 @@ class SimulatedWorld:
         elif (force := strikes("daemon_restored", self.slug, now, seconds)) is not None:
             self.restore_daemon(force)
         elif self.sim.chaos.faults.daemon_restored and self.sim.is_time(10.0) and self.core is not None:
-            self.snapshot = (self.generation, deepcopy(self.core.world), dict(self.rows))
+            self.snapshot = (self.generation, deepcopy(self.core.world))
 
     def kill_daemon(self, seconds: float) -> None:
         self.core, self.held, self.is_restored, self.paused_until = None, [], False, -1.0
@@ -189,11 +190,10 @@ class SimulatedWorld:
         self.feed(SessionsLoaded(sorted(self.rows.values(), key=lambda row: row.id)))
 
     def restore_daemon(self, force: float) -> None:
-        """The machine goes back to a snapshot, with its database; people notice it within a minute."""
+        """The machine goes back to a snapshot, its database does not; people notice it within a minute."""
         if self.snapshot is None or self.snapshot[0] != self.generation or self.core is None:
             return
         self.core.world = deepcopy(self.snapshot[1])
-        self.rows = dict(self.snapshot[2])
         self.is_restored = True
         for call in list(self.core.world.calls):
             self.feed(Answered(call, Unreachable("the connection is of another time")))
@@ -237,6 +237,8 @@ class SimulatedWorld:
             case SendToCluster(name, message):
                 if isinstance(message, bus.Admit):
                     self.check_admit(message)
+                elif isinstance(message, bus.Remove):
+                    self.check_remove(name, message)
                 self.carry(lambda: (cluster := self.clusters.get(name)) and cluster.take(message))
             case HailAll():
                 for name in CLUSTERS:
@@ -253,7 +255,8 @@ class SimulatedWorld:
             case UpdateSession(row):
                 self.leases[row.id] = (row.line, row.epoch)
                 if row.id in self.rows:
-                    self.rows[row.id] = open_session(row)
+                    stay = max(row.stay, self.rows[row.id].stay)
+                    self.rows[row.id] = open_session(replace(row, stay=stay))
             case CloseSession(session, _):
                 self.rows.pop(session, None)
             case Log(event, _, fields):
@@ -261,6 +264,8 @@ class SimulatedWorld:
 
     def record(self, row: SessionRow, generation: int) -> None:
         if generation == self.generation and self.core is not None:
+            for other in [one.id for one in self.rows.values() if one.character == row.character]:
+                del self.rows[other]  # superseded, as rows.py has it
             self.rows[row.id] = open_session(row)
             self.feed(Recorded(row.id))
             session = self.core.world.sessions.get(row.id) if self.core is not None else None
@@ -313,6 +318,17 @@ class SimulatedWorld:
             lost = f"{dict(gains_of(source.state))}, taken along {dict(state)}"
             raise Violation("handoff", f"{self.slug}: the source has {lost}")
 
+    def check_remove(self, name: str, m: bus.Remove) -> None:
+        """Whoever leaves stands in the zone until the master has all, or is told that it has not."""
+        s, cluster = self.core.world.sessions.get(m.session), self.clusters.get(name)
+        if s is None or cluster is None or s.phase not in (Phase.FREEZING_OUT, Phase.SAVING_OUT):
+            return
+        entity = cluster.entities.get((m.session, m.instance))
+        if entity is not None and self.is_rightful(s):
+            here, head = gains_of(entity.state), self.sim.ledger.head_of(s.head.line)
+            if not has_all(head, here):
+                raise Violation("removed", f"{self.slug}: {s.phase}, {dict(here)}, the head has {dict(head)}")
+
     def home_entity(self, s: Session) -> Entity | None:
         """Return the entity where a session is at home, if it is still that."""
         home = s.home
@@ -328,8 +344,8 @@ class SimulatedWorld:
             return
         for link in links:
             player = self.gateway.players.get(link)
-            if player is None or player.link != link or player.world is not self or not player.zone_token:
-                continue
+            if player is None or player.link != link or not player.has_entered or not player.zone_token:
+                continue  # nothing was played on this link
             s = self.core.world.sessions.get(self.core.world.by_character.get(player.character))
             if s is not None and (s.phase in PLAYABLE or s.leave is None):
                 continue  # taken over by another link
@@ -342,5 +358,5 @@ def open_session(row: SessionRow) -> OpenSession:
     """Return what a restarted daemon reads of a row."""
     return OpenSession(
         row.id, row.account, row.admission, row.character, row.name, row.edition, row.line, row.epoch,
-        row.zone, row.cluster, row.resume_digest,
+        row.zone, row.cluster, row.resume_digest, row.stay,
     )  # fmt: skip

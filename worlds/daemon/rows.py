@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
 
 from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
 from worlds.daemon.core.effects import CloseSession, RecordSession, SessionRow, StoreReceipt, UpdateSession
@@ -84,6 +86,7 @@ def load_open_sessions(slug: str) -> list[OpenSession]:
             zone=row.zone,
             cluster=row.cluster,
             resume_digest=bytes(row.resume_digest),
+            stay=row.stay,
         )
         for row in PlaySession.objects.filter(world__slug=slug, ended_at__isnull=True)
     ]
@@ -98,7 +101,9 @@ def write_rows(slug: str, effects: Sequence[RowEffect], now: datetime) -> None:
                 case RecordSession(row):
                     _record(world, row, now)
                 case UpdateSession(row):
-                    PlaySession.objects.filter(id=row.id).update(**_fields(row))
+                    PlaySession.objects.filter(id=row.id).update(
+                        **_fields(row), stay=Greatest(F("stay"), row.stay)
+                    )
                 case CloseSession(session, reason):
                     open_rows = PlaySession.objects.filter(id=session, ended_at__isnull=True)
                     open_rows.update(ended_at=now, end_reason=reason)

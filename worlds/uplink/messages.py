@@ -76,12 +76,14 @@ class Admission(Struct, frozen=True):
 class Acquire(Struct, frozen=True):
     """Ask for the lease of the line that this world plays of a character.
 
-    Repeat with the same op_id after a lost answer.
+    Repeat with the same op_id after a lost answer. `order` grows with each new op_id of a world, also over
+    restarts of its daemon: one that comes late cannot take the lease from a newer session of its own world.
     """
 
     admission: UUID
     character: UUID
     op_id: UUID
+    order: Number = 0
 
 
 class Lease(Struct, frozen=True):

@@ -60,6 +60,7 @@ class SessionRow:
     instance: int
     entity: int
     resume_digest: bytes
+    stay: int = 0  # order of the Admit that made the entity; in the row it never goes back
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class OpenSession:
     zone: str
     cluster: str
     resume_digest: bytes
+    stay: int = 0  # entities with a lower one are ghosts
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,7 @@ def load(w: World, rows: list[OpenSession]) -> None:
         s.account, s.admission, s.character, s.name = row.account, row.admission, row.character, row.name
         s.edition, s.is_recorded = row.edition, True
         s.resume_digest = s.proven_digest = row.resume_digest
+        s.known_stay = row.stay
         s.grace_until = w.now + SETTLE_S + GRACE_S
         w.begin_acquire(s)
         w.by_character[s.character] = s.id
@@ -220,6 +221,8 @@ def on_lease_unanswered(w: World, s: Session) -> None:
 
 
 def _seen_at_start(s: Session, m: bus.Residents, resident: bus.Resident) -> None:
+    if 0 < resident.stay < s.known_stay:
+        return  # a ghost, older than what was saved since; it is removed when the player stands elsewhere
     s.seen[(m.cluster, m.incarnation, resident.instance)] = resident
     (cluster, incarnation, instance), best = max(s.seen.items(), key=lambda item: item[1].stay)
     s.home = Stay(cluster, incarnation, instance, best.stay)
