@@ -1,6 +1,12 @@
 """The health check, and what goes on while Redis or the database is away."""
 
+import pickle
+from typing import ClassVar
+
+import msgspec
 import pytest
+import redis
+from django.conf import settings
 from django.core.cache import caches
 from django.db import OperationalError, connection
 from django.test import Client, override_settings
@@ -10,6 +16,7 @@ from accounts.services import register_account
 from tests.embedded_servers import free_port
 from waystone import cache as waystone_cache
 from waystone.cache import PatientRedisCache
+from waystone.celery import app as celery
 
 PASSWORD = "lichen on the north side"  # noqa: S105  (of a person who exists only here)
 
@@ -91,3 +98,31 @@ def test_log_in_goes_on_without_redis_and_is_still_limited(settings, client):
         assert client.post(data=right, **send).status_code == 201
         statuses = [client.post(data=wrong, **send).status_code for _ in range(6)]
         assert statuses == [401] * 5 + [429]
+
+
+class Planted:
+    """What a pickle would run when it is read."""
+
+    ran: ClassVar[list[bool]] = []
+
+    def __reduce__(self):
+        return (Planted.ran.append, (True,))
+
+
+def test_what_somebody_wrote_into_redis_is_data_and_never_run():
+    shared = caches["default"]
+    shared.set("rates", [1.5, 2.5], 60)
+    shared.set("count", 3, 60)
+    assert (shared.get("rates"), shared.incr("count"), shared.get("count")) == ([1.5, 2.5], 4, 4)
+    with redis.Redis.from_url(settings.CONFIG.redis_url) as by_hand:
+        assert by_hand.get(shared.make_and_validate_key("rates")) == b"[1.5,2.5]"
+        by_hand.set(shared.make_and_validate_key("planted"), pickle.dumps(Planted()))
+    with pytest.raises(msgspec.DecodeError):
+        shared.get("planted")
+    assert not Planted.ran
+
+
+def test_tasks_are_json_too():
+    conf = celery.conf
+    assert list(conf.accept_content) == ["json"]
+    assert (conf.task_serializer, conf.result_serializer, conf.event_serializer) == ("json", "json", "json")
