@@ -205,7 +205,7 @@ def test_the_digest_is_of_names_and_contents():
     assert pack_digest({"a": b"bc"}) != pack_digest({"ab": b"c"})
 
 
-WORDS = "slug size = 1 -1 nan 1e999 [[links]] [links] [ ] { } , . target x y 1979-05-27 # spawns é ' \"quay\""
+WORDS = 'slug size = 1 -1 nan 1e999 [[links]] [links] [ ] { } , . target x y 1979-05-27 # spawns é \' "quay"'
 TOKENS = st.sampled_from([*WORDS.split(), "\n", "\r", "\x00", '"""', "9" * 400, r'"\ud800"'])
 MESS = st.one_of(
     st.binary(max_size=60),
