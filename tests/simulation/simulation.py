@@ -116,7 +116,7 @@ class Simulation:
                 if cluster is not None:
                     cluster.paused_until = -1.0
             if world.is_restored:
-                world.kill_daemon(1.0)
+                world.end_restored()
 
     def check_all_play(self) -> None:
         """Every player is in the world, and all parts agree on where."""

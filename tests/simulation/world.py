@@ -173,7 +173,10 @@ class SimulatedWorld:
         if (force := strikes("daemon_pause", self.slug, now, seconds)) is not None:
             self.paused_until = now + (SHORT_S[1] * force if force < 0.67 else LONG_S[1] * force)
         if (force := strikes("daemon_death", self.slug, now, seconds)) is not None:
-            self.kill_daemon(1 + 5 * force)
+            if self.is_restored:
+                self.end_restored()
+            else:
+                self.kill_daemon(1 + 5 * force)
         elif (force := strikes("daemon_restored", self.slug, now, seconds)) is not None:
             self.restore_daemon(force)
         elif self.sim.chaos.faults.daemon_restored and self.sim.is_time(10.0) and self.core is not None:
@@ -190,7 +193,11 @@ class SimulatedWorld:
         self.feed(SessionsLoaded(sorted(self.rows.values(), key=lambda row: row.id)))
 
     def restore_daemon(self, force: float) -> None:
-        """The machine goes back to a snapshot, its database does not; people notice it within a minute."""
+        """The machine goes back to a snapshot, its database does not.
+
+        People notice it within a minute, and start the whole world again: clusters may have been told to
+        admit players with states of the snapshot, and a daemon that comes later cannot see that.
+        """
         if self.snapshot is None or self.snapshot[0] != self.generation or self.core is None:
             return
         self.core.world = deepcopy(self.snapshot[1])
@@ -198,9 +205,14 @@ class SimulatedWorld:
         for call in list(self.core.world.calls):
             self.feed(Answered(call, Unreachable("the connection is of another time")))
         generation = self.generation
-        self.sim.after(
-            5 + 55 * force, lambda: self.kill_daemon(2.0) if generation == self.generation else None
-        )
+        self.sim.after(5 + 55 * force, lambda: self.end_restored() if generation == self.generation else None)
+
+    def end_restored(self) -> None:
+        """Start daemon and clusters afresh."""
+        self.kill_daemon(2.0)
+        for name in CLUSTERS:
+            self.clusters[name] = None
+            self.cluster_reborn_at[name] = self.sim.now + 1.0
 
     def resume_daemon(self) -> None:
         """After a pause everything comes at once, the time-outs of the uplink among the first."""
@@ -320,10 +332,14 @@ class SimulatedWorld:
 
     def check_remove(self, name: str, m: bus.Remove) -> None:
         """Whoever leaves stands in the zone until the master has all, or is told that it has not."""
-        s, cluster = self.core.world.sessions.get(m.session), self.clusters.get(name)
-        if s is None or cluster is None or s.phase not in (Phase.FREEZING_OUT, Phase.SAVING_OUT):
+        s = self.core.world.sessions.get(m.session)
+        if s is None or s.phase not in (Phase.FREEZING_OUT, Phase.SAVING_OUT):
             return
-        entity = cluster.entities.get((m.session, m.instance))
+        entity = (
+            self.home_entity(s)
+            if s.home and (s.home.cluster, s.home.instance) == (name, m.instance)
+            else None
+        )
         if entity is not None and self.is_rightful(s):
             here, head = gains_of(entity.state), self.sim.ledger.head_of(s.head.line)
             if not has_all(head, here):
