@@ -42,9 +42,9 @@ class Person:
 Introduce = Callable[[str], Awaitable[Person]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """The running platform, shared by all tests of the session."""
+    """The running platform, one for each file: outages move zones, the next file finds them at home."""
     running = Stack()
     running.start()
     yield running
