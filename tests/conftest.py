@@ -19,6 +19,8 @@ from tests.embedded_servers import EmbeddedServers  # noqa: E402  (the line abov
 # Here and not in a hook: conftest files further down may import models, and settings are read once.
 if settings.configured:
     raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: the tests choose their own servers first.")
+# One place for all runs: each has a state directory of its own, and compiling takes seconds in every process.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(HERE.parent / "var" / "cache" / "numba"))
 _servers = EmbeddedServers()
 atexit.register(_servers.stop)
 os.environ.update(_servers.environment(), DJANGO_SETTINGS_MODULE="waystone.settings")
