@@ -100,14 +100,21 @@ class GatedInput:
         with self._gate.enter(self._address):
             return self._source.read(size)
 
+    def readline(self, size: int = -1) -> bytes:
+        """Read a line: Django asks for this method when it takes the request. Raises: BodyRefused."""
+        with self._gate.enter(self._address):
+            return self._source.readline(size)
+
 
 class PatientBodies:
     """The middleware."""
 
-    def __init__(self, application: Application, gate: BodyGate | None = None) -> None:
+    def __init__(
+        self, application: Application, gate: BodyGate | None = None, uplink_gate: BodyGate | None = None
+    ) -> None:
         self._application = application
         self._gate = gate or BodyGate(SLOTS, SLOTS_OF_ADDRESS)
-        self._uplink_gate = BodyGate(SLOTS, SLOTS)
+        self._uplink_gate = uplink_gate or BodyGate(SLOTS, SLOTS)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve one request."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.core.handlers.wsgi import WSGIRequest
+from django.http.request import UnreadablePostError
 
 from waystone.bodies import MAX_BYTES, BodyGate, BodyRefused, PatientBodies, is_local
 
@@ -100,3 +102,30 @@ def test_one_address_cannot_take_every_slot() -> None:
 def test_which_addresses_may_be_proxies() -> None:
     assert is_local("127.0.0.1") and is_local("10.1.2.3") and is_local("fd00::1")
     assert not is_local(STRANGER) and not is_local("") and not is_local("unix:")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/sessions/", "/api/v1/uplink/save/"])
+def test_django_reads_a_body_through_it(path: str) -> None:
+    def site(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        request = WSGIRequest(environ)
+        return [request.readline(), request.read(100)]
+
+    environ = {
+        "PATH_INFO": path,
+        "CONTENT_LENGTH": "9",
+        "REMOTE_ADDR": STRANGER,
+        "REQUEST_METHOD": "POST",
+        "wsgi.input": BytesIO(b"one\ntwo\nthree"),
+    }
+    assert list(PatientBodies(site)(environ, None)) == [b"one\n", b"two\nt"]
+
+
+def test_slow_worlds_hold_slots_of_their_own() -> None:
+    def uplink(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        with pytest.raises(UnreadablePostError):
+            WSGIRequest(environ).read(5)
+        return [b"asked for again"]
+
+    bodies = PatientBodies(uplink, gate(slots=1), uplink_gate=gate(slots=0))
+    environ = {"PATH_INFO": "/api/v1/uplink/save/", "CONTENT_LENGTH": "5", "REQUEST_METHOD": "POST"}
+    assert list(bodies(environ | {"wsgi.input": BytesIO(b"hello")}, None)) == [b"asked for again"]
