@@ -1,5 +1,6 @@
 """The embedded servers themselves: real, private, and not to be started twice on the same data."""
 
+import contextlib
 import os
 import signal
 import stat
@@ -150,3 +151,16 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path):
 def test_as_root_the_servers_run_as_an_unprivileged_user(running):
     _, process = running
     assert Path(f"/proc/{process.pid}").stat().st_uid != 0
+
+
+def test_a_refused_row_is_not_in_the_servers_log(running, tmp_path):
+    server, _ = running
+    secret = "alice@example.org argon2-hash"  # noqa: S105  (stands for a row of an account)
+    with psycopg.connect(server.url(), autocommit=True) as alice:
+        alice.execute("CREATE TABLE people (address text PRIMARY KEY)")
+        for _ in range(2):
+            with contextlib.suppress(psycopg.errors.UniqueViolation):
+                psycopg.ClientCursor(alice).execute("INSERT INTO people VALUES (%s)", [secret])
+    said = (tmp_path / "postgres.log").read_text()
+    assert "duplicate key value violates unique constraint" in said
+    assert "alice" not in said and "argon2" not in said
