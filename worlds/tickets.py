@@ -24,9 +24,9 @@ from worlds.uplink.ticket import ISSUER, TICKET_LIFETIME_S, TICKET_TYPE, TicketR
 log = structlog.get_logger(__name__)
 
 KEPT_FOR = timedelta(days=1)  # a ticket's row after its end; long after it could be replayed
-MAX_WAITING = (
-    30  # unredeemed tickets of one account; a client needs one, a script that asks for more is stopped
-)
+# Tickets of one account at once: a client needs one, a script that asks for more is stopped.
+MAX_WAITING = 30  # not redeemed yet
+MAX_A_MINUTE = 60  # redeemed or not: each redeemed one is a session of a world daemon for a minute
 
 
 class NoTicket(Exception):
@@ -104,9 +104,11 @@ def _check_may_enter(account: Account, world: World, now: datetime) -> None:
         raise NoTicket("edition_needed", f"{world.name} is for the Premium edition; upgrade to enter.")
     if not is_online(world.last_report_at, now):
         raise NoTicket("world_offline", f"{world.name} does not answer at the moment; try again in a minute.")
-    waiting = Ticket.objects.filter(account=account, redeemed_at=None, expires_at__gt=now).count()
-    if waiting >= MAX_WAITING:
-        raise NoTicket("too_many_tickets", "You asked for many tickets and used none; wait a minute.")
+    redeemed = list(
+        Ticket.objects.filter(account=account, expires_at__gt=now).values_list("redeemed_at", flat=True)
+    )
+    if redeemed.count(None) >= MAX_WAITING or len(redeemed) >= MAX_A_MINUTE:
+        raise NoTicket("too_many_tickets", "You asked for too many tickets in a minute; wait for one.")
 
 
 def redeem_ticket(*, token: str, world: World, now: datetime) -> Ticket:

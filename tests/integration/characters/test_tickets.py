@@ -18,7 +18,7 @@ from accounts.models import Entitlement
 from characters.tasks import close_admissions, delete_tickets
 from worlds.models import Ticket
 from worlds.signing import NoSigningKey, ensure_signing_key, new_signing_key, signing_keys
-from worlds.tickets import MAX_WAITING, NoTicket, issue_ticket, redeem_ticket
+from worlds.tickets import MAX_A_MINUTE, MAX_WAITING, NoTicket, issue_ticket, redeem_ticket
 from worlds.uplink.jws import sign
 from worlds.uplink.keys import key_pair, load_key
 from worlds.uplink.ticket import TICKET_TYPE, TicketRefused, check_ticket, keys_of_jwks
@@ -257,3 +257,13 @@ def test_the_tasks_close_and_delete_what_has_had_its_time(aurora, alice, now):
     assert set(Ticket.objects.values_list("jti", flat=True)) == {fresh, old, unused}
     assert Ticket.objects.get(jti=old).closed_at is not None
     assert Ticket.objects.get(jti=fresh).closed_at is None
+
+
+def test_used_tickets_are_limited_too_for_a_minute(aurora, alice, mallory, now):
+    for _ in range(MAX_A_MINUTE):
+        aurora.admit(mallory, now)
+    assert no_ticket(mallory, aurora, now) == "too_many_tickets"
+    assert issue_ticket(account=alice, world=aurora.world, now=now)
+    later = now + timedelta(seconds=61)
+    aurora.world.last_report_at = later
+    assert issue_ticket(account=mallory, world=aurora.world, now=later)
