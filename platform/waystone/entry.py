@@ -9,6 +9,7 @@ OWN_COMMANDS = {
     "up": ("waystone.supervisor.up", "main"),
     "test": ("waystone.checks", "test"),
     "check-all": ("waystone.checks", "check_all"),
+    "simulate": ("tests.simulation.command", "main"),
 }
 
 
@@ -19,6 +20,6 @@ def main(argv: list[str]) -> int:
         module, function = OWN_COMMANDS[command]
         return getattr(importlib.import_module(module), function)(argv[2:])
     if command == "help" and len(argv) <= 2:
-        print("Waystone's own commands: up, test, check-all. Django's follow.\n")  # noqa: T201
+        print("Waystone's own commands: up, test, check-all, simulate. Django's follow.\n")  # noqa: T201
     execute_from_command_line(argv)
     return 0

@@ -136,6 +136,8 @@ class Player:
         self.not_before = self.sim.now + PAUSE_S
         if self.welcome is None:
             self.cut()
+        elif code == "bad_ticket":  # the account was admitted elsewhere since: log in again
+            self.quit()
         else:
             self.asked_at = self.sim.now - PATIENCE_S + PAUSE_S
 
