@@ -1,7 +1,6 @@
 """A world reports that it is up; the master answers with what it must know of itself and its players."""
 
 from datetime import datetime
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -12,6 +11,7 @@ from characters.admissions import limits_message
 from characters.models import Line
 from characters.refusals import Refused
 from worlds.models import Pseudonym, World
+from worlds.rules import gateway_fault
 from worlds.tickets import is_banned
 from worlds.uplink.messages import AccountNews, Refusal, Report, Reported
 
@@ -35,14 +35,7 @@ def receive_report(*, world: World, report: Report, now: datetime) -> Reported:
 
 
 def _check_gateway_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_good = (
-            parts.scheme in ("ws", "wss") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        )
-    except ValueError:  # a port that is no number, or a bad IPv6 address
-        is_good = False
-    if not is_good or not url.isascii() or not url.isprintable() or " " in url:
+    if gateway_fault(url) or not url.isascii():
         raise Refused(Refusal("bad_request", "gateway_url must be a ws:// or wss:// address"))
 
 

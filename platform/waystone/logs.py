@@ -32,6 +32,16 @@ def redact(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, An
     return event
 
 
+def for_terminals(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Escape what would steer a terminal: paths and texts of strangers are logged; a structlog processor."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = "".join(
+                sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in value
+            )
+    return event
+
+
 def _name_process(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     event.setdefault("process", os.environ.get("WAYSTONE_PROCESS", "manage"))
     return event
@@ -53,6 +63,7 @@ def configure(options: dict[str, Any]) -> None:
     ]
     ending: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if is_console:
+        ending.append(for_terminals)
         ending.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
     else:
         ending += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]

@@ -209,7 +209,17 @@ def test_a_report_is_noted_and_answered_with_news(aurora, wilds, alice, mallory,
 
 @pytest.mark.parametrize(
     "url",
-    ["", "http://a/", "ws://", "javascript:alert(1)", "ws://a b/", "ws://a:port/", "ws://[::1/", "ws://ä/"],
+    [
+        "",
+        "http://a/",
+        "ws://",
+        "javascript:alert(1)",
+        "ws://a b/",
+        "ws://a:port/",
+        "ws://[::1/",
+        "ws://ä/",
+        "ws://u:p@a/",
+    ],
 )
 def test_a_gateway_address_that_cannot_be_one_is_refused(aurora, url):
     report = messages.Report(url, timezone.now(), [])

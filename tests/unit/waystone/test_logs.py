@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from waystone.logs import REDACTED, redact
+from waystone.logs import REDACTED, for_terminals, redact
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,6 +35,21 @@ def test_structlog_and_the_standard_library_write_the_same_json_lines():
     assert (second["event"], second["token"], second["level"]) == ("lost link", REDACTED, "warning")
     assert first["process"] == second["process"] == "web"
     assert "hunter2" not in done.stderr and "abc" not in done.stderr
+
+
+def test_what_a_stranger_sent_does_not_steer_the_operators_terminal():
+    event = {
+        "event": "Not Found: /a\x1b]0;owned\x07\u202e",
+        "path": "/\x9b2J",
+        "status": 404,
+        "name": "Ærø 日本",
+    }
+    assert for_terminals(None, "info", event) == {
+        "event": r"Not Found: /a\x1b]0;owned\x07\u202e",
+        "path": r"/\x9b2J",
+        "status": 404,
+        "name": "Ærø 日本",
+    }
 
 
 def test_a_dead_redis_is_not_told_each_second():

@@ -135,7 +135,8 @@ def _hello_with_resume(w: World, link: LinkRef, token: str) -> None:
     digest = sha256(token.encode()).digest()
     s = w.find(w.by_digest.get(digest))
     known = w.of_link(link)
-    if known is not None and (s is None or s is known):  # asked twice: the first answer was lost or late
+    # Asked twice: the first answer was lost or late. Not while a ticket is still with the master.
+    if known is not None and known.phase is not P.REDEEMING and (s is None or s is known):
         welcome(w, known)
         return
     if s is None or not s.can_come_back:

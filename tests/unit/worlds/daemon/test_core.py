@@ -280,6 +280,13 @@ def test_resume_again_with_the_old_token_when_the_welcome_was_lost(core: Core) -
     assert core.told(Refused, 13).code == "bad_resume_token"
 
 
+def test_a_link_whose_ticket_is_not_redeemed_yet_is_welcomed_by_nothing_else(core: Core) -> None:
+    core.say(Hello(1, "test", TICKET), 8)
+    core.say(Hello(1, "test", None, "a resume token nobody gave"), 8)
+    assert core.told(Refused, 8).code == "bad_resume_token"
+    assert not core.all_told(Welcome, 8)
+
+
 def test_resume_in_play_brings_a_fresh_zone_link(core: Core) -> None:
     session = core.enter()
     session_token = core.core.world.new_resume_token(session)
