@@ -190,17 +190,17 @@ class Repository:
     def _redeem(self, world: str, request: uplink.Redeem, now: datetime) -> uplink.Admission | Refusal:
         jti = UUID(request.ticket)
         ticket = self.tickets.get(jti)
-        if self.worlds[world].is_suspended:
-            return Refusal("world_suspended", "the staff suspended this world")
         if ticket is None or ticket.world != world:
             return Refusal("bad_ticket", "the master knows no such ticket; it may be too old")
+        if ticket.expires_at <= now:
+            return Refusal("ticket_expired", "the ticket is too old; get a new one")
+        if self.worlds[world].is_suspended:
+            return Refusal("world_suspended", "the staff suspended this world")
         account = self.accounts[ticket.account]
         if account.is_banned:
             return Refusal("account_banned", "the account is banned")
         if ticket.redeemed_at is not None or ticket.closed_at is not None:
             return Refusal("ticket_used", "the ticket was used before; get a new one")
-        if ticket.expires_at <= now:
-            return Refusal("ticket_expired", "the ticket is too old; get a new one")
         ticket.redeemed_at = now
         for other in self.tickets.values():
             is_open = other.redeemed_at is not None and other.closed_at is None
