@@ -1,7 +1,8 @@
 """The packet path in batches: sockets by recvmmsg and sendmmsg, links in a table, packets in compiled code.
 
 NETCODE's core keeps the handshake, slots and token history; each client that it connects is handed over to
-the table here until it goes. Raises ImportError, NoBatches or NoSodium where this machine cannot run it.
+the table here until it goes. Raises ImportError, NoBatches or NoSodium where this machine cannot run it, and
+RuntimeError where numba cannot compile it.
 """
 
 import errno
@@ -10,6 +11,7 @@ from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
+from numba.core.errors import NumbaError
 
 from zonecluster.packets import kernels, mmsg
 from zonecluster.packets.arrivals import ARRIVAL_BYTES, Arrivals
@@ -110,7 +112,10 @@ class BatchPath:
         self._events: list[Connected | Disconnected] = []
         self._look_over_at = float("-inf")
         self._room_wait_s = ROOM_WAIT_S
-        self._compile()
+        try:
+            self._compile()
+        except NumbaError as error:
+            raise RuntimeError(f"numba does not compile the packet path: {error}") from error
 
     def _compile(self) -> None:
         """Run everything once on nothing: what takes seconds now would stop a tick later."""
