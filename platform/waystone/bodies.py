@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from io import BytesIO
-from ipaddress import ip_address
 from typing import Any
 
 import msgspec
 import structlog
 
+from waystone.addresses import household, is_local
 from waystone.problems import PROBLEM_JSON
 from waystone.processes import WEB_THREADS
 
@@ -59,6 +59,7 @@ class BodyGate:
     @contextmanager
     def enter(self, address: str) -> Iterator[None]:
         """Hold a slot for the block. Raises: BodyRefused: none came free in time."""
+        address = household(address)
         with self._changed:
             if not self._changed.wait_for(lambda: self._has_room(address), self._queue_s):
                 raise BodyRefused(
@@ -75,16 +76,8 @@ class BodyGate:
                 self._changed.notify_all()
 
     def _has_room(self, address: str) -> bool:
-        own = self._slots if is_local(address) else self._slots_of_address
+        own = self._slots if is_local(address.partition("/")[0]) else self._slots_of_address
         return self._inside.total() < self._slots and self._inside[address] < own
-
-
-def is_local(address: str) -> bool:
-    """Return whether an address may stand for many people: this machine's or network's, as a proxy's is."""
-    try:
-        return ip_address(address).is_private
-    except ValueError:
-        return False
 
 
 class GatedInput:

@@ -29,7 +29,8 @@ class WorldLinkConsumer(AsyncConsumer):
         """Serve one WebSocket from its handshake to its end."""
         self.hub.ensure_started()
         await receive()  # websocket.connect
-        link = self.hub.open_link(scope.get(FLOW_KEY) or Flow(), time.monotonic())
+        peer = (scope.get("client") or [""])[0]
+        link = self.hub.open_link(scope.get(FLOW_KEY) or Flow(), time.monotonic(), peer)
         await send({"type": "websocket.accept"})
         if link is None:
             await send({"type": "websocket.close", "code": CLOSE_FULL})

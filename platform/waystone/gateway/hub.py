@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from waystone.addresses import household, is_local
 from waystone.gateway.limits import Limits
 from waystone.gateway.link import (
     CLOSE_RESTART,
@@ -45,6 +46,7 @@ class Link:
     id: int
     core: LinkCore
     outgoing: Outgoing
+    address: str = ""  # of the peer, if it stands for one household
 
 
 @dataclass
@@ -137,19 +139,26 @@ class Hub:
 
     # ------------------------------------------------------------ sockets
 
-    def open_link(self, flow: Flow, now: float) -> Link | None:
-        """Take a new socket; None if there is no room."""
-        unwelcomed = sum(link.core.phase is not Phase.WELCOMED for link in self.links.values())
-        full = len(self.links) >= self.limits.max_links or unwelcomed >= self.limits.max_unwelcomed
-        if full or self.is_stopping:
+    def open_link(self, flow: Flow, now: float, peer: str = "") -> Link | None:
+        """Take a new socket; None if there is no room. Args: peer: its address, "" if that is not known."""
+        address = "" if is_local(peer) else household(peer)
+        if self._is_full(address) or self.is_stopping:
             self.statistics.refused_full += 1
             if self.statistics.refused_full in (1, 10, 100) or self.statistics.refused_full % 1000 == 0:
                 log.warning("links_refused_full", links=len(self.links), total=self.statistics.refused_full)
             return None
-        link = Link(secrets.randbits(62), LinkCore(now, self.limits), Outgoing(self.limits, flow))
+        link = Link(secrets.randbits(62), LinkCore(now, self.limits), Outgoing(self.limits, flow), address)
         self.links[link.id] = link
         self.statistics.opened += 1
         return link
+
+    def _is_full(self, address: str) -> bool:
+        unwelcomed = [link.address for link in self.links.values() if link.core.phase is not Phase.WELCOMED]
+        return (
+            len(self.links) >= self.limits.max_links
+            or len(unwelcomed) >= self.limits.max_unwelcomed
+            or (address != "" and unwelcomed.count(address) >= self.limits.max_unwelcomed_of_address)
+        )
 
     def receive_frame(self, link: Link, frame: str | bytes, now: float) -> None:
         """Take a frame of a client."""

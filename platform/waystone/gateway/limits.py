@@ -9,6 +9,7 @@ class Limits:
 
     max_links: int = 5000  # sockets of one process; more are closed with 1013
     max_unwelcomed: int = 1000  # of these, sockets that have not been welcomed yet
+    max_unwelcomed_of_address: int = 100  # of these, for one address of the internet
     hello_s: float = 10.0  # a link says Hello within this time
     retry_s: float = 60.0  # after a refused Hello, time for another (a fresh ticket is fetched by hand)
     answer_s: float = 10.0  # the daemon answers Hello and Enter within this time
