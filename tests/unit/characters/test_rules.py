@@ -17,9 +17,14 @@ from characters.rules import (
     Writer,
     decide_grant,
     decide_save,
+    first_of_each,
+    granted,
     line_kind,
     locked,
+    may_renew,
     next_epoch,
+    released,
+    renewed,
 )
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -36,9 +41,15 @@ EARLIER = EarlierWrite(
 AURORA = Writer("aurora", is_official=True, is_suspended=False)
 
 
-def grant(head, world="aurora", op_id=None, now=NOW, **standing):
+def grant(head, world="aurora", op_id=None, now=NOW, order=0, **standing):
     return decide_grant(
-        head, world=world, op_id=op_id or uuid4(), incarnation=1, standing=Standing(**standing), now=now
+        head,
+        world=world,
+        op_id=op_id or uuid4(),
+        order=order,
+        incarnation=1,
+        standing=Standing(**standing),
+        now=now,
     )
 
 
@@ -149,3 +160,50 @@ def test_an_earlier_write_is_answered_again_before_anything_else_is_looked_at():
 )  # fmt: skip
 def test_another_write_of_the_same_op_id_is_an_error(changes):
     assert save(earlier=replace(EARLIER, **changes)) == "op_id_reused"
+
+
+@pytest.mark.parametrize(
+    ("order", "seconds", "is_granted"), [(6, 0, False), (7, 0, True), (8, 0, True), (6, 120, True)]
+)
+def test_late_acquire_does_not_fence_a_newer_session_of_its_own_world(order, seconds, is_granted):
+    """Until the lease lapses: a world whose clock went back must get its characters again."""
+    head = replace(HELD, acquire_order=7)
+    decision = grant(head, order=order, now=NOW + timedelta(seconds=seconds))
+    assert isinstance(decision, Grant) == is_granted
+    if not is_granted:
+        assert decision.code == "master_fault"  # ask again: it may be the newest after all
+    taken = grant(released(head), world="borealis", order=0)
+    assert isinstance(taken, Grant), "orders of different worlds have nothing to do with each other"
+
+
+def test_heads_after_grant_renewal_and_release():
+    op_id, later = uuid4(), NOW + timedelta(seconds=60)
+    new = granted(Head(grants=3), Grant(1_000_004, is_repeat=False), world="a", op_id=op_id, order=5, now=NOW)
+    assert (new.grants, new.epoch, new.holder, new.acquire_op_id, new.acquire_order) == (
+        4,
+        1_000_004,
+        "a",
+        op_id,
+        5,
+    )
+    again = granted(new, Grant(1_000_004, is_repeat=True), world="a", op_id=op_id, now=later)
+    assert again == renewed(new, later) == replace(new, lease_until=later + LEASE)
+    assert not released(again).is_leased(later)
+    assert released(again).epoch == new.epoch
+
+
+def test_renewal_is_for_who_may_write():
+    assert may_renew(HELD, epoch=HELD.epoch, writer=AURORA)
+    assert not may_renew(HELD, epoch=HELD.epoch - 1, writer=AURORA)
+    assert not may_renew(HELD, epoch=HELD.epoch, writer=replace(AURORA, world="borealis"))
+    assert not may_renew(HELD, epoch=HELD.epoch, writer=replace(AURORA, is_official=False))
+    assert not may_renew(None, epoch=HELD.epoch, writer=AURORA)
+
+
+def test_a_batch_takes_the_first_of_each_line_and_op_id():
+    other_line, same_op = (
+        replace(WRITE, line=UUID(int=5), op_id=UUID(int=6)),
+        replace(WRITE, line=UUID(int=7)),
+    )
+    same_line = replace(WRITE, op_id=UUID(int=8))
+    assert first_of_each([WRITE, same_line, other_line, same_op]) == [WRITE, other_line]

@@ -46,6 +46,18 @@ def test_session_from_record_to_close() -> None:
 
 
 @pytest.mark.django_db
+def test_newest_stay_of_a_session_never_goes_back() -> None:
+    """A daemon with an old memory must not make ghosts respectable."""
+    make_world("aurora")
+    row = session_row(stay=7)
+    rows.write_rows("aurora", [RecordSession(row)], timezone.now())
+    for stay, newest in ((9, 9), (8, 9), (0, 9)):
+        update = UpdateSession(session_row(**{**vars(row), "stay": stay}))
+        rows.write_rows("aurora", [update], timezone.now())
+        assert [one.stay for one in rows.load_open_sessions("aurora")] == [newest]
+
+
+@pytest.mark.django_db
 def test_new_session_closes_a_forgotten_one_of_the_same_character() -> None:
     """The unique constraint must not keep a player out because an end was never written."""
     make_world("aurora")

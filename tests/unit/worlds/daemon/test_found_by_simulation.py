@@ -1,0 +1,107 @@
+"""What the simulation of several worlds has found, each as its shortest story. See docs/simulation.md."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from tests.unit.worlds.daemon.test_core import ALICE, HERO, LINE, Core, lease, saved
+from worlds.daemon.core.effects import HailAll
+from worlds.daemon.core.events import OpenSession, SessionsLoaded, Tick
+from worlds.daemon.core.session import Phase
+from worlds.uplink import messages as uplink
+from zonecluster.protocol import bus
+from zonecluster.protocol.character import CharacterState
+from zonecluster.protocol.from_client import Enter, Logout
+from zonecluster.protocol.to_client import Goodbye
+
+
+@pytest.fixture
+def core() -> Core:
+    return Core()
+
+
+def leave(core: Core) -> None:
+    """Let the master take everything."""
+    call = core.asked(uplink.Save)
+    core.answer(call, saved(call))
+    core.answer(core.asked(uplink.Release), uplink.Released(True))
+
+
+def test_goodbye_does_not_call_all_saved_what_a_silent_cluster_never_told(core: Core) -> None:
+    core.enter()
+    core.say(Logout())
+    core.wait(3.5)  # no Frozen comes
+    leave(core)
+    assert not core.told(Goodbye).is_saved
+
+
+def test_goodbye_after_a_cluster_died_and_nothing_was_played_since(core: Core) -> None:
+    session = core.enter()
+    core.hear(bus.ClusterAlive("east", 77, [1001], 0, 1.0))
+    core.do(Tick())
+    admit = core.ordered(bus.Admit)
+    core.admitted(admit, incarnation=77)
+    core.say(Logout())
+    freeze = core.ordered(bus.Freeze)
+    core.hear(bus.Frozen("east", session.id, freeze.request, CharacterState(money=10), 1))
+    leave(core)
+    assert not core.told(Goodbye).is_saved
+
+
+def test_goodbye_after_a_cluster_died_and_the_player_went_on(core: Core) -> None:
+    session = core.enter()
+    core.hear(bus.ClusterAlive("east", 77, [1001], 0, 1.0))
+    core.do(Tick())
+    core.admitted(core.ordered(bus.Admit), incarnation=77)
+    core.hear(bus.Checkpoint("east", session.id, CharacterState(money=11), "item", 1, session.here.order))
+    call = core.asked(uplink.Save)
+    core.answer(call, saved(call))
+    core.say(Logout())
+    freeze = core.ordered(bus.Freeze)
+    core.hear(bus.Frozen("east", session.id, freeze.request, CharacterState(money=12), 2))
+    leave(core)
+    assert core.told(Goodbye).is_saved
+
+
+@pytest.mark.parametrize(("carried", "is_saved"), [(None, True), (uuid4(), False)])
+def test_goodbye_to_a_link_whose_session_is_not_known(core: Core, carried: object, is_saved: bool) -> None:
+    core.hear(bus.GatewayAlive("g", 1))
+    core.hear(bus.LinksOpen("g", 1, [bus.OpenLink(9, carried)]))
+    assert core.told(Goodbye, 9).is_saved is is_saved
+
+
+def test_each_try_to_acquire_has_a_higher_order(core: Core) -> None:
+    first = core.enter().acquire_order
+    core.say(Logout())
+    freeze = core.ordered(bus.Freeze)
+    core.hear(bus.Frozen("east", freeze.session, freeze.request, CharacterState(money=10), 1))
+    leave(core)
+    remove = core.ordered(bus.Remove)
+    core.hear(bus.Removed("east", 1, remove.session, remove.order))
+    core.log_in(8)
+    core.say(Enter(HERO), 8)
+    assert 0 < first < core.asked(uplink.Acquire).request.order
+
+
+ROW = OpenSession(
+    id=uuid4(), account=ALICE, admission=uuid4(), character=HERO, name="Rowan", edition="free", line=LINE,
+    epoch=1, zone="a", cluster="west", resume_digest=b"d" * 32, stay=50,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("stay", "is_taken_over"), [(49, False), (50, True), (51, True)])
+def test_restarted_daemon_leaves_a_ghost_alone(core: Core, stay: int, is_taken_over: bool) -> None:
+    """The entity of a cluster that was silent is older than what was saved from another that has died."""
+    core.do(SessionsLoaded([replace(ROW)]))
+    assert any(isinstance(effect, HailAll) for effect in core.effects)
+    core.answer(core.asked(uplink.Acquire), lease(money=99))
+    resident = bus.Resident(ROW.id, 1001, (1.0, 2.0, 0.0), 0.0, True, stay)
+    session = core.core.world.sessions[ROW.id]
+    for _ in range(9):
+        core.hear(bus.Residents("east", 1, [resident]), bus.Residents("west", 2, []))
+        core.wait(0.5)
+    assert (session.phase is Phase.PLAYING) == is_taken_over
+    if not is_taken_over:
+        assert session.phase is Phase.READMITTING
+        assert session.request.message.state.money == 99
