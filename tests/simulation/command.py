@@ -73,6 +73,7 @@ def _run_all(options: argparse.Namespace) -> list[tuple[int, str]]:
             progress.advance(task)
             if text:
                 failed.append((seed, text))
+                progress.console.print(f"seed {seed}: {text[:300]}")
                 progress.update(task, description=f"seeds ({len(failed)} broken)")
                 if not options.keep_going:
                     break
