@@ -1,4 +1,4 @@
-"""Players with their clients, who go from world to world, and the gateways of the worlds."""
+"""Players with their clients, who go from world to world."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from tests.simulation.ledger import Gains, gains_of
-from zonecluster.protocol import bus
 from zonecluster.protocol.from_client import PROTOCOL_VERSION, Enter, Hello, Logout, ZoneTokenRequest
 from zonecluster.protocol.to_client import Entered, Goodbye, Refused, Welcome, ZoneAssigned
 
@@ -140,56 +139,3 @@ class Player:
             self.quit()
         else:
             self.asked_at = self.sim.now - PATIENCE_S + PAUSE_S
-
-
-class Gateway:
-    """A gateway process: links and routes."""
-
-    def __init__(self, world: SimulatedWorld, incarnation: int) -> None:
-        self.world, self.incarnation = world, incarnation
-        self.players: dict[int, Player] = {}
-        self.routes: dict[int, tuple[UUID, str]] = {}
-        self.is_welcomed: set[int] = set()
-
-    def open(self, player: Player) -> int:
-        link = self.world.sim.rng.getrandbits(62)
-        self.players[link] = player
-        return link
-
-    def close(self, link: int) -> None:
-        self.players.pop(link, None)
-        self.routes.pop(link, None)
-        self.is_welcomed.discard(link)
-        self.world.to_daemon(bus.LinkClosed("g", self.incarnation, link))
-
-    def forward(self, link: int | None, message: object) -> None:
-        if link in self.players:
-            self.world.to_daemon(bus.LinkMessage("g", self.incarnation, link, message))
-
-    def take(self, m: bus.BusMessage) -> None:
-        match m:
-            case bus.ToLinks(links, message):
-                for link in links:
-                    player = self.players.get(link)
-                    if player is not None:
-                        if isinstance(message, Welcome):
-                            self.is_welcomed.add(link)
-                        player.get(message)
-            case bus.Route(link, session, cluster):
-                if link in self.players:
-                    self.routes[link] = (session, cluster)
-            case bus.CloseLink(link):
-                player = self.players.get(link)
-                if player is not None:
-                    player.link = None
-                    self.close(link)
-            case bus.Hail():
-                self.announce()
-
-    def announce(self) -> None:
-        self.world.to_daemon(bus.GatewayAlive("g", self.incarnation))
-        links = [
-            bus.OpenLink(link, self.routes[link][0] if link in self.routes else None)
-            for link in sorted(self.is_welcomed)
-        ]
-        self.world.to_daemon(bus.LinksOpen("g", self.incarnation, links))

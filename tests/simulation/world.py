@@ -13,9 +13,9 @@ from random import Random
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from tests.model_gateway import Gateway
 from tests.simulation.cluster import Cluster, Entity
 from tests.simulation.ledger import Life, Violation, gains_of, has_all
-from tests.simulation.people import Gateway
 from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
 from worlds.daemon.core.daemon import DaemonCore
 from worlds.daemon.core.effects import (
@@ -86,7 +86,7 @@ class SimulatedWorld:
         self.processes = 0
         self.clusters: dict[str, Cluster | None] = {}
         self.cluster_reborn_at: dict[str, float] = dict.fromkeys(CLUSTERS, 0.0)
-        self.gateway = Gateway(self, self.rng.getrandbits(60))
+        self.gateway = Gateway(self.to_daemon, self.sim.rng, self.rng.getrandbits(60))
 
     @property
     def life(self) -> Life:
@@ -167,7 +167,7 @@ class SimulatedWorld:
         if strikes("gateway_death", self.slug, now, seconds) is not None:
             for player in self.gateway.players.values():
                 player.link = None
-            self.gateway = Gateway(self, self.rng.getrandbits(60))
+            self.gateway = Gateway(self.to_daemon, self.sim.rng, self.rng.getrandbits(60))
         if self.core is None or now < self.paused_until:
             return
         if (force := strikes("daemon_pause", self.slug, now, seconds)) is not None:

@@ -1,13 +1,11 @@
-"""Players with their clients, and the gateway between them and the daemon, modelled for the simulation."""
+"""Players with their clients, modelled for the simulation."""
 
 from __future__ import annotations
 
 from random import Random
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from tests.unit.worlds.daemon.model_master import Line
-from zonecluster.protocol import bus
 from zonecluster.protocol.from_client import PROTOCOL_VERSION, Enter, Hello, Logout, ZoneTokenRequest
 from zonecluster.protocol.to_client import Entered, Goodbye, Refused, Welcome, ZoneAssigned
 
@@ -99,56 +97,3 @@ class Player:
                 self.sim.gateway.forward(self.link, Logout())
             case 3:
                 self.sim.gateway.forward(self.link, ZoneTokenRequest())
-
-
-class Gateway:
-    """The gateway process: links and routes."""
-
-    def __init__(self, sim: Simulation, incarnation: int) -> None:
-        self.sim, self.incarnation = sim, incarnation
-        self.players: dict[int, Player] = {}
-        self.routes: dict[int, tuple[UUID, str]] = {}
-        self.is_welcomed: set[int] = set()
-
-    def open(self, player: Player) -> int:
-        link = self.sim.rng.getrandbits(62)
-        self.players[link] = player
-        return link
-
-    def close(self, link: int) -> None:
-        self.players.pop(link, None)
-        self.routes.pop(link, None)
-        self.is_welcomed.discard(link)
-        self.sim.to_daemon(bus.LinkClosed("g", self.incarnation, link))
-
-    def forward(self, link: int | None, message: object) -> None:
-        if link in self.players:
-            self.sim.to_daemon(bus.LinkMessage("g", self.incarnation, link, message))
-
-    def take(self, m: bus.BusMessage) -> None:
-        match m:
-            case bus.ToLinks(links, message):
-                for link in links:
-                    player = self.players.get(link)
-                    if player is not None:
-                        if isinstance(message, Welcome):
-                            self.is_welcomed.add(link)
-                        player.get(message)
-            case bus.Route(link, session, cluster):
-                if link in self.players:
-                    self.routes[link] = (session, cluster)
-            case bus.CloseLink(link):
-                player = self.players.get(link)
-                if player is not None:
-                    player.link = None
-                    self.close(link)
-            case bus.Hail():
-                self.announce()
-
-    def announce(self) -> None:
-        self.sim.to_daemon(bus.GatewayAlive("g", self.incarnation))
-        links = [
-            bus.OpenLink(link, self.routes[link][0] if link in self.routes else None)
-            for link in sorted(self.is_welcomed)
-        ]
-        self.sim.to_daemon(bus.LinksOpen("g", self.incarnation, links))

@@ -15,9 +15,10 @@ from itertools import count
 from random import Random
 from uuid import UUID
 
+from tests.model_gateway import Gateway
 from tests.unit.worlds.daemon.model_cluster import WORLD, Cluster
 from tests.unit.worlds.daemon.model_master import Master, Violation
-from tests.unit.worlds.daemon.model_players import STEP_S, Gateway, Player
+from tests.unit.worlds.daemon.model_players import STEP_S, Player
 from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
 from worlds.daemon.core.daemon import DaemonCore
 from worlds.daemon.core.effects import (
@@ -98,7 +99,7 @@ class Simulation:
         self.generation = 0
         self.clusters: dict[str, Cluster | None] = {}
         self.reborn_at: dict[str, float] = {"east": 0.0, "west": 0.0}
-        self.gateway = Gateway(self, self.rng.getrandbits(60))
+        self.gateway = Gateway(self.to_daemon, self.rng, self.rng.getrandbits(60))
         self.core: DaemonCore | None = None
         self.core_reborn_at = self.ghosts_until = 0.0
         self.outstanding: dict[
@@ -205,7 +206,7 @@ class Simulation:
         self.counts["gateway deaths"] += 1
         for player in self.gateway.players.values():
             player.link = None
-        self.gateway = Gateway(self, self.rng.getrandbits(60))
+        self.gateway = Gateway(self.to_daemon, self.rng, self.rng.getrandbits(60))
 
     def kill_daemon(self) -> None:
         self.counts["daemon deaths"] += 1
