@@ -30,6 +30,7 @@ from characters.rules import (
     may_renew,
     released,
     renewed,
+    write_of,
 )
 from worlds.rules import ADMISSION_FOR
 from worlds.uplink import messages as uplink
@@ -425,16 +426,7 @@ def _checked(save: uplink.Save) -> Write | Refusal:
         state = encode_state(save.state)
     except InvalidState as error:
         return Refusal("invalid_state", str(error))
-    return Write(
-        line=save.line,
-        epoch=save.epoch,
-        version=save.version,
-        prev_chain=save.prev_chain,
-        op_id=save.op_id,
-        kind=save.kind,
-        state_hash=state_hash(state),
-        state=state,
-    )
+    return write_of(save, state)
 
 
 def _earlier(row: Version) -> EarlierWrite:

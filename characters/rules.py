@@ -7,10 +7,11 @@ holds the two together. A simulator can run them without a database.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, Protocol
 from uuid import UUID
 
 from worlds.uplink.messages import Refusal
+from zonecluster.protocol.character import state_hash
 
 LEASE_S = 120.0  # worlds renew every 30 s: three renewals may be lost
 LEASE = timedelta(seconds=LEASE_S)
@@ -166,6 +167,37 @@ class Write:
     kind: str
     state_hash: bytes
     state: bytes = field(repr=False)
+
+
+class AskedSave(Protocol):
+    """What every form of an uplink's Save has, whatever its state is: parsed or raw."""
+
+    @property
+    def line(self) -> UUID: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def prev_chain(self) -> bytes: ...
+    @property
+    def op_id(self) -> UUID: ...
+    @property
+    def kind(self) -> str: ...
+
+
+def write_of(save: AskedSave, state: bytes) -> Write:
+    """Return the write that a save asks for. Args: state: its state's canonical bytes."""
+    return Write(
+        line=save.line,
+        epoch=save.epoch,
+        version=save.version,
+        prev_chain=save.prev_chain,
+        op_id=save.op_id,
+        kind=save.kind,
+        state_hash=state_hash(state),
+        state=state,
+    )
 
 
 @dataclass(frozen=True)

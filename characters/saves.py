@@ -17,13 +17,13 @@ from msgspec import Struct
 
 from characters.leases import head_of
 from characters.models import Line, Version
-from characters.rules import EarlierWrite, Write, Writer, decide_save, first_of_each
+from characters.rules import EarlierWrite, Write, Writer, decide_save, first_of_each, write_of
 from worlds.models import World
 from worlds.signing import signing_keys
 from worlds.uplink.keys import KeyPair
 from worlds.uplink.messages import Chain, Number, Refusal, Saved, SaveKind
 from worlds.uplink.receipt import Receipt, sign_receipt
-from zonecluster.protocol.character import InvalidState, canonical_state, next_chain, state_hash
+from zonecluster.protocol.character import InvalidState, canonical_state, next_chain
 
 log = structlog.get_logger(__name__)
 
@@ -110,16 +110,7 @@ def _checked(save: IncomingSave) -> Write | Refusal:
         state = canonical_state(bytes(save.state))
     except InvalidState as error:
         return Refusal("invalid_state", str(error))
-    return Write(
-        line=save.line,
-        epoch=save.epoch,
-        version=save.version,
-        prev_chain=save.prev_chain,
-        op_id=save.op_id,
-        kind=save.kind,
-        state_hash=state_hash(state),
-        state=state,
-    )
+    return write_of(save, state)
 
 
 def _write(world: World, writes: Sequence[Write], now: datetime) -> set[UUID]:
