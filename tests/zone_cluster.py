@@ -17,7 +17,8 @@ from zonecluster.daemon.requests import zone_loaded
 from zonecluster.daemon.service import Service
 from zonecluster.protocol import bus
 from zonecluster.protocol.netcode import ClientCore, ClientState, PayloadReceived
-from zonecluster.protocol.zone_payloads import ENTITY, INPUT, INPUT_HEADER, INPUT_RECORD, SNAPSHOT_HEADER
+from zonecluster.protocol.snapshot_view import Snapshot, SnapshotReader
+from zonecluster.protocol.zone_payloads import INPUT, INPUT_HEADER, INPUT_RECORD, SNAPSHOT_HEADER
 from zonecluster.rules.character import new_character_state
 
 HARBOUR, MOSSGATE = 1001, 2001  # instances
@@ -120,6 +121,7 @@ class UdpPlayer:
         self.socket.bind(("127.0.0.1", 0))
         self.socket.setblocking(False)
         self.core = ClientCore(token, monotonic())
+        self.reader = SnapshotReader()
         self.snapshots: list[tuple[Any, np.ndarray]] = []
         self.seq = 0
 
@@ -137,7 +139,10 @@ class UdpPlayer:
             self.socket.sendto(data, address)
         for event in self.core.events():
             if isinstance(event, PayloadReceived):
-                self.snapshots.append(read_snapshot(event.data))
+                snapshot = self.reader.read(event.data)
+                if isinstance(snapshot, Snapshot):
+                    header = np.frombuffer(event.data, SNAPSHOT_HEADER, 1)[0]
+                    self.snapshots.append((header, snapshot.entities))
         return len(self.snapshots)
 
     @property
@@ -157,15 +162,9 @@ class UdpPlayer:
     def walk(self, east: int, north: int) -> None:
         """Send one input."""
         self.seq += 1
-        header = np.array((INPUT, 1, 0), INPUT_HEADER)
+        header = np.array((INPUT, 1, self.reader.newest_tick), INPUT_HEADER)
         record = np.array((self.seq, east, north, 0, 0), INPUT_RECORD)
         self.core.send_payload(header.tobytes() + record.tobytes(), monotonic())
-
-
-def read_snapshot(data: bytes) -> tuple[Any, np.ndarray]:
-    """Return header and records."""
-    header = np.frombuffer(data, SNAPSHOT_HEADER, 1)[0]
-    return header, np.frombuffer(data, ENTITY, offset=SNAPSHOT_HEADER.itemsize)
 
 
 def run_until(cluster: ClusterUnderTest, players: list[UdpPlayer], condition: Callable[[], object]) -> None:

@@ -38,6 +38,7 @@ from zonecluster.protocol.to_client import (
     Welcome,
     ZoneAssigned,
 )
+from zonecluster.protocol.zone_payloads import KIND_BITS
 
 ARRIVED_M = 0.4  # walk_to ends this near to its goal
 SLOW_M = 1.5  # and slows down from here
@@ -194,9 +195,10 @@ class Player:
             return []
         positions = self.snapshot.positions(self.zone.size)
         distances = np.hypot(*(positions[:, :2] - positions[0, :2]).T)
+        entities = self.snapshot.entities
         return [
-            self._sight(record, positions[i], float(distances[i]))
-            for i, record in enumerate(self.snapshot.entities)
+            self._sight(entities[i], positions[i], float(distances[i]))
+            for i in np.argsort(distances, kind="stable").tolist()
             if i
         ]
 
@@ -205,7 +207,7 @@ class Player:
         return Sight(
             id=int(record["id"]),
             name=known.name if known else "",
-            is_player=int(record["kind"]) == 0,
+            is_player=int(record["kind_flags"]) & KIND_BITS == 0,
             x=float(position[0]),
             y=float(position[1]),
             distance=distance,

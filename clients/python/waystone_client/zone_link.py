@@ -8,20 +8,13 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from waystone_client.errors import ZoneLinkFailed
 from zonecluster.protocol.netcode import ClientCore, ClientState, PayloadReceived, StateChanged
-from zonecluster.protocol.zone_payloads import (
-    ENTITY,
-    INPUT,
-    INPUT_HEADER,
-    INPUT_RECORD,
-    SNAPSHOT,
-    SNAPSHOT_HEADER,
-)
+from zonecluster.protocol.snapshot_view import Refused, Snapshot, SnapshotReader
+from zonecluster.protocol.zone_payloads import INPUT, INPUT_HEADER, INPUT_RECORD
 
 TICK_S = 0.05  # 20 inputs a second
 REPEATED = 4  # inputs in each datagram: the newest, and those before it in case a datagram was lost
@@ -35,46 +28,6 @@ ACTIVE = (
     ClientState.SENDING_CONNECTION_RESPONSE,
     ClientState.CONNECTED,
 )
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One state of the zone as the server sent it. `entities`: ENTITY records, the player's own first."""
-
-    tick: int
-    time_ms: int
-    input_ack: int
-    corrections: int
-    dilation: float
-    is_frozen: bool
-    instance: int
-    entities: np.ndarray
-
-    def positions(self, size: float) -> np.ndarray:
-        """Return (n, 3) float64 metres: x east, y north, z up. Args: size: of the zone, from ZoneAssigned."""
-        scale = size / 65535.0
-        records = self.entities
-        return np.stack([records["x"] * scale, records["y"] * scale, records["z"] / 64.0], axis=1)
-
-
-def decode_snapshot(payload: bytes) -> Snapshot | None:
-    """Return the snapshot in a payload; None if the payload is none, or is damaged."""
-    if len(payload) < SNAPSHOT_HEADER.itemsize or payload[0] != SNAPSHOT:
-        return None
-    header = np.frombuffer(payload, SNAPSHOT_HEADER, 1)[0]
-    count = int(header["count"])
-    if len(payload) != SNAPSHOT_HEADER.itemsize + count * ENTITY.itemsize:
-        return None
-    return Snapshot(
-        tick=int(header["tick"]),
-        time_ms=int(header["time_ms"]),
-        input_ack=int(header["input_ack"]),
-        corrections=int(header["corrections"]),
-        dilation=int(header["dilation"]) / 1000.0,
-        is_frozen=bool(header["flags"] & 1),
-        instance=int(header["instance"]),
-        entities=np.frombuffer(payload, ENTITY, count, SNAPSHOT_HEADER.itemsize),
-    )
 
 
 class ZoneLink(asyncio.DatagramProtocol):
@@ -94,6 +47,7 @@ class ZoneLink(asyncio.DatagramProtocol):
         self.closed = asyncio.Event()  # no longer usable, whoever ended it
         self._seen = asyncio.Event()
         self._core = ClientCore(connect_token, time.monotonic())
+        self._reader = SnapshotReader()
         self._on_snapshot = on_snapshot
         self._on_closed = on_closed
         self._inputs: deque[tuple[int, int, int, int]] = deque(maxlen=REPEATED)
@@ -212,7 +166,7 @@ class ZoneLink(asyncio.DatagramProtocol):
         header = np.zeros(1, INPUT_HEADER)
         header["kind"] = INPUT
         header["count"] = len(packet)
-        header["snapshot_ack"] = self.snapshot.tick if self.snapshot else 0
+        header["snapshot_ack"] = self._reader.newest_tick
         self._core.send_payload(header.tobytes() + packet.tobytes(), now)
 
     def _take_events(self) -> None:
@@ -224,8 +178,8 @@ class ZoneLink(asyncio.DatagramProtocol):
                     self._end()
 
     def _take_snapshot(self, payload: bytes) -> None:
-        snapshot = decode_snapshot(payload)
-        if snapshot is None or (self.snapshot is not None and snapshot.tick <= self.snapshot.tick):
+        snapshot = self._reader.read(payload)
+        if isinstance(snapshot, Refused):
             return
         self.snapshot = snapshot
         self.snapshots += 1

@@ -11,6 +11,7 @@ from zonecluster.protocol.character import Place
 from zonecluster.protocol.from_client import Describe, Look, Say, UsePortal
 from zonecluster.protocol.netcode import ClientState
 from zonecluster.protocol.to_client import Described, Heard, Notice, Refused, Result, Surroundings
+from zonecluster.protocol.zone_payloads import KIND_BITS, NO_ZONE_LINK
 from zonecluster.rules.character import new_character_state, with_place
 from zonecluster.simulation.instance import ZoneInstance
 
@@ -36,9 +37,9 @@ def test_admitted_player_connects_and_sees_itself_first_then_the_nearest(
     link = connect(alice.request)
     answer = cluster.to_daemon(bus.Admitted)[-1]
     assert answer.session == alice.session and answer.entity == link.entities["id"][0]
-    assert link.header["instance"] == HARBOUR and link.header["count"] == 5  # Alice, Bob, three gulls
-    assert link.entities["kind"].tolist() == [0, 0, 1, 1, 1]
-    assert link.entities["flags"].tolist()[:2] == [0, 1]  # Bob has no zone link
+    assert link.header["instance"] == HARBOUR and len(link.entities) == 5  # Alice, Bob, three gulls
+    assert (link.entities["kind_flags"] & KIND_BITS).tolist() == [0, 0, 1, 1, 1]
+    assert (link.entities["kind_flags"] & NO_ZONE_LINK).tolist()[:2] == [0, NO_ZONE_LINK]  # Bob has none
     resident = next(r for r in residents(cluster) if r.session == bob.session)
     assert (
         resident.position == (101.0, 100.0, 0.0)
@@ -136,7 +137,7 @@ def test_lost_zone_link_leaves_the_player_standing_with_a_flag(
 
     def is_marked() -> bool:
         seen = of_bob.entities[of_bob.entities["id"] == entity]
-        return bool(seen["flags"][0] & 1) and seen["speed"][0] == 0
+        return bool(seen["kind_flags"][0] & NO_ZONE_LINK) and seen["speed"][0] == 0
 
     run_until(cluster, [of_bob], is_marked)
 

@@ -12,6 +12,7 @@ import pytest
 
 from zonecluster.protocol import bus, from_client, to_client, zone_payloads
 from zonecluster.protocol.character import next_chain
+from zonecluster.protocol.snapshot_view import CHANGE_BYTES, Refused, Snapshot, SnapshotReader
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "protocol.md").read_text()
 
@@ -161,6 +162,105 @@ def test_real_bytes_read_by_the_document(heading: str) -> None:
         assert read_by_document(heading, data) == {name: int(record[name]) for name in dtype.names or ()}
 
 
+def change_by_document(data: bytes, at: int, entity: dict[str, int]) -> tuple[dict[str, int], int]:
+    """Read a change by the table "Changes"; return what the entity is then, and where the next begins."""
+    fields, at, entity = data[at], at + 1, dict(entity)
+    for row in table_below("Changes"):
+        bits, _, last = row["bits"].partition("-")
+        low, width = int(bits), int(last or bits) - int(bits) + 1
+        if fields >> low & (1 << width) - 1 != int(row["value"]):
+            continue
+        if row["bytes that follow"].startswith("3:"):
+            packed = int.from_bytes(data[at : at + 3], "little")
+            for name, offset in re.findall(
+                r"bits (\d+) to \d+ to be added to `(\w)", row["bytes that follow"]
+            ):
+                value = packed >> int(name) & 0xFFF
+                entity[offset] += value - (value >> 11 << 12)
+            at += 3
+        else:
+            for kind, is_added, name in re.findall(
+                r"([ui]\d+) (to be added to )?`(\w+)", row["bytes that follow"]
+            ):
+                (value,) = struct.unpack_from("<" + FORMATS[kind], data, at)
+                entity[name] = entity[name] + value if is_added else value
+                at += struct.calcsize("<" + FORMATS[kind])
+    return entity, at
+
+
+def view_by_document(data: bytes, views: dict[int, dict[int, dict[str, int]]]) -> list[dict[str, int]]:
+    """Read a snapshot by the document alone; keep its view, return the own entity and the view's."""
+    header = read_by_document("Snapshot header", data)
+    own = read_by_document("Entity record", data[34:])
+    mask_bytes = (header["slots"] + 7) // 8
+    mask, at = int.from_bytes(data[50 : 50 + mask_bytes], "little"), 50 + mask_bytes
+    before = views[header["baseline_tick"]]
+    view = {place: entity for place, entity in before.items() if place < header["slots"]}
+    for place in range(header["slots"]):
+        if not mask >> place & 1:
+            continue
+        if data[at] == 0x80:
+            del view[place]
+            at += 1
+        elif data[at] == 0xFF:
+            view[place] = read_by_document("Entity record", data[at + 1 :])
+            at += 17
+        else:
+            view[place], at = change_by_document(data, at, view[place])
+    assert at == len(data)
+    views[header["tick"]] = view
+    return [own, *(view[place] for place in sorted(view))]
+
+
+def as_dicts(entities: np.ndarray) -> list[dict[str, int]]:
+    names = entities.dtype.names or ()
+    return [dict(zip(names, entity, strict=True)) for entity in entities.tolist()]
+
+
+def test_the_example_of_a_snapshot() -> None:
+    """The document's example is what the reader and the document's own tables make of it."""
+    data = bytes.fromhex("".join(row["hex"] for row in table_below("Example of a snapshot")))
+    before = np.zeros(2, zone_payloads.ENTITY)
+    before["id"], before["x"], before["y"] = (65537, 65538), (1000, 1010), (2000, 2010)
+    header = np.zeros(1, zone_payloads.SNAPSHOT_HEADER)
+    header["kind"], header["slots"], header["tick"] = zone_payloads.SNAPSHOT, 2, 1000
+    own = np.frombuffer(data, zone_payloads.ENTITY, 1, 34)
+    first = header.tobytes() + own.tobytes() + b"\3" + b"".join(b"\xff" + each.tobytes() for each in before)
+    reader = SnapshotReader()
+    assert isinstance(reader.read(first), Snapshot)
+    views = {0: {}, 1000: dict(enumerate(as_dicts(before)))}
+    snapshot = reader.read(data)
+    assert isinstance(snapshot, Snapshot) and snapshot.tick == 1002
+    assert as_dicts(snapshot.entities) == view_by_document(data, views)
+    moved, wolf = snapshot.entities[1:]
+    assert (moved["id"], moved["x"], moved["y"], moved["heading"]) == (65537, 1040, 1934, 85)
+    assert (wolf["id"], wolf["kind_flags"]) == (131175, 1)
+
+
+def test_changes_are_read_by_the_document() -> None:
+    """Each first byte that means something, random bytes behind it: reader and document agree."""
+    random = np.random.default_rng(2)
+    header = np.zeros(1, zone_payloads.SNAPSHOT_HEADER)
+    entities = np.zeros(2, zone_payloads.ENTITY)
+    entities["id"], entities["x"], entities["y"] = (1, 2), 30_000, 40_000
+    header["kind"], header["slots"], header["tick"] = zone_payloads.SNAPSHOT, 1, 1
+    first = header.tobytes() + entities[:1].tobytes() + b"\1\xff" + entities[1:].tobytes()
+    header["tick"], header["baseline_tick"] = 2, 1
+    agreed = 0
+    for fields in (fields for fields in range(256) if CHANGE_BYTES[fields]):
+        data = header.tobytes() + entities[:1].tobytes() + b"\1" + bytes([fields])
+        data += random.bytes(CHANGE_BYTES[fields] - 1)
+        reader = SnapshotReader()
+        reader.read(first)
+        snapshot = reader.read(data)
+        assert not isinstance(snapshot, Refused)
+        views: dict[int, dict[int, dict[str, int]]] = {0: {}}
+        view_by_document(first, views)
+        assert as_dicts(snapshot.entities) == view_by_document(data, views)
+        agreed += 1
+    assert agreed == 129  # 127 ways to change an entity, an empty place, a whole entity
+
+
 def test_the_limits_in_the_document() -> None:
     for name, value in (
         ("protocol version", from_client.PROTOCOL_VERSION),
@@ -168,6 +268,7 @@ def test_the_limits_in_the_document() -> None:
         ("payload", zone_payloads.MAX_PAYLOAD_BYTES),
         ("nearest", zone_payloads.MAX_NEAREST),
         ("inputs", zone_payloads.MAX_INPUTS_PER_PACKET),
+        ("baselines", zone_payloads.MAX_BASELINE_TICKS),
     ):
         row = next(row for row in table_below("Limits") if row["limit"] == name)
         assert int(row["value"].replace(",", "")) == value

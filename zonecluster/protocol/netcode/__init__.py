@@ -18,14 +18,15 @@ from .events import (
     ServerEvent,
     StateChanged,
 )
-from .server import Handover, Limits, ServerCore
+from .links import Handover, Limits
+from .server import ServerCore
 from .states import ClientState, LinkEvent
 from .tokens import mint_connect_token
 from .wire import CONNECT_TOKEN_BYTES, MAX_PAYLOAD_SENT_BYTES
 
 # "WAYSTN" and a version: a client with another one is not answered. Raise it when zone_payloads.py changes so
 # that old clients would misread it.
-PROTOCOL_ID = 0x5741_5953_544E_0001
+PROTOCOL_ID = 0x5741_5953_544E_0002
 
 __all__ = [
     "CONNECT_TOKEN_BYTES",
