@@ -13,10 +13,9 @@ from time import monotonic
 
 import numpy as np
 
-from zonecluster.packets import kernels, mmsg
-from zonecluster.packets.arrivals import ARRIVAL_BYTES
-from zonecluster.packets.batch_path import ArrivalRoom, Crypto, make_limiter
+from zonecluster.packets import lookup, mmsg, opening, sealing, wall
 from zonecluster.packets.counters import COUNTERS
+from zonecluster.packets.sodium import expose_sodium
 from zonecluster.packets.table import fill_slot, make_table
 from zonecluster.protocol.netcode import PROTOCOL_ID, Address, Drop, Handover, Limits
 from zonecluster.protocol.netcode.packets import Channel, read_header
@@ -25,11 +24,12 @@ from zonecluster.protocol.netcode.tokens import parse_connect_token
 from zonecluster.protocol.netcode.wire import (
     CHALLENGE,
     KEEP_ALIVE,
+    KEY_BYTES,
     PAYLOAD,
     RESPONSE,
-    VERSION_INFO,
 )
 
+expose_sodium()
 IP_PKTINFO = 8  # of Linux; Python does not name it
 BATCH = 512
 BUFFER_BYTES = 32 * 1024 * 1024
@@ -75,7 +75,7 @@ class Swarm:
         self.socket = big_socket("0.0.0.0")
         self.socket.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         self._io = mmsg.BatchSocket(self.socket)
-        self._port = self.socket.getsockname()[1]
+        self.port = self.socket.getsockname()[1]
         self._server, self._server_length = mmsg.address_words(server)
         hosts = np.array([FIRST_HOST + number for number in range(count)], np.uint32)
         self._hosts = hosts.byteswap()  # as they stand in packets
@@ -87,19 +87,12 @@ class Swarm:
         self._inbox.headers[:, mmsg.CONTROL] = self._controls.ctypes.data + rows * np.uint64(CONTROL_BYTES)
         self._outbox = mmsg.make_messages(BATCH, 1216)
         self._sources = self._source_controls()
-        self._room = ArrivalRoom(
-            np.zeros(BATCH, np.int64),
-            np.zeros(BATCH, np.int64),
-            np.zeros((BATCH + 1, ARRIVAL_BYTES), np.uint8),
-        )
-        self._progress = np.zeros(4, np.int64)
+        self._room = opening.make_room(BATCH)
+        self._progress = np.zeros(2, np.int64)
         self._closed = np.zeros(count + BATCH, np.int64)
         self._strange = np.zeros(BATCH, np.int64)
-        head = VERSION_INFO + PROTOCOL_ID.to_bytes(8, "little") + b"\0"
-        self._crypto = Crypto(
-            np.frombuffer(head, np.uint8).copy(), np.zeros(12, np.uint8), np.zeros(8, np.uint8)
-        )
-        self._limiters = (make_limiter(Limits()), make_limiter(Limits()))
+        self._crypto = opening.make_crypto(PROTOCOL_ID)
+        self._wall = wall.make_wall(Limits(), bytes(KEY_BYTES))
         self.counts = np.zeros(COUNTERS, np.int64)
         self.lost = 0
         self.bytes_received = 0
@@ -108,7 +101,7 @@ class Swarm:
 
     def address(self, number: int) -> Address:
         """Return the address that a client sends from."""
-        return str(IPv4Address(FIRST_HOST + number)), self._port
+        return str(IPv4Address(FIRST_HOST + number)), self.port
 
     def _source_controls(self) -> np.ndarray:
         """Return (count, 32) u8: for each client the control message that makes its address the source."""
@@ -181,7 +174,7 @@ class Swarm:
         )
         fill_slot(self._table, link)
         self._table.name_lengths[number] = self._server_length
-        kernels.insert(self._table, number)
+        lookup.insert(self._table, number)
         self.is_connected[number] = True
         del self.joining[number]
 
@@ -194,7 +187,7 @@ class Swarm:
         start, now = 0, monotonic()
         while start < len(numbers):
             first = start
-            count, start = kernels.seal_batch(
+            count, start = sealing.seal_batch(
                 self._outbox, self._sending, numbers, payloads, lengths, start, self._crypto, self.counts, now
             )
             senders = numbers[first:start].astype(np.uint64)
@@ -220,7 +213,7 @@ class Swarm:
         self.bytes_received += int(self._inbox.headers[:count, mmsg.LENGTH].sum())
         # The kernel tells who it was for; the table knows clients by that address.
         hosts = np.ascontiguousarray(self._controls[:count, 24:28]).view(np.uint32)[:, 0]  # ipi_addr
-        port = int.from_bytes(self._port.to_bytes(2, "big"), "little")
+        port = int.from_bytes(self.port.to_bytes(2, "big"), "little")
         words = hosts.astype(np.uint64) << np.uint64(32) | np.uint64(port << 16 | socket.AF_INET)
         self._inbox.names[:count, 0] = words
         self._inbox.names[:count, 1:] = 0
@@ -228,7 +221,7 @@ class Swarm:
             self._take_handshakes(count, hosts, now)
         self._progress[:] = 0
         self._table.opened[:] = 0
-        kernels.open_batch(
+        opening.open_batch(
             self._inbox,
             count,
             self._table,
@@ -237,13 +230,14 @@ class Swarm:
             self._closed,
             self._strange,
             self._crypto,
-            self._limiters,
+            self._wall,
             self.counts,
             now,
+            0.0,
         )
-        for slot in self._closed[: self._progress[kernels.CLOSED]].tolist():
+        for slot in self._closed[: self._progress[opening.CLOSED]].tolist():
             self.is_connected[slot] = False
-        arrived = int(self._progress[kernels.ARRIVED])
+        arrived = int(self._progress[opening.ARRIVED])
         return self._room.slots[:arrived], self._room.lengths[:arrived], self._room.data[:arrived]
 
     def _take_handshakes(self, count: int, hosts: np.ndarray, now: float) -> None:

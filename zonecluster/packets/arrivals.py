@@ -8,6 +8,10 @@ import numpy as np
 ARRIVAL_BYTES = 1344
 # Payloads and keep-alives of one link in a tick; a client sends one or two. What is more is dropped unopened.
 MAX_OPENED_A_TICK = 16
+# A link whose authentic packets exceed this is put out: at 16 in each tick after 5 s. A client sends 20
+# inputs a second and at most 10 keep-alives; after a stall of the network they come at once, but are no more.
+ALLOWED_PER_S = 64.0
+ALLOWED_BURST = 1280.0
 
 
 @dataclass(frozen=True)

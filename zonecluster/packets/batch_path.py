@@ -2,32 +2,36 @@
 
 NETCODE's core keeps the handshake, slots and token history; each client that it connects is handed over to
 the table here until it goes. Raises ImportError, NoBatches or NoSodium where this machine cannot run it, and
-RuntimeError where numba cannot compile it.
+CannotCompile where numba does not compile it.
 """
 
 import errno
 import secrets
+import socket
 from collections import Counter
-from typing import NamedTuple
 
 import numpy as np
+import structlog
 from numba.core.errors import NumbaError
 
-from zonecluster.packets import kernels, mmsg
-from zonecluster.packets.arrivals import ARRIVAL_BYTES, Arrivals
+from zonecluster.compiled import CannotCompile
+from zonecluster.packets import lookup, mmsg, opening, sealing, upkeep, wall
+from zonecluster.packets.arrivals import Arrivals
 from zonecluster.packets.counters import COUNTERS, fold
 from zonecluster.packets.mmsg import BatchSocket
 from zonecluster.packets.sodium import expose_sodium
+from zonecluster.packets.stopwatch import NO_STOPWATCH, Stopwatch
 from zonecluster.packets.table import clear_slot, fill_slot, make_table
 from zonecluster.protocol.netcode import (
     MAX_PAYLOAD_SENT_BYTES,
     Connected,
     Disconnected,
-    Limits,
     LinkEvent,
     ServerCore,
 )
-from zonecluster.protocol.netcode.wire import DISCONNECT, DISCONNECT_PACKETS, KEEP_ALIVE, VERSION_INFO
+from zonecluster.protocol.netcode.wire import DISCONNECT, DISCONNECT_PACKETS, KEEP_ALIVE, KEY_BYTES
+
+log = structlog.get_logger(__name__)
 
 mmsg.check_machine()
 expose_sodium()
@@ -38,45 +42,8 @@ RECEIVE_BYTES = 1408  # the longest packet is 1325; a longer one is cut, and ref
 SEND_BATCH = 128  # sealed, then sent, while they are still in the processor's cache
 SEND_BYTES = 1216  # the longest packet that we send is 1175
 ARRIVALS_PER_CLIENT = 4  # room for payloads of one tick
-STRANGERS_A_TICK = 512  # requests and responses that Python looks at: 5 ms at worst
-LIMITER_BUCKETS = 4096
 ROOM_WAIT_S = 0.005  # in one tick, for the kernel to take more datagrams, before they are given up
 LOOK_OVER_S = 0.02
-
-
-class Crypto(NamedTuple):
-    """Scratch of compiled code: version ‖ protocol id ‖ prefix, nonce, keep-alive body."""
-
-    associated: np.ndarray
-    nonce: np.ndarray
-    keep_alive: np.ndarray
-
-
-class Limiter(NamedTuple):
-    """Token buckets, (n,) each; rate a second and burst are (1,)."""
-
-    tokens: np.ndarray
-    at: np.ndarray
-    rate: np.ndarray
-    burst: np.ndarray
-
-
-class ArrivalRoom(NamedTuple):
-    """Arrivals being filled. `data` has one row more than the others, to open into when they are full."""
-
-    slots: np.ndarray
-    lengths: np.ndarray
-    data: np.ndarray
-
-
-def make_limiter(limits: Limits) -> Limiter:
-    """Return buckets that are full."""
-    return Limiter(
-        np.full(LIMITER_BUCKETS, limits.requests_burst_per_network, np.float64),
-        np.zeros(LIMITER_BUCKETS, np.float64),
-        np.array([limits.requests_per_s_per_network], np.float64),
-        np.array([limits.requests_burst_per_network], np.float64),
-    )
 
 
 class BatchPath:
@@ -84,59 +51,46 @@ class BatchPath:
 
     name = "batch"
 
-    def __init__(self, socket: BatchSocket, core: ServerCore) -> None:
+    def __init__(self, bound: BatchSocket, core: ServerCore) -> None:
         count = core.max_clients
         room = max(ARRIVALS_PER_CLIENT * count, RECEIVE_BATCH)
         self.counters: Counter[str] = Counter()
-        self._socket = socket
+        self.stopwatch: Stopwatch = NO_STOPWATCH
+        self._socket = bound
         self._core = core
         self._table = make_table(count, (secrets.randbits(64), secrets.randbits(64)))
         self._inbox = mmsg.make_messages(RECEIVE_BATCH, RECEIVE_BYTES)
         self._outbox = mmsg.make_messages(SEND_BATCH, SEND_BYTES)
-        self._arrivals = ArrivalRoom(
-            np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros((room + 1, ARRIVAL_BYTES), np.uint8)
-        )
-        self._progress = np.zeros(4, np.int64)
-        self._progress[kernels.STRANGERS_LEFT] = STRANGERS_A_TICK
+        self._arrivals = opening.make_room(room)
+        self._progress = np.zeros(2, np.int64)
         self._closed = np.zeros(count, np.int64)
         self._due = np.zeros(count, np.int64)
+        self._flooding = np.zeros(count, np.int64)
         self._strange = np.zeros(RECEIVE_BATCH, np.int64)
-        head = VERSION_INFO + core.protocol_id.to_bytes(8, "little") + b"\0"
-        self._crypto = Crypto(
-            np.frombuffer(head, np.uint8).copy(), np.zeros(12, np.uint8), np.zeros(8, np.uint8)
-        )
-        self._limiters = (make_limiter(core.limits), make_limiter(core.limits))  # requests, responses
+        self._crypto = opening.make_crypto(core.protocol_id)
+        self._wall = wall.make_wall(core.limits, core.private_key)
         self._counts = np.zeros(COUNTERS, np.int64)
         self._client_ids: dict[int, int] = {}  # by slot
         self._slots: dict[int, int] = {}  # by client id
         self._events: list[Connected | Disconnected] = []
-        self._look_over_at = float("-inf")
+        self._looked_over_at = float("-inf")
         self._room_wait_s = ROOM_WAIT_S
         try:
             self._compile()
         except NumbaError as error:
-            raise RuntimeError(f"numba does not compile the packet path: {error}") from error
+            raise CannotCompile(f"numba does not compile the packet path: {error}") from error
 
     def _compile(self) -> None:
         """Run everything once on nothing: what takes seconds now would stop a tick later."""
-        nobody = np.empty(0, np.int64)
+        nobody, nothing = np.empty(0, np.int64), np.empty((0, 1), np.uint8)
+        crypto, counts = self._crypto, self._counts
         self._take_batch(0, 0.0, 0.0)
-        kernels.insert(self._table, 0)
-        kernels.remove(self._table, 0)
-        kernels.look_over(self._table, self._closed, self._due, 0.0)
-        for kind in (KEEP_ALIVE, DISCONNECT):
-            kernels.seal_control(self._outbox, self._table, nobody, 0, kind, self._crypto, self._counts, 0.0)
-        kernels.seal_batch(
-            self._outbox,
-            self._table,
-            nobody,
-            np.empty((0, 1), np.uint8),
-            nobody,
-            0,
-            self._crypto,
-            self._counts,
-            0.0,
-        )
+        lookup.insert(self._table, 0)
+        lookup.remove(self._table, 0)
+        upkeep.end_tick(self._table)
+        upkeep.look_over(self._table, self._closed, self._due, self._flooding, 0.0, 0.0)
+        sealing.seal_control(self._outbox, self._table, nobody, 0, KEEP_ALIVE, crypto, counts, 0.0)
+        sealing.seal_batch(self._outbox, self._table, nobody, nothing, nobody, 0, crypto, counts, 0.0)
 
     # ------------------------------------------------------------ receiving
 
@@ -145,9 +99,11 @@ class BatchPath:
         taken = 0
         while taken < RECEIVE_AT_ONCE:
             count, error = self._socket.receive(self._inbox)
+            self.stopwatch.lap("receive")
             if count > 0:
                 self._take_batch(count, now, unix_now)
                 taken += count
+                self.stopwatch.lap("open")
             elif error not in (errno.EAGAIN, errno.EINTR):
                 self.counters["receive_errors"] += 1
             if count < RECEIVE_BATCH:
@@ -157,8 +113,8 @@ class BatchPath:
     def _take_batch(self, count: int, now: float, unix_now: float) -> None:
         """Open a received batch and do what is to be done in Python for single links."""
         progress = self._progress
-        progress[kernels.CLOSED] = 0
-        strangers = kernels.open_batch(
+        progress[opening.CLOSED] = 0
+        strangers = opening.open_batch(
             self._inbox,
             count,
             self._table,
@@ -167,11 +123,12 @@ class BatchPath:
             self._closed,
             self._strange,
             self._crypto,
-            self._limiters,
+            self._wall,
             self._counts,
             now,
+            unix_now,
         )
-        for slot in self._closed[: progress[kernels.CLOSED]].tolist():
+        for slot in self._closed[: progress[opening.CLOSED]].tolist():
             self._end(slot, LinkEvent.CLOSED_BY_CLIENT)
         if strangers:
             for row in self._strange[:strangers].tolist():
@@ -186,16 +143,16 @@ class BatchPath:
         for event in self._core.events():
             if isinstance(event, Connected):
                 fill_slot(self._table, self._core.hand_over(event.client_id))
-                kernels.insert(self._table, event.slot)
+                lookup.insert(self._table, event.slot)
                 self._client_ids[event.slot] = event.client_id
                 self._slots[event.client_id] = event.slot
                 self._events.append(event)
 
     def _end(self, slot: int, event: LinkEvent) -> None:
         """Take a link out of the table and tell the core, which frees the slot."""
-        kernels.remove(self._table, slot)
+        lookup.remove(self._table, slot)
         clear_slot(self._table, slot)
-        waiting = self._arrivals.slots[: self._progress[kernels.ARRIVED]]
+        waiting = self._arrivals.slots[: self._progress[opening.ARRIVED]]
         waiting[waiting == slot] = -1  # the slot's next holder must not be taken for their sender
         client_id = self._client_ids.pop(slot)
         del self._slots[client_id]
@@ -209,10 +166,10 @@ class BatchPath:
 
     def take_arrivals(self) -> Arrivals:
         """Return and forget the payloads of this tick. Good until the next `receive`."""
-        count = int(self._progress[kernels.ARRIVED])
-        self._progress[kernels.ARRIVED] = 0
-        self._progress[kernels.STRANGERS_LEFT] = STRANGERS_A_TICK
-        self._table.opened[:] = 0
+        count = int(self._progress[opening.ARRIVED])
+        self._progress[opening.ARRIVED] = 0
+        self._wall.left[:] = wall.TO_CORE_A_TICK
+        upkeep.end_tick(self._table)
         self._room_wait_s = ROOM_WAIT_S
         slots = self._arrivals.slots[:count]
         lengths, data = self._arrivals.lengths[:count], self._arrivals.data[:count]
@@ -243,16 +200,18 @@ class BatchPath:
         payloads = np.require(payloads, np.uint8, ["C", "W"])
         start = 0
         while start < len(slots):
-            count, start = kernels.seal_batch(
+            count, start = sealing.seal_batch(
                 self._outbox, self._table, slots, payloads, lengths, start, self._crypto, self._counts, now
             )
+            self.stopwatch.lap("seal")
             self._transmit(count)
+            self.stopwatch.lap("send")
         return int((self._table.state[slots[slots >= 0]] == 1).sum())
 
     def _send_control(self, kind: int, slots: np.ndarray, now: float) -> None:
         start = 0
         while start < len(slots):
-            count, start = kernels.seal_control(
+            count, start = sealing.seal_control(
                 self._outbox, self._table, slots, start, kind, self._crypto, self._counts, now
             )
             self._transmit(count)
@@ -283,14 +242,21 @@ class BatchPath:
     def handle_timeout(self, now: float) -> None:
         """Send due keep-alives, close silent links."""
         self._core.handle_timeout(now)
-        if now < self._look_over_at:
+        passed = now - self._looked_over_at
+        if passed < LOOK_OVER_S:
             return
-        self._look_over_at = now + LOOK_OVER_S
-        silent, due = kernels.look_over(self._table, self._closed, self._due, now)
+        self._looked_over_at = now
+        silent, due, flooding = upkeep.look_over(
+            self._table, self._closed, self._due, self._flooding, now, passed
+        )
         if due:
             self._send_control(KEEP_ALIVE, self._due[:due], now)
         for slot in self._closed[:silent].tolist():
             self._end(slot, LinkEvent.TIMED_OUT)
+        for slot in self._flooding[:flooding].tolist():
+            self.counters["links_flooding"] += 1
+            log.warning("link_put_out_for_flooding", client_id=self._client_ids[slot])
+            self.disconnect(self._client_ids[slot], now)
 
     def disconnect(self, client_id: int, now: float) -> bool:
         """Put a client out, telling it so ten times; False when it is not connected."""
@@ -316,3 +282,16 @@ class BatchPath:
         """Return all counters by name."""
         fold(self._counts, self._core.statistics)
         return self._core.snapshot() | self.counters
+
+
+def warm_up() -> None:
+    """Compile or load everything here, without a cluster. For zonecluster.compiled."""
+    core = ServerCore(
+        protocol_id=0,
+        private_key=bytes(KEY_BYTES),
+        public_addresses=[("127.0.0.1", 1)],
+        random_bytes=secrets.token_bytes,
+        max_clients=1,
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unbound:
+        BatchPath(BatchSocket(unbound), core)

@@ -11,6 +11,7 @@ import structlog
 from zonecluster.packets.arrivals import Arrivals
 from zonecluster.packets.mmsg import BatchSocket
 from zonecluster.packets.plain_path import PlainPath
+from zonecluster.packets.stopwatch import Stopwatch
 from zonecluster.protocol.netcode import Connected, Disconnected, ServerCore
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,8 @@ class PacketPath(Protocol):
     """
 
     name: str
-    counters: Counter[str]  # receive_errors, datagrams_lost
+    counters: Counter[str]  # receive_errors, datagrams_lost, links_flooding
+    stopwatch: Stopwatch  # told of the phases receive, open, seal, send
 
     def receive(self, now: float, unix_now: float) -> int:
         """Take what has arrived, a bounded lot of it; returns how many datagrams."""

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zonecluster.packets.arrivals import ALLOWED_BURST
 from zonecluster.packets.mmsg import ADDRESS_WORDS, address_words
 from zonecluster.protocol.netcode import Handover
 from zonecluster.protocol.netcode.wire import KEY_BYTES, REPLAY_WINDOW
@@ -29,6 +30,7 @@ class LinkTable(NamedTuple):
     sent_at: np.ndarray  # (n,) f8
     timeout: np.ndarray  # (n,) f8 seconds, infinite: never
     opened: np.ndarray  # (n,) i8: packets of this tick
+    allowance: np.ndarray  # (n,) f8: packets that it may still send; below zero it is flooding
     buckets: np.ndarray  # (4n or more, a power of two) i4: slot or EMPTY_BUCKET; open addressing
     seeds: np.ndarray  # (2,) u64: so that nobody can choose addresses that fall into one bucket
 
@@ -50,6 +52,7 @@ def make_table(capacity: int, seeds: tuple[int, int]) -> LinkTable:
         sent_at=np.zeros(capacity, np.float64),
         timeout=np.zeros(capacity, np.float64),
         opened=np.zeros(capacity, np.int64),
+        allowance=np.zeros(capacity, np.float64),
         buckets=np.full(1 << (4 * capacity - 1).bit_length(), EMPTY_BUCKET, np.int32),
         seeds=np.array(seeds, np.uint64),
     )
@@ -72,6 +75,7 @@ def fill_slot(table: LinkTable, link: Handover) -> None:
     table.heard_at[slot], table.sent_at[slot] = link.heard_at, link.sent_at
     table.timeout[slot] = link.timeout_s
     table.opened[slot] = 0
+    table.allowance[slot] = ALLOWED_BURST
     table.state[slot] = CONNECTED
 
 

@@ -16,16 +16,16 @@ strangers send is answered or counted in `statistics.drops`; it raises nothing. 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from .addresses import Address, canonical
 from .admission import RequestLimiter, TokenHistory
 from .drops import Drop, Statistics
 from .events import Connected, Disconnected, DisconnectReason, Payload, ServerEvent
+from .links import Handover, Limits, Link
 from .packets import Channel, read_header
-from .requests import Request, read_request
-from .states import LINK_TRANSITIONS, LinkEvent, LinkState, following
+from .requests import read_request
+from .states import LinkEvent, LinkState
 from .tokens import ChallengeTokens, PrivateToken, RandomBytes, check_key
 from .wire import (
     CHALLENGE,
@@ -55,81 +55,6 @@ _CLOSED_BY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds on what strangers may cost.
-
-    A forged request costs about 10 µs of CPU, so 10,000 a second is a tenth of a core; the rate of one
-    network (IPv4 /24, IPv6 /48) leaves a thousand players behind one NAT, or a load test on loopback, room to
-    connect within seconds.
-    """
-
-    requests_per_s: float = 10_000
-    requests_burst: float = 20_000
-    requests_per_s_per_network: float = 1_000
-    requests_burst_per_network: float = 2_000
-    networks: int = 4_096
-    challenged: int = 8_192  # links between request and response
-    challenge_timeout_s: float = 30  # of such a link, where the token's own time-out is longer or never
-    history: int = 131_072  # tokens: 1,000 minted a second × (60 s of life + 60 s of margin)
-    events: int = 65_536  # not yet taken by the shell; beyond it payloads are dropped
-
-
-@dataclass(frozen=True, slots=True)
-class Handover:
-    """A connected client whose packets somebody else seals and opens from now on (zonecluster/packets)."""
-
-    client_id: int
-    slot: int
-    address: Address
-    send_key: bytes = field(repr=False)
-    receive_key: bytes = field(repr=False)
-    next_sequence: int  # of what is sent
-    received: tuple[int, ...]  # sequence numbers in the replay window, newest first
-    timeout_s: float  # infinite: never
-    is_confirmed: bool
-    heard_at: float
-    sent_at: float
-
-
-class _Link:
-    """One address: the encryption mapping, and from the response on also the client in its slot."""
-
-    __slots__ = (
-        "address",
-        "challenge_deadline",
-        "channel",
-        "client_id",
-        "heard_at",
-        "keep_alive",
-        "receive_key",
-        "send_key",
-        "sent_at",
-        "slot",
-        "state",
-        "tag",
-        "timeout",
-    )
-
-    def __init__(self, address: Address, channel: Channel, request: Request, now: float) -> None:
-        token = request.token
-        self.address = address
-        self.channel = channel
-        self.client_id = token.client_id
-        self.send_key = token.server_to_client_key
-        self.receive_key = token.client_to_server_key
-        self.tag = request.tag
-        self.timeout = float(token.timeout_s) if token.timeout_s >= 0 else float("inf")
-        self.state = LinkState.NONE
-        self.slot = -1
-        self.keep_alive = b""
-        self.heard_at = self.sent_at = now
-        self.challenge_deadline = now
-
-    def advance(self, event: LinkEvent) -> None:
-        self.state = following(LINK_TRANSITIONS, self.state, event)
-
-
 class ServerCore:
     """NETCODE server for up to `max_clients` clients, without I/O.
 
@@ -156,7 +81,7 @@ class ServerCore:
         self.statistics = Statistics()
         self.max_clients = max_clients
         self.protocol_id = protocol_id
-        self._private_key = check_key(private_key)
+        self.private_key = check_key(private_key)
         self._public_addresses = frozenset(canonical(address) for address in public_addresses)
         self.limits = limits
         self._limiter = RequestLimiter(
@@ -170,12 +95,15 @@ class ServerCore:
         self._challenges = ChallengeTokens(random_bytes(KEY_BYTES))
         self._global_sequence = GLOBAL_SEQUENCE_START
         self._free_slots = list(range(max_clients - 1, -1, -1))
-        self._links: dict[Address, _Link] = {}
-        self._clients: dict[int, _Link] = {}
-        self._handed_over: dict[Address, _Link] = {}
+        self._links: dict[Address, Link] = {}
+        self._clients: dict[int, Link] = {}
+        self._handed_over: dict[Address, Link] = {}
         self._outgoing: list[tuple[bytes, Address]] = []
         self._events: list[ServerEvent] = []
         self._sweep_at: float | None = None
+        # Authentic packets by slot, since the shell last emptied it; above `most_opened` they are not opened.
+        self.opened: dict[int, int] = {}
+        self.most_opened: int | None = None
 
     # --- what the shell calls -------------------------------------------------------------------------------
 
@@ -293,7 +221,7 @@ class ServerCore:
         self._links[link.address] = link
         self._close(link, event)
 
-    def _own_client(self, client_id: int) -> _Link | None:
+    def _own_client(self, client_id: int) -> Link | None:
         """Return the link of a client whose packets are the core's to send.
 
         Raises: ValueError: it was handed over.
@@ -346,7 +274,7 @@ class ServerCore:
         request = read_request(
             data,
             protocol_id=self.protocol_id,
-            private_key=self._private_key,
+            private_key=self.private_key,
             unix_now=unix_now,
             may_open=lambda: self._limiter.allow(address, now),
         )
@@ -369,7 +297,7 @@ class ServerCore:
         if link is None or link.tag != request.tag:
             if link is None and self._challenged_count() >= self.limits.challenged:
                 return Drop.TOO_MANY_CHALLENGED
-            link = self._links[address] = _Link(address, self._channel(token), request, now)
+            link = self._links[address] = Link(address, self._channel(token), request, now)
         self._challenge(link, token, now)
         return None
 
@@ -378,7 +306,7 @@ class ServerCore:
             self.protocol_id, send_key=token.server_to_client_key, receive_key=token.client_to_server_key
         )
 
-    def _challenge(self, link: _Link, token: PrivateToken, now: float) -> None:
+    def _challenge(self, link: Link, token: PrivateToken, now: float) -> None:
         """Keep (or renew) the encryption mapping for the token's time-out and send a challenge."""
         link.advance(LinkEvent.REQUEST_ACCEPTED)
         link.challenge_deadline = now + min(link.timeout, self.limits.challenge_timeout_s)
@@ -387,7 +315,7 @@ class ServerCore:
         self._send_global(link.channel, CHALLENGE, body, link.address)
 
     def _receive_response(
-        self, link: _Link, data: bytes, header: tuple[int, int, int], now: float
+        self, link: Link, data: bytes, header: tuple[int, int, int], now: float
     ) -> Drop | None:
         if header[0] != RESPONSE:
             return Drop.UNEXPECTED_TYPE
@@ -408,7 +336,7 @@ class ServerCore:
         self._connect(link, user_data, now)
         return None
 
-    def _connect(self, link: _Link, user_data: bytes, now: float) -> None:
+    def _connect(self, link: Link, user_data: bytes, now: float) -> None:
         link.advance(LinkEvent.RESPONSE_ACCEPTED)
         self._history.spend(link.tag)
         link.slot = self._free_slots.pop()
@@ -423,14 +351,18 @@ class ServerCore:
     # --- clients --------------------------------------------------------------------------------------------
 
     def _receive_from_client(
-        self, link: _Link, data: bytes, header: tuple[int, int, int], now: float
+        self, link: Link, data: bytes, header: tuple[int, int, int], now: float
     ) -> Drop | None:
         packet_type = header[0]
         if packet_type == RESPONSE:  # a late repetition; the keep-alives tell the client it is in
             return Drop.ADDRESS_CONNECTED
+        opened = self.opened.get(link.slot, 0)
+        if self.most_opened is not None and opened >= self.most_opened and packet_type != DISCONNECT:
+            return Drop.FLOODING
         body = link.channel.open(data, header)
         if not isinstance(body, bytes):
             return body
+        self.opened[link.slot] = opened + 1
         if packet_type == DISCONNECT:
             self._close(link, LinkEvent.CLOSED_BY_CLIENT)
             return None
@@ -444,17 +376,18 @@ class ServerCore:
             self._events.append(Payload(link.client_id, body))
         return None
 
-    def _close(self, link: _Link, event: LinkEvent) -> None:
+    def _close(self, link: Link, event: LinkEvent) -> None:
         link.advance(event)
         del self._links[link.address]
         if link.slot >= 0:
             del self._clients[link.client_id]
             self._free_slots.append(link.slot)
+            self.opened.pop(link.slot, None)
             self._events.append(Disconnected(link.client_id, link.slot, _CLOSED_BY[event]))
 
     # --- sending --------------------------------------------------------------------------------------------
 
-    def _send(self, link: _Link, packet_type: int, body: bytes, now: float) -> None:
+    def _send(self, link: Link, packet_type: int, body: bytes, now: float) -> None:
         link.sent_at = now
         self._queue(link.channel.seal(packet_type, body), link.address)
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.unit.zonecluster.packets.memory_socket import MemorySocket
 from tests.unit.zonecluster.protocol.netcode.setting import UNIX, Peer, mint, request, server
 from zonecluster.packets.arrivals import MAX_OPENED_A_TICK
-from zonecluster.packets.batch_path import RECEIVE_BATCH, SEND_BATCH, STRANGERS_A_TICK, BatchPath
+from zonecluster.packets.batch_path import RECEIVE_BATCH, SEND_BATCH, BatchPath
+from zonecluster.packets.wall import TAGS_BURST, TO_CORE_A_TICK
 from zonecluster.protocol.netcode import Connected, Disconnected
 
 
@@ -22,20 +23,22 @@ class Crowd:
         self.path = BatchPath(self.socket, server(max_clients=max(count, 4)))
         tokens = {self.address(number): mint(number) for number in range(count)}
         self.peers = {address: Peer(token, address) for address, token in tokens.items()}
-        for address, token in tokens.items():
-            self.socket.arriving.append((request(token), address))
-        self.receive()
-        self.path.take_arrivals()  # the next tick: so many strangers are not looked at in one
-        for data, address in self.take_sent():
-            peer = self.peers[address]
-            self.socket.arriving.append((peer.packet(3, peer.open(data).body), address))
-        self.receive()
+        self.in_ticks([(request(token), address) for address, token in tokens.items()])
+        challenges = [(self.peers[address], data) for data, address in self.take_sent()]
+        self.in_ticks([(peer.packet(3, peer.open(data).body), peer.address) for peer, data in challenges])
         self.slots = {}
         for event in self.path.take_events():
             assert isinstance(event, Connected)
             self.slots[event.address] = event.slot
         self.take_sent()
         self.path.take_arrivals()
+
+    def in_ticks(self, datagrams):
+        """Let strangers' datagrams arrive, in each tick as many as are looked at."""
+        for start in range(0, len(datagrams), TO_CORE_A_TICK):
+            self.socket.arriving += datagrams[start : start + TO_CORE_A_TICK]
+            self.receive()
+            self.path.take_arrivals()
 
     def address(self, number):
         return f"10.0.{number >> 8}.{number & 255}", 5000
@@ -102,20 +105,57 @@ def test_a_flood_of_one_client_is_dropped_unopened_and_a_tick_later_it_is_heard_
     assert len(crowd.path.take_arrivals()) == 1
 
 
-def test_forged_requests_cost_at_most_a_ticks_worth_of_looking_at():
+def address_of_network(number):
+    return f"{number >> 8 & 127}.{number & 255}.0.1", 99
+
+
+def forged_request():
+    return request(mint())[:-5] + b"12345"
+
+
+def test_forged_requests_never_reach_the_core_and_a_few_thousand_tags_are_compared_at_once():
     socket = MemorySocket()
     path = BatchPath(socket, server())
-    forged = request(mint())[:-5] + b"12345"
-    socket.arriving = [
-        (forged, (f"{net >> 8 & 127}.{net & 255}.0.1", 99)) for net in range(STRANGERS_A_TICK * 3)
-    ]
+    socket.arriving = [(forged_request(), address_of_network(number)) for number in range(TAGS_BURST + 500)]
     while path.receive(0.0, UNIX):
         pass
     statistics = path.statistics()
-    assert statistics["drop_token_forged"] <= STRANGERS_A_TICK
-    assert statistics["drop_rate_limited"] >= STRANGERS_A_TICK * 2
-    assert statistics["datagrams_received"] == STRANGERS_A_TICK * 3
+    assert statistics["drop_token_forged"] == TAGS_BURST
+    assert statistics["drop_rate_limited"] == 500
+    assert statistics["datagrams_received"] == TAGS_BURST + 500
+    assert statistics["history"] == 0
     assert socket.sent == []
+
+
+def test_a_stranger_in_a_flood_of_forged_requests_gets_in():
+    socket = MemorySocket()
+    path = BatchPath(socket, server())
+    token = mint(7)
+    alice = Peer(token, ("198.51.100.7", 51001))
+    socket.arriving = [(forged_request(), address_of_network(number)) for number in range(1000)]
+    socket.arriving.append((request(token), alice.address))
+    while path.receive(0.0, UNIX):
+        pass
+    ((challenge, _),) = socket.sent
+    junk = [(b"\x23" + bytes(340), address_of_network(number)) for number in range(1000)]
+    socket.arriving = [*junk, (alice.packet(3, alice.open(challenge).body), alice.address)]
+    while path.receive(0.0, UNIX):
+        pass
+    assert [event.client_id for event in path.take_events()] == [7]
+    assert path.statistics()["drop_unknown_address"] == 1000
+
+
+def test_a_token_presented_from_everywhere_costs_the_core_a_ticks_worth():
+    socket = MemorySocket()
+    path = BatchPath(socket, server())
+    stolen = request(mint(7))
+    socket.arriving = [(stolen, address_of_network(number)) for number in range(TO_CORE_A_TICK * 2)]
+    while path.receive(0.0, UNIX):
+        pass
+    statistics = path.statistics()
+    assert statistics["drop_token_used_elsewhere"] == TO_CORE_A_TICK - 1
+    assert statistics["drop_rate_limited"] == TO_CORE_A_TICK
+    assert len(socket.sent) == 1
 
 
 def test_one_network_cannot_use_up_what_others_may_ask():

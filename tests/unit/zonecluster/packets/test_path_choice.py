@@ -19,9 +19,11 @@ def memory(monkeypatch):
 
 @pytest.fixture
 def without_numba(monkeypatch):
-    for name in ("zonecluster.packets.batch_path", "zonecluster.packets.kernels"):
+    names = ("batch_path", "lookup", "opening", "sealing", "upkeep", "wall", "sodium_calls")
+    for name in ("zonecluster.compiled", *(f"zonecluster.packets.{name}" for name in names)):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.delattr("zonecluster.packets.kernels", raising=False)
+        package, _, attribute = name.rpartition(".")
+        monkeypatch.delattr(sys.modules[package], attribute, raising=False)
     monkeypatch.setitem(sys.modules, "numba", None)
 
 

@@ -1,0 +1,111 @@
+"""How hot code is compiled by numba, where the result is kept, and how it is made before anybody plays.
+
+Not here: the compiled functions themselves; they are in the packages of PARTS. Importing this raises
+ImportError where numba is missing; who imports it decides what runs instead. docs/packets.md, "The compiled
+code".
+"""
+
+import fcntl
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+from numba import config, njit
+from numba.core.errors import NumbaError
+
+HERE = Path(__file__).parent
+# Modules with compiled code. Each has `warm_up()`, which calls each function once, as a cluster will call it.
+PARTS = ("zonecluster.packets.batch_path",)
+# Constants that compiled code has built in, besides those of its own package.
+SHARED = ("compiled.py", "packets/arrivals.py", "protocol/netcode/wire.py", "protocol/zone_payloads.py")
+UNUSED_DAYS = 7
+# _nrt=False: no reference counting. Nothing compiled here makes or keeps an array, and counting references to
+# those handed in was half of the time. A numba that no longer knows the option refuses it, and the plain way
+# runs.
+OPTIONS = {"cache": True, "nogil": True, "boundscheck": False, "_nrt": False}
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class CannotCompile(RuntimeError):
+    """numba is here, but does not compile our code or cannot keep it; the text says why."""
+
+
+def compiled(function: _Function) -> _Function:
+    """Compile a function at its first call, or load what an earlier process compiled.
+
+    numba looks only at the age of the function's own file: a function that was changed, but is built into one
+    of another file, would stay there as it was. So each state of the whole package has a folder of its own.
+    Raises: CannotCompile: this numba does not take our options, or there is no place to keep the result.
+    """
+    package = Path(sys.modules[function.__module__].__file__ or "").parent
+    before = config.CACHE_DIR
+    if before:
+        config.CACHE_DIR = str(cache_folder(Path(before), package))
+    try:
+        return njit(**OPTIONS)(function)
+    except (NumbaError, KeyError, RuntimeError, OSError) as error:  # RuntimeError: nowhere to keep it
+        raise CannotCompile(f"numba {function.__module__}: {error}") from error
+    finally:
+        config.CACHE_DIR = before
+
+
+def cache_folder(root: Path, package: Path) -> Path:
+    """Return the folder for compiled code of a package as it is now."""
+    return root / f"{package.name}-{_state_of(package)}"
+
+
+@cache
+def _state_of(package: Path) -> str:
+    digest = sha256()
+    for path in sorted({*package.glob("*.py"), *(HERE / name for name in SHARED)}):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def warm_up(tell: Callable[[str], None] = lambda _: None) -> float:
+    """Compile or load everything, one process at a time; returns the seconds it took.
+
+    Raises: ImportError, RuntimeError or OSError: this machine cannot run compiled code; the text says why.
+    """
+    began = time.monotonic()
+    with _alone():
+        for name in PARTS:
+            tell(name.removeprefix("zonecluster.").split(".")[0])
+            import_module(name).warm_up()
+        _forget_unused()
+    return time.monotonic() - began
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the cache's lock: of two clusters that start together one compiles, the other loads."""
+    if not config.CACHE_DIR:
+        yield
+        return
+    root = Path(config.CACHE_DIR)
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # given up by the kernel when this process ends, however it ends
+        yield
+
+
+def _forget_unused() -> None:
+    """Remove compiled code of other states of the sources that no process has loaded for days."""
+    if not config.CACHE_DIR:
+        return
+    root, now = Path(config.CACHE_DIR), time.time()
+    for folder in root.glob("*-" + "[0-9a-f]" * 16):
+        package = HERE / folder.name.rpartition("-")[0]
+        if folder == cache_folder(root, package):
+            os.utime(folder)
+        elif now - folder.stat().st_mtime > UNUSED_DAYS * 86400:
+            shutil.rmtree(folder, ignore_errors=True)  # another process may be removing it too
