@@ -21,7 +21,9 @@ from zonecluster.daemon.zone_links import ZoneLinks
 from zonecluster.protocol.bus import BusMessage, Checkpoint, OpenInstance, ToLinks, Unknown
 from zonecluster.protocol.to_client import Notice, ServerMessage
 from zonecluster.rules.wayfaring import VISIT_XP
+from zonecluster.simulation.content import ZoneContent
 from zonecluster.simulation.instance import ZoneInstance
+from zonecluster.simulation.tables import Tables
 
 
 @dataclass
@@ -38,6 +40,7 @@ class Cluster:
     roster: Roster = field(default_factory=Roster)
     phases: Phases = field(default_factory=Phases)
     orders: Orders = field(default_factory=Orders)
+    tables: Tables = field(default_factory=Tables)  # of all instances
     instances: dict[int, ZoneInstance] = field(default_factory=dict)
     openings: list[OpenInstance] = field(default_factory=list)  # to be loaded by the service
     counters: Counter[str] = field(default_factory=Counter)
@@ -82,6 +85,13 @@ class Cluster:
             self.links.drop(player.client_id)
         self.roster.remove(player)
 
-    def open(self, instance: ZoneInstance) -> None:
-        """Run an instance from now on."""
-        self.instances[instance.number] = instance
+    def open(self, number: int, content: ZoneContent) -> None:
+        """Run an instance from now on.
+
+        Raises: ValueError: the content is not sound.
+        """
+        self.instances[number] = ZoneInstance(number, content, self.tables, self.rng)
+
+    def close(self, number: int) -> None:
+        """Run an instance, in which nobody is, no more."""
+        self.instances.pop(number).close()

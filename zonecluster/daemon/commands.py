@@ -115,9 +115,8 @@ def say(cluster: Cluster, player: Player, command: Say) -> None:
             player, Result(command.seq, False, "There was nothing to say: no letter of it can be shown.")
         )
         return
-    number = player.instance.number
     rows = player.instance.hearers(player.row).tolist()
-    hearers = [hearer for row in rows if (hearer := cluster.roster.at_row(number, row)) is not None]
+    hearers = [hearer for row in rows if (hearer := cluster.roster.at_row(row)) is not None]
     cluster.tell_all(hearers, Heard(player.name, player.entity(), text))
     cluster.tell(player, Result(command.seq, True, "" if hearers else "Nobody is near enough to hear you."))
 

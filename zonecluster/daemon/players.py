@@ -51,7 +51,7 @@ class Player:
 
     def entity(self) -> int:
         """Return the player's entity id."""
-        return self.instance.tables.entity_id(self.row)
+        return int(self.instance.tables.entity[self.row])
 
     def update_links(self) -> None:
         """Tell the simulation which links are up."""
@@ -112,7 +112,7 @@ class Roster:
         self.active: dict[UUID, Player] = {}
         self.leaving: dict[UUID, Player] = {}
         self._by_client: dict[int, Player] = {}
-        self._by_row: dict[tuple[int, int], Player] = {}
+        self._by_row: dict[int, Player] = {}
 
     def __iter__(self) -> Iterator[Player]:
         yield from self.active.values()
@@ -128,9 +128,9 @@ class Roster:
                 return player
         return None
 
-    def at_row(self, instance: int, row: int) -> Player | None:
+    def at_row(self, row: int) -> Player | None:
         """Return the player of a row."""
-        return self._by_row.get((instance, row))
+        return self._by_row.get(row)
 
     def of_client(self, client_id: int) -> Player | None:
         """Return whose connect token had this client id."""
@@ -152,7 +152,7 @@ class Roster:
         if player.session in self.active:
             self.leaving[player.session] = self.active[player.session]
         self.active[player.session] = player
-        self._by_row[instance.number, row] = player
+        self._by_row[row] = player
         player.update_links()
         return player
 
@@ -172,7 +172,7 @@ class Roster:
                 del of_session[player.session]
         for client_id in player.minted:
             self._by_client.pop(client_id, None)
-        del self._by_row[player.instance.number, player.row]
+        del self._by_row[player.row]
         player.instance.remove(player.row)
         player.commands.clear()
 

@@ -6,7 +6,6 @@ Messages may come twice, late or not at all, so each of these may be repeated.
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import structlog
 from msgspec import Struct
 
@@ -76,7 +75,7 @@ def open_instance(cluster: Cluster, message: bus.OpenInstance) -> None:
 def zone_loaded(cluster: Cluster, number: int, content: ZoneContent) -> None:
     """Open the instance whose content has come."""
     if number not in cluster.instances:
-        cluster.open(ZoneInstance(number, content, np.random.default_rng(cluster.rng.integers(2**63))))
+        cluster.open(number, content)
         log.info("instance_opened", instance=number, zone=content.slug)
     instance_opened(cluster, number)
 
@@ -94,8 +93,7 @@ def close_instance(cluster: Cluster, message: bus.CloseInstance) -> None:
     if instance.player_count:
         log.warning("instance_not_closed", instance=message.instance, players=instance.player_count)
         return
-    del cluster.instances[message.instance]
-    cluster.links.forget_instance(message.instance)
+    cluster.close(message.instance)
     log.info("instance_closed", instance=message.instance)
 
 

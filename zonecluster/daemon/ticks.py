@@ -9,12 +9,12 @@ import structlog
 from zonecluster.daemon.announce import announce_alive, announce_residents
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
-from zonecluster.packets.arrivals import Arrivals, no_arrivals
 from zonecluster.protocol.bus import PortalEntered
 from zonecluster.protocol.netcode import Connected, Disconnected
-from zonecluster.simulation.inputs import MAX_INPUT_BYTES, decode_input_matrix
-from zonecluster.simulation.instance import ZoneInstance
-from zonecluster.simulation.snapshots import Clock
+from zonecluster.simulation.inputs import MAX_INPUT_BYTES, NO_INPUTS, Inputs, decode_input_matrix
+from zonecluster.simulation.interest import nearest_in_places
+from zonecluster.simulation.snapshots import Clock, take_snapshots
+from zonecluster.simulation.step import TICK_S, step
 
 log = structlog.get_logger(__name__)
 
@@ -38,14 +38,14 @@ class Ticks:
         phases.start()
         for event in self._try(cluster.links.take_events) or ():
             self._try(self.take_link_event, event)
-        arrivals = self._try(cluster.links.take_arrivals) or no_arrivals()
-        instances_of = cluster.links.instances[arrivals.slots]
-        cluster.counters["payloads_dropped"] += int(np.count_nonzero(instances_of < 0))
         phases.lap("links")
         self._try(self._queues.run)
         phases.lap("commands")
-        for instance in list(cluster.instances.values()):
-            self._try(self.step_instance, instance, arrivals, instances_of, now)
+        inputs = self._try(self.decode_inputs) or NO_INPUTS
+        phases.lap("inputs")
+        self._try(self.step, inputs)
+        phases.lap("simulation")
+        self._try(self.send_snapshots, now)
         self._try(cluster.links.flush)
         phases.lap("send")
         self._try(self.announce_when_due, now)
@@ -85,8 +85,7 @@ class Ticks:
             self._cluster.links.drop(client_id)
             return
         player.client_id = client_id
-        instance = player.instance
-        self._cluster.links.assign(client_id, instance.number, player.row, instance.tables.capacity)
+        self._cluster.links.assign(client_id, player.row)
         if older is not None:
             self._cluster.links.drop(older)
         player.instance.restart_inputs(player.row)
@@ -100,35 +99,44 @@ class Ticks:
             player.client_id = None
             player.update_links()
 
-    # ------------------------------------------------------------ zones
+    # ------------------------------------------------------------ all zones at once
 
-    def step_instance(
-        self, instance: ZoneInstance, arrivals: Arrivals, instances_of: np.ndarray, now: float
-    ) -> None:
-        """Advance one instance and send what its players see.
+    def decode_inputs(self) -> Inputs:
+        """Decode what came on all links since the last tick."""
+        links, counters = self._cluster.links, self._cluster.counters
+        arrivals = links.take_arrivals()
+        rows = links.rows[arrivals.slots]
+        mine = np.flatnonzero(rows >= 0)
+        counters["payloads_dropped"] += len(rows) - len(mine)
+        inputs = decode_input_matrix(
+            rows[mine], arrivals.data[mine, :MAX_INPUT_BYTES], arrivals.lengths[mine]
+        )
+        counters["inputs_refused"] += inputs.refused
+        return inputs
 
-        Args: instances_of: (m,) the instance whose player sent each of the arrivals.
-        """
-        phases = self._cluster.phases
-        mine = np.flatnonzero(instances_of == instance.number)
-        rows = self._cluster.links.rows[arrivals.slots[mine]]
-        inputs = decode_input_matrix(rows, arrivals.data[mine, :MAX_INPUT_BYTES], arrivals.lengths[mine])
-        self._cluster.counters["inputs_refused"] += inputs.refused
-        phases.lap("inputs")
-        entries = instance.step(inputs)
+    def step(self, inputs: Inputs) -> None:
+        """Advance all zone instances."""
+        cluster = self._cluster
+        entries = step(cluster.tables, inputs, TICK_S, cluster.rng)
         for row, link in zip(entries.rows.tolist(), entries.links.tolist(), strict=True):
-            self.entered_portal(instance, row, link)
-        phases.lap("simulation")
-        snapshots = instance.snapshots(Clock(int(now * 1000), self._cluster.pace.dilation))
-        phases.lap("snapshots")
-        self._cluster.links.send(instance.number, snapshots.rows, snapshots.payloads)
-        phases.lap("send")
+            self._try(self.entered_portal, row, link)
 
-    def entered_portal(self, instance: ZoneInstance, row: int, link: int) -> None:
+    def send_snapshots(self, now: float) -> None:
+        """Show every player with a zone link what it sees."""
+        cluster, tables = self._cluster, self._cluster.tables
+        viewers, slots = cluster.links.viewers()
+        seen, counts = nearest_in_places(tables, viewers)
+        cluster.phases.lap("interest")
+        clock = Clock(int(now * 1000), cluster.pace.dilation)
+        payloads, lengths = take_snapshots(tables, viewers, seen, counts, clock)
+        cluster.phases.lap("encode")
+        cluster.links.send(slots, payloads, lengths)
+
+    def entered_portal(self, row: int, link: int) -> None:
         """Tell the daemon; it decides whether the player goes."""
-        player = self._cluster.roster.at_row(instance.number, row)
+        player = self._cluster.roster.at_row(row)
         if player is not None:
-            slug = instance.content.links[link].slug
+            slug = player.instance.content.links[link].slug
             self._cluster.to_daemon(
                 PortalEntered(self._cluster.config.name, player.session, slug, player.stay)
             )

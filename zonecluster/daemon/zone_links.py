@@ -74,9 +74,8 @@ class ZoneLinks:
                 "Set WAYSTONE_PACKET_PATH=auto to use what can."
             ) from error
         self._slots: dict[int, int] = {}  # by client id
-        self.instances = np.full(slots, NOBODY, np.int64)  # by slot: whose payloads go to this instance ...
-        self.rows = np.full(slots, NOBODY, np.int64)  # ... and row
-        self._slots_of_rows: dict[int, np.ndarray] = {}  # by instance: slots by row, NOBODY without a link
+        self.rows = np.full(slots, NOBODY, np.int64)  # by slot: row of the tables whose link it is
+        self._slot_of_row: dict[int, int] = {}  # where a new link replaces an older one, the new one's
 
     @property
     def port(self) -> int:
@@ -118,25 +117,27 @@ class ZoneLinks:
         """Return the payloads since the last call, after `take_events`; good until the next `receive`."""
         return self.path.take_arrivals()
 
-    def assign(self, client_id: int, instance: int, row: int, capacity: int) -> None:
-        """From now on this link's payloads go to a row of an instance, and that row's snapshots to the link.
+    def assign(self, client_id: int, row: int) -> int:
+        """From now on this link's payloads go to a row of the tables, and its snapshots to the link.
 
-        Args: capacity: rows of the instance.
+        Returns: the slot; the row's former link, if it is up, is nobody's.
         Raises: KeyError: the link is not up.
         """
         slot = self._slots[client_id]
-        self.instances[slot], self.rows[slot] = instance, row
-        of_rows = self._slots_of_rows.get(instance)
-        if of_rows is None or len(of_rows) != capacity:
-            of_rows = self._slots_of_rows[instance] = np.full(capacity, NOBODY, np.int64)
-        of_rows[row] = slot
+        former = self._slot_of_row.get(row)
+        if former is not None:
+            self.rows[former] = NOBODY
+        self.rows[slot], self._slot_of_row[row] = row, slot
+        return slot
 
-    def send(self, instance: int, rows: np.ndarray, payloads: np.ndarray) -> int:
-        """Send each row's payload (m, length) to its link, if it has one; returns how many have."""
-        of_rows = self._slots_of_rows.get(instance)
-        if of_rows is None or len(rows) == 0:
-            return 0
-        return self.path.send(of_rows[rows], payloads, self._clock())
+    def viewers(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows (m,) that have a link, and its slot (m,)."""
+        slots = np.flatnonzero(self.rows != NOBODY)
+        return self.rows[slots], slots
+
+    def send(self, slots: np.ndarray, payloads: np.ndarray, lengths: np.ndarray) -> int:
+        """Send each slot's payload (m, length); returns how many of the links are up."""
+        return self.path.send(slots, payloads, self._clock(), lengths)
 
     def drop(self, client_id: int) -> None:
         """Close one link, if it is up."""
@@ -146,17 +147,10 @@ class ZoneLinks:
     def _release(self, client_id: int) -> None:
         """The link is nobody's any more. Its row may have another by now: that one stays."""
         slot = self._slots.pop(client_id, NOBODY)
-        if slot == NOBODY:
+        if slot == NOBODY or self.rows[slot] == NOBODY:
             return
-        instance, row = int(self.instances[slot]), int(self.rows[slot])
-        self.instances[slot] = self.rows[slot] = NOBODY
-        of_rows = self._slots_of_rows.get(instance)
-        if of_rows is not None and of_rows[row] == slot:
-            of_rows[row] = NOBODY
-
-    def forget_instance(self, instance: int) -> None:
-        """The instance is closed: nobody is in it."""
-        self._slots_of_rows.pop(instance, None)
+        del self._slot_of_row[int(self.rows[slot])]
+        self.rows[slot] = NOBODY
 
     def flush(self) -> None:
         """Send what is queued."""

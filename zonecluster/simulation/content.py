@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+FARTHEST_M = 1e6  # no number of any content is greater; NaN is not smaller
+
 
 @dataclass(frozen=True)
 class LinkContent:
@@ -50,6 +52,25 @@ class ZoneContent:
         """Return how many creatures the zone has."""
         return sum(spawn.count for spawn in self.spawns)
 
+    def check(self) -> None:
+        """Make sure that nothing in here can spoil the tables that all zones share.
+
+        Raises: ValueError: a number that is no place, length or speed.
+        """
+        places = [self.entry_x, self.entry_y, self.entry_heading_deg]
+        lengths = [self.size, self.top_speed]
+        for x, y, radius in [
+            *((link.x, link.y, link.radius) for link in self.links),
+            *((spawn.x, spawn.y, spawn.radius) for spawn in self.spawns),
+        ]:
+            places += [x, y]
+            lengths.append(radius)
+        lengths += [number for spawn in self.spawns for number in (spawn.speed, spawn.count)]
+        if not all(abs(number) <= FARTHEST_M for number in places):
+            raise ValueError(f"zone {self.slug!r} has a place that is none")
+        if self.size <= 0 or not all(0 <= number <= FARTHEST_M for number in lengths):
+            raise ValueError(f"zone {self.slug!r} has a size, radius, speed or count that is none")
+
 
 @dataclass(frozen=True)
 class Triggers:
@@ -65,8 +86,3 @@ class Triggers:
             np.array([(link.x, link.y) for link in links], np.float32).reshape(-1, 2),
             np.array([link.radius for link in links], np.float32),
         )
-
-    def contain(self, positions: np.ndarray) -> np.ndarray:
-        """Return (n, p) bool: which of n positions (n, 3) lie within which disc, its edge included."""
-        offsets = positions[:, None, :2] - self.centres[None]
-        return np.einsum("npi,npi->np", offsets, offsets) <= self.radii**2

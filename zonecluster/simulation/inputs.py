@@ -27,14 +27,21 @@ PACKETS = {
 
 @dataclass(frozen=True)
 class Inputs:
-    """Decoded inputs: `rows` (m,) of the senders, `records` (m,) INPUT_RECORD; `refused` counts payloads."""
+    """Decoded inputs: `rows` (m,) of the senders, `records` (m,) INPUT_RECORD; `refused` counts payloads.
+
+    Of the sound payloads: `payloads` (g,) their indices, `acks` (g,) u32 the snapshots that they acknowledge.
+    """
 
     rows: np.ndarray
     records: np.ndarray
+    payloads: np.ndarray
+    acks: np.ndarray
     refused: int = 0
 
 
-NO_INPUTS = Inputs(np.empty(0, np.int64), np.empty(0, INPUT_RECORD))
+NO_INPUTS = Inputs(
+    np.empty(0, np.int64), np.empty(0, INPUT_RECORD), np.empty(0, np.int64), np.empty(0, np.uint32)
+)
 
 
 def decode_inputs(rows: list[int], payloads: list[bytes]) -> Inputs:
@@ -54,28 +61,29 @@ def decode_input_matrix(rows: np.ndarray, data: np.ndarray, lengths: np.ndarray)
     Args: rows: (m,) int64 of the senders; data: (m, width) u8; lengths: (m,) of the payloads. One that is
         longer than any input need not be whole in data.
     """
-    found, refused = [NO_INPUTS], len(rows)
+    found = [NO_INPUTS]
     for length in np.unique(lengths).tolist():
         count = LENGTHS.get(length)
-        if count is None:
-            continue
-        of_length = np.flatnonzero(lengths == length)
-        decoded = _decode_equal(count, rows[of_length], data[of_length, :length])
-        refused -= len(of_length) - decoded.refused
-        found.append(decoded)
+        if count is not None:
+            of_length = np.flatnonzero(lengths == length)
+            found.append(_decode_equal(count, rows, of_length, data[of_length, :length]))
+    payloads = np.concatenate([part.payloads for part in found])
     return Inputs(
         np.concatenate([part.rows for part in found]),
         np.concatenate([part.records for part in found]),
-        refused,
+        payloads,
+        np.concatenate([part.acks for part in found]),
+        len(rows) - len(payloads),
     )
 
 
-def _decode_equal(count: int, senders: np.ndarray, packets: np.ndarray) -> Inputs:
-    """Decode packets (m, length) of one length."""
-    table = np.ascontiguousarray(packets).view(PACKETS[count])[:, 0]
+def _decode_equal(count: int, senders: np.ndarray, payloads: np.ndarray, data: np.ndarray) -> Inputs:
+    """Decode the payloads (k,) of one length; data: (k, length) u8."""
+    table = np.ascontiguousarray(data).view(PACKETS[count])[:, 0]
     good = (table["header"]["kind"] == INPUT) & (table["header"]["count"] == count)
-    rows = np.repeat(senders[good], count)
-    return Inputs(rows, table["records"][good].reshape(-1), int(len(table) - good.sum()))
+    table, payloads = table[good], payloads[good]
+    rows = np.repeat(senders[payloads], count)
+    return Inputs(rows, table["records"].reshape(-1), payloads, table["header"]["snapshot_ack"])
 
 
 def apply_inputs(tables: Tables, inputs: Inputs, dt: float) -> None:

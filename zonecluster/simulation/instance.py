@@ -1,6 +1,7 @@
-"""A zone instance: one running copy of a zone. Content, tables and names, and the only door to them.
+"""A zone instance: one running copy of a zone. Content, place in the tables, names; the only door to them.
 
-Called by the zone cluster's daemon. Rows are given out by `admit` and stay valid until `remove`.
+Called by the zone cluster's daemon. Rows are rows of the tables that all instances of the process share; they
+are given out by `admit` and stay valid until `remove`.
 """
 
 from dataclasses import dataclass
@@ -10,11 +11,9 @@ import numpy as np
 
 from zonecluster.simulation.content import LinkContent, Triggers, ZoneContent
 from zonecluster.simulation.creatures import place_creatures
-from zonecluster.simulation.inputs import NO_INPUTS, Inputs
-from zonecluster.simulation.interest import nearest_others, within_earshot
-from zonecluster.simulation.portals import PortalEntries, mark_pending, rearm
-from zonecluster.simulation.snapshots import Clock, Snapshots, take_snapshots
-from zonecluster.simulation.step import TICK_S, step
+from zonecluster.simulation.nearby import nearest_to, players_within
+from zonecluster.simulation.portals import mark_pending, rearm, triggers_at
+from zonecluster.simulation.step import TICK_S
 from zonecluster.simulation.tables import PLAYER, Tables
 
 EARSHOT_M = 30.0
@@ -45,28 +44,33 @@ class Sight:
 class ZoneInstance:
     """One running copy of a zone."""
 
-    def __init__(self, number: int, content: ZoneContent, rng: np.random.Generator) -> None:
+    def __init__(self, number: int, content: ZoneContent, tables: Tables, rng: np.random.Generator) -> None:
         """Open the instance with its creatures.
 
-        Raises: ValueError: the content asks for more entities than an instance can hold.
+        Raises: ValueError: the content is not sound, or asks for more entities than an instance can hold.
         """
+        content.check()
         self.number = number
         self.content = content
-        self.rng = rng
-        self.triggers = Triggers.of(content.links)
-        self.tables = Tables(content.creature_count() + content.max_players, len(content.links))
-        self.names = [""] * self.tables.capacity
-        creatures = place_creatures(self.tables, content.spawns, content.size, rng)
+        self.tables = tables
+        self.place_index = tables.open_place(
+            number, content.creature_count() + content.max_players, content.size, Triggers.of(content.links)
+        )
+        creatures = place_creatures(tables, self.place_index, content.spawns, rng)
         kinds = [spawn.name for spawn in content.spawns for _ in range(spawn.count)]
-        for row, name in zip(creatures, kinds, strict=True):
-            self.names[row] = name
+        self.names = dict(zip(creatures, kinds, strict=True))  # by row
+
+    def close(self) -> None:
+        """Give all rows back. Nothing of this instance may be called any more."""
+        self.tables.close_place(self.place_index)
+        self.names.clear()
 
     # ------------------------------------------------------------ players come and go
 
     @property
     def player_count(self) -> int:
         """How many players are in, linked or not."""
-        return int(np.count_nonzero(self.tables.alive & (self.tables.kind == PLAYER)))
+        return int(np.count_nonzero((self.tables.place == self.place_index) & (self.tables.kind == PLAYER)))
 
     def admit(self, name: str, stand: Stand | None, health: float = 1.0) -> int:
         """Put a player in; without a usable stand at the zone's entry point.
@@ -76,9 +80,9 @@ class ZoneInstance:
         """
         if self.player_count >= self.content.max_players:
             raise InstanceFull(f"{self.content.name} is full: {self.content.max_players} players are in it")
-        row = self.tables.take_row(PLAYER)
+        row = self.tables.take_row(self.place_index, PLAYER)
         self.names[row] = name
-        self.tables.top_speed[row] = self.content.top_speed
+        self.tables.base_speed[row] = self.tables.top_speed[row] = self.content.top_speed
         self.tables.health[row] = health
         self.place(row, stand)
         return row
@@ -95,7 +99,8 @@ class ZoneInstance:
 
     def _note_triggers(self, row: int) -> None:
         """Whatever trigger the player stands in now, it has to leave before it fires."""
-        self.tables.was_inside[row] = self.triggers.contain(self.tables.position[row : row + 1])[0]
+        self.tables.was_inside[row] = triggers_at(self.tables, np.array([row]))[0]
+        self.tables.was_near_trigger[row] = True
 
     def _usable(self, stand: Stand | None) -> Stand:
         """Return the stand within the zone, or the entry point if it is none."""
@@ -109,7 +114,7 @@ class ZoneInstance:
     def remove(self, row: int) -> None:
         """Take somebody out."""
         self.tables.free_row(row)
-        self.names[row] = ""
+        del self.names[row]
 
     def freeze(self, row: int) -> None:
         """Stop a player from changing in any way."""
@@ -136,16 +141,6 @@ class ZoneInstance:
         self.tables.input_seq[row] = 0
         self.tables.wish[row] = 0
 
-    # ------------------------------------------------------------ a tick
-
-    def step(self, inputs: Inputs = NO_INPUTS) -> PortalEntries:
-        """Advance by one tick."""
-        return step(self.tables, self.triggers, self.content.size, inputs, TICK_S, self.rng)
-
-    def snapshots(self, clock: Clock) -> Snapshots:
-        """Encode what every player with a zone link sees."""
-        return take_snapshots(self.tables, self.number, self.content.size, clock)
-
     def take_metres(self, row: int) -> int:
         """Return the whole metres walked since the last call; what is left of a metre stays."""
         whole = int(self.tables.metres_walked[row])
@@ -161,22 +156,27 @@ class ZoneInstance:
 
     def nearby(self, row: int) -> list[Sight]:
         """Return the nearest others of one player, nearest first."""
-        everybody = np.flatnonzero(self.tables.alive)
-        viewer = np.searchsorted(everybody, [row])
-        others = everybody[nearest_others(self.tables.position[everybody], viewer)[0]]
-        return self._sights(row, others)
+        return self._sights(row, nearest_to(self.tables, row))
 
     def describe(self, row: int, entities: list[int]) -> list[Sight]:
-        """Return those of the entity ids that exist, in the order asked."""
-        found = [other for entity in entities if (other := self.tables.row_of(entity)) is not None]
+        """Return those of the entity ids that exist and may be seen, in the order asked."""
+        rows = [self.row_of(entity) for entity in entities]
+        found = [other for other in rows if other is not None and self._may_see(row, other)]
         return self._sights(row, np.array(found, np.int64))
+
+    def row_of(self, entity: int) -> int | None:
+        """Return the row of an entity id; None if it is nobody's here (any more). Any integer is safe."""
+        return self.tables.row_of(self.place_index, entity)
+
+    def _may_see(self, row: int, other: int) -> bool:
+        return row == other or not self.tables.is_hidden[other]
 
     def _sights(self, row: int, others: np.ndarray) -> list[Sight]:
         offsets = self.tables.position[others] - self.tables.position[row]
         distances = np.sqrt(np.einsum("ni,ni->n", offsets, offsets))
         return [
             Sight(
-                self.tables.entity_id(other),
+                int(self.tables.entity[other]),
                 self.names[other],
                 bool(self.tables.kind[other] == PLAYER),
                 distance,
@@ -186,14 +186,12 @@ class ZoneInstance:
 
     def hearers(self, row: int) -> np.ndarray:
         """Return the rows of the players within earshot of one, itself left out."""
-        rows = self.tables.player_rows()
-        heard = rows[within_earshot(self.tables.position[rows], int(np.searchsorted(rows, row)), EARSHOT_M)]
-        return heard[heard != row]
+        return players_within(self.tables, row, EARSHOT_M)
 
     def link_at(self, row: int, slug: str) -> LinkContent | None:
         """Return the zone link of that slug if the player stands within its trigger."""
-        inside = self.triggers.contain(self.tables.position[row : row + 1])[0]
-        for link, is_inside in zip(self.content.links, inside, strict=True):
+        inside = triggers_at(self.tables, np.array([row]))[0]
+        for link, is_inside in zip(self.content.links, inside, strict=False):  # padded
             if link.slug == slug and is_inside:
                 return link
         return None

@@ -1,9 +1,10 @@
-"""The fifth system: whom each player sees: exactly the nearest others, nearest first. And who hears whom."""
+"""The fifth system: whom each player sees: exactly the nearest others, nearest first."""
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from zonecluster.protocol.zone_payloads import MAX_NEAREST
+from zonecluster.simulation.tables import Tables
 
 DENSE_PAIRS = 10_000  # up to so many pairs a plain distance table is faster than building a tree
 
@@ -48,10 +49,17 @@ def _by_tree(plane: np.ndarray, viewers: np.ndarray, k: int) -> np.ndarray:
     return tree.query(plane[viewers], k=k)[1].reshape(len(viewers), k)
 
 
-def within_earshot(positions: np.ndarray, speaker: int, radius: float) -> np.ndarray:
-    """Return the indices of all within `radius` metres of the speaker, the speaker included.
+def nearest_in_places(tables: Tables, viewers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the nearest others of rows (m,), in their places.
 
-    Args: positions: (n, 3), metres; speaker: index.
+    Returns: rows (m, 64) i4, nearest first, padded with -1; counts (m,) i4.
     """
-    offsets = positions - positions[speaker]
-    return np.flatnonzero(np.einsum("ni,ni->n", offsets, offsets) <= radius * radius)
+    rows = np.full((len(viewers), MAX_NEAREST), -1, np.int32)
+    counts = np.zeros(len(viewers), np.int32)
+    for place in np.unique(tables.place[viewers]).tolist():
+        everybody = tables.rows_of_place(place)
+        mine = np.flatnonzero(tables.place[viewers] == place)
+        found = nearest_others(tables.position[everybody], np.searchsorted(everybody, viewers[mine]))
+        rows[mine, : found.shape[1]] = everybody[found]
+        counts[mine] = found.shape[1]
+    return rows, counts

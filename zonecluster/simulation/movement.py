@@ -8,8 +8,8 @@ STANDING_SPEED = 0.05  # m/s; slower than this looks like standing
 RUN_FRACTION = 0.6  # of the top speed; faster than this looks like running
 
 
-def move(tables: Tables, size: float, dt: float) -> None:
-    """Advance positions by dt seconds within a square of `size` metres.
+def move(tables: Tables, dt: float) -> None:
+    """Advance positions by dt seconds, each within the square of its zone.
 
     Frozen entities and players without both links stand still.
     Writes: position, velocity, animation, metres_walked.
@@ -19,7 +19,7 @@ def move(tables: Tables, size: float, dt: float) -> None:
     wish = np.where(is_held[:, None], np.float32(0), tables.wish)
     step = wish * (tables.top_speed * np.float32(dt))[:, None]
     old = tables.position[:, :2].copy()
-    np.clip(old + step, np.float32(0), np.float32(size), out=tables.position[:, :2])
+    np.clip(old + step, np.float32(0), tables.extent[:, None], out=tables.position[:, :2])
     moved = tables.position[:, :2] - old
     tables.velocity[:, :2] = moved / np.float32(dt)
     distance = np.hypot(moved[:, 0], moved[:, 1])

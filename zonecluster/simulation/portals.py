@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zonecluster.simulation.content import Triggers
-from zonecluster.simulation.tables import Tables
+from zonecluster.simulation.places import map_cells
+from zonecluster.simulation.tables import PLAYER, Tables
 
 QUIET_AFTER_ARRIVAL_S = 1.0  # triggers are silent so long after arriving or being sent back
 PENDING_S = 10.0  # an entry that nobody answered is forgotten then, and the triggers work again
@@ -17,25 +17,22 @@ PENDING_S = 10.0  # an entry that nobody answered is forgotten then, and the tri
 
 @dataclass(frozen=True)
 class PortalEntries:
-    """Players who went into a trigger in this tick: `rows` (k,), `links` (k,) indices of the zone's links."""
+    """Who went into a trigger in this tick: `rows` (k,) of players, `links` (k,) indices in their zone's."""
 
     rows: np.ndarray
     links: np.ndarray
 
 
-def enter_portals(tables: Tables, triggers: Triggers, dt: float) -> PortalEntries:
+def enter_portals(tables: Tables, dt: float) -> PortalEntries:
     """Find the players who came into a trigger since the last tick; each is told once, until re-armed.
 
-    Writes: was_inside, is_portal_pending, portal_tick.
+    Writes: was_near_trigger, was_inside, is_portal_pending, portal_tick.
     """
-    rows = tables.player_rows()
-    forgotten = rows[
-        tables.is_portal_pending[rows]
-        & ~tables.is_frozen[rows]
-        & (tables.tick - tables.portal_tick[rows] > round(PENDING_S / dt))
-    ]
-    rearm(tables, forgotten, dt)
-    inside = triggers.contain(tables.position[rows])
+    forgotten = tables.is_portal_pending & ~tables.is_frozen
+    forgotten &= tables.tick - tables.portal_tick > round(PENDING_S / dt)
+    rearm(tables, np.flatnonzero(forgotten), dt)
+    rows = _near_triggers(tables)
+    inside = triggers_at(tables, rows)
     came_in = inside & ~tables.was_inside[rows]
     may_fire = (
         ~tables.is_frozen[rows] & ~tables.is_portal_pending[rows] & (tables.tick >= tables.portal_tick[rows])
@@ -47,6 +44,28 @@ def enter_portals(tables: Tables, triggers: Triggers, dt: float) -> PortalEntrie
     mark_pending(tables, entered)
     links = came_in[fires].argmax(axis=1) if len(entered) else np.empty(0, np.int64)
     return PortalEntries(entered, links)
+
+
+def _near_triggers(tables: Tables) -> np.ndarray:
+    """Return the players (k,) who stand in a cell that a trigger reaches into, or did so a tick ago.
+
+    Writes: was_near_trigger.
+    """
+    if not tables.places.trigger_count:
+        return np.empty(0, np.int64)
+    cells = map_cells(tables.position[:, :2], tables.extent[:, None])
+    is_near = tables.places.has_trigger[tables.place, cells[:, 0], cells[:, 1]]
+    is_near &= tables.alive & (tables.kind == PLAYER)
+    rows = np.flatnonzero(is_near | tables.was_near_trigger)
+    tables.was_near_trigger = is_near
+    return rows
+
+
+def triggers_at(tables: Tables, rows: np.ndarray) -> np.ndarray:
+    """Return (k, most triggers of a place) bool: which triggers of their place rows (k,) stand in."""
+    places, here = tables.places, tables.place[rows]
+    offsets = tables.position[rows, None, :2] - places.centres[here]
+    return np.einsum("npi,npi->np", offsets, offsets) <= places.squares[here]
 
 
 def mark_pending(tables: Tables, rows: np.ndarray) -> None:

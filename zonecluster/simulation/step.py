@@ -1,11 +1,10 @@
-"""One step of a zone instance: the systems, in their fixed order. Same seed and inputs: same tables.
+"""One step of all zone instances: the systems, in their fixed order. Same seed and inputs: same tables.
 
 inputs → movement → creatures → portals; then interest and snapshots, which only read.
 """
 
 import numpy as np
 
-from zonecluster.simulation.content import Triggers
 from zonecluster.simulation.creatures import wander
 from zonecluster.simulation.inputs import Inputs, apply_inputs
 from zonecluster.simulation.movement import move
@@ -15,12 +14,10 @@ from zonecluster.simulation.tables import Tables
 TICK_S = 0.05  # 20 steps a second
 
 
-def step(
-    tables: Tables, triggers: Triggers, size: float, inputs: Inputs, dt: float, rng: np.random.Generator
-) -> PortalEntries:
-    """Advance the tables by dt seconds."""
+def step(tables: Tables, inputs: Inputs, dt: float, rng: np.random.Generator) -> PortalEntries:
+    """Advance all zone instances by dt seconds."""
     tables.tick += 1
     apply_inputs(tables, inputs, dt)
-    move(tables, size, dt)
-    wander(tables, size, dt, rng)
-    return enter_portals(tables, triggers, dt)
+    move(tables, dt)
+    wander(tables, dt, rng)
+    return enter_portals(tables, dt)

@@ -21,7 +21,6 @@ from zonecluster.protocol.from_client import Look, Say
 from zonecluster.protocol.to_client import Result
 from zonecluster.rules.character import new_character_state
 from zonecluster.simulation.content import SpawnContent, ZoneContent
-from zonecluster.simulation.instance import ZoneInstance
 
 SESSIONS = [UUID(int=number) for number in (1, 2)]
 INSTANCES = (11, 12)
@@ -40,9 +39,6 @@ class NoLinks:
 
     def drop(self, client_id: int) -> None:
         self.dropped.append(client_id)
-
-    def forget_instance(self, instance: int) -> None:
-        pass
 
 
 class Recorder(Outbox):
@@ -64,7 +60,7 @@ def opened(max_players: int = 10) -> Cluster:
     for number in INSTANCES:
         spawn = SpawnContent("gull", "Gull", 1.0, 1, 10, 10, 5)
         content = ZoneContent(f"zone-{number}", "Zone", "", 20.0, 5.0, 5.0, max_players=2, spawns=(spawn,))
-        cluster.open(ZoneInstance(number, content, np.random.default_rng(number)))
+        cluster.open(number, content)
     return cluster
 
 
@@ -112,11 +108,11 @@ def test_any_order_of_requests_leaves_roster_and_tables_in_step(sent: list[bus.B
 def check(cluster: Cluster) -> None:
     """Everybody in the roster stands in a row of an open instance, and nobody else does."""
     roster = cluster.roster
-    stands = [(player.instance.number, player.row) for player in roster]
+    stands = [player.row for player in roster]
     assert len(set(stands)) == len(stands) == sum(each.player_count for each in cluster.instances.values())
     for player in roster:
         assert cluster.instances[player.instance.number] is player.instance
-        assert roster.at_row(player.instance.number, player.row) is player
+        assert roster.at_row(player.row) is player
         assert player.instance.names[player.row] == "Alice"
         assert all(roster.of_client(client_id) is player for client_id in player.minted)
         assert 1 <= len(player.minted) <= REMEMBERED

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zonecluster.protocol.zone_payloads import INPUT, INPUT_HEADER, INPUT_RECORD, MAX_INPUTS_PER_PACKET
+from zonecluster.simulation.content import Triggers
 from zonecluster.simulation.inputs import Inputs, apply_inputs, decode_inputs
 from zonecluster.simulation.tables import CREATURE, PLAYER, Tables
 
@@ -17,8 +18,13 @@ def packet(*records: tuple[int, int, int, int], kind: int = INPUT, count: int | 
 
 
 def one_player() -> Tables:
-    tables = Tables(2, 0)
-    tables.take_row(PLAYER)
+    return tables_with(PLAYER)
+
+
+def tables_with(kind: int) -> Tables:
+    """Return tables with one entity of a kind in row 0 and nobody in row 1."""
+    tables = Tables()
+    tables.take_row(tables.open_place(1, 2, 100.0, Triggers.of(())), kind)
     return tables
 
 
@@ -112,7 +118,6 @@ def test_silence_of_more_than_a_second_stops_the_walker() -> None:
 
 
 def test_nobody_steers_creatures_or_the_gone() -> None:
-    tables = Tables(2, 0)
-    tables.take_row(CREATURE)
+    tables = tables_with(CREATURE)
     apply_inputs(tables, decode_inputs([0, 1], [packet((1, 127, 0, 9))] * 2), DT)
     assert not tables.wish.any() and not tables.input_seq.any() and not tables.heading_deg.any()

@@ -1,23 +1,20 @@
 """A whole instance: determinism, snapshots decoded again, who may be where."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from zonecluster.protocol.zone_payloads import (
-    ENTITY,
-    INPUT,
-    INPUT_HEADER,
-    INPUT_RECORD,
-    MAX_PAYLOAD_BYTES,
-    SNAPSHOT,
-    SNAPSHOT_HEADER,
-)
+from zonecluster.protocol.snapshot_view import Snapshot, SnapshotReader
+from zonecluster.protocol.zone_payloads import INPUT, INPUT_HEADER, INPUT_RECORD, NO_ZONE_LINK
 from zonecluster.simulation.content import LinkContent, SpawnContent, ZoneContent
-from zonecluster.simulation.inputs import decode_inputs
+from zonecluster.simulation.inputs import NO_INPUTS, decode_inputs
 from zonecluster.simulation.instance import InstanceFull, Stand, ZoneInstance
-from zonecluster.simulation.snapshots import Clock
+from zonecluster.simulation.interest import nearest_in_places
+from zonecluster.simulation.snapshots import Clock, take_snapshots
+from zonecluster.simulation.step import TICK_S, step
+from zonecluster.simulation.tables import Tables
 
 CONTENT = ZoneContent(
     slug="harbour",
@@ -33,8 +30,9 @@ CONTENT = ZoneContent(
 )
 
 
-def opened(seed: int = 1, content: ZoneContent = CONTENT) -> ZoneInstance:
-    return ZoneInstance(7, content, np.random.default_rng(seed))
+def opened(seed: int = 1, content: ZoneContent = CONTENT, tables: Tables | None = None) -> ZoneInstance:
+    tables = Tables() if tables is None else tables
+    return ZoneInstance(7, content, tables, np.random.default_rng(seed))
 
 
 def linked(instance: ZoneInstance, name: str, stand: Stand | None = None) -> int:
@@ -45,27 +43,33 @@ def linked(instance: ZoneInstance, name: str, stand: Stand | None = None) -> int
 
 
 def play(seed: int, inputs_seed: int) -> bytes:
-    """Play 200 ticks of 30 players who come, go, walk and freeze; return the state's digest."""
-    instance, rng = opened(seed), np.random.default_rng(inputs_seed)
-    rows = [linked(instance, f"Bob {number}") for number in range(30)]
+    """Play 200 ticks of two zones and 30 players who come, go, walk and freeze; return the state's digest."""
+    tables, rng, wishes = Tables(), np.random.default_rng(seed), np.random.default_rng(inputs_seed)
+    instances = [ZoneInstance(number, CONTENT, tables, rng) for number in (7, 8)]
+    instance = instances[0]
+    rows = [linked(instances[number % 2], f"Bob {number}") for number in range(30)]
     for tick in range(1, 200):
         header = np.array((INPUT, 1, 0), INPUT_HEADER).tobytes()
         payloads = [
             header
-            + np.array((tick, *rng.integers(-128, 128, 2), rng.integers(256), 0), INPUT_RECORD).tobytes()
+            + np.array(
+                (tick, *wishes.integers(-128, 128, 2), wishes.integers(256), 0), INPUT_RECORD
+            ).tobytes()
             for _ in rows
         ]
-        instance.step(decode_inputs(rows, payloads))
+        step(tables, decode_inputs(rows, payloads), TICK_S, rng)
         if tick == 50:
-            instance.freeze(rows[3])
+            instance.freeze(rows[2])
         if tick == 100:
-            instance.remove(rows.pop())
-            instance.thaw(rows[3])
+            instances[1].remove(rows.pop())
+            instance.thaw(rows[2])
             rows.append(linked(instance, "Alice", Stand((1.0, 2.0, 3.0), 9.0)))
-    return instance.tables.digest()
+        if tick == 150:
+            ZoneInstance(9, CONTENT, tables, rng)
+    return tables.digest()
 
 
-def test_same_seed_and_inputs_give_the_same_state() -> None:
+def test_same_seed_openings_and_inputs_give_the_same_state() -> None:
     assert play(1, 2) == play(1, 2)
 
 
@@ -73,46 +77,51 @@ def test_another_seed_or_other_inputs_give_another_state() -> None:
     assert len({play(1, 2), play(2, 2), play(1, 3)}) == 3
 
 
+def shown(tables: Tables, viewers: list[int], clock: Clock) -> list[Snapshot]:
+    """Return what each of the rows sees."""
+    rows = np.array(viewers)
+    payloads, lengths = take_snapshots(tables, rows, *nearest_in_places(tables, rows), clock)
+    found = []
+    for payload, length in zip(payloads, lengths.tolist(), strict=True):
+        snapshot = SnapshotReader().read(payload[:length].tobytes())
+        assert isinstance(snapshot, Snapshot), snapshot
+        found.append(snapshot)
+    return found
+
+
 def test_snapshot_decodes_to_what_is_there() -> None:
     instance = opened()
     alice = linked(instance, "Alice", Stand((150.0, 50.0, 12.5), 90.0))
     bob = instance.admit("Bob", Stand((200.0, 0.0, -3.0), 359.9), health=0.5)
     instance.tables.corrections[alice] = 65535
-    instance.tables.input_seq[alice] = 2**32 - 1
     instance.freeze(alice)
-    instance.step()
-    snapshots = instance.snapshots(Clock(123_456_789_012, 0.5))
-    assert snapshots.rows.tolist() == [alice]
-    data = snapshots.payloads[0].tobytes()
-    header = np.frombuffer(data, SNAPSHOT_HEADER, 1)[0]
-    assert header.tolist() == (SNAPSHOT, 1, 12, 2, 0, 2**32 - 1, 123_456_789_012, 500, 7, 65535)
-    entities = np.frombuffer(data, ENTITY, offset=SNAPSHOT_HEADER.itemsize)
+    step(instance.tables, NO_INPUTS, TICK_S, np.random.default_rng(1))
+    [snapshot] = shown(instance.tables, [alice], Clock(123_456_789_012, 0.5))
+    assert (snapshot.tick, snapshot.time_ms, snapshot.dilation) == (2, 123_456_789_012, 0.5)
+    assert (snapshot.is_frozen, snapshot.corrections, snapshot.instance) == (True, 65535, 7)
+    assert snapshot.top_speed == 5.0
+    entities = snapshot.entities
     assert len(entities) == 12
     own = entities[0]
-    assert own["id"] == instance.tables.entity_id(alice)
+    assert own["id"] == instance.tables.entity[alice]
     assert (own["x"], own["y"], own["z"]) == (49151, 16384, 800)
-    assert (own["heading"], own["animation"], own["kind"], own["flags"], own["health"]) == (64, 3, 0, 0, 255)
-    other = entities[entities["id"] == instance.tables.entity_id(bob)][0]
+    assert (own["heading"], own["animation"], own["kind_flags"], own["health"]) == (64, 3, 0, 255)
+    other = entities[entities["id"] == instance.tables.entity[bob]][0]
     assert (other["x"], other["y"], other["z"], other["heading"]) == (65535, 0, -192, 0)
-    assert (other["health"], other["flags"]) == (128, 1)
-    assert (entities["kind"] == 1).sum() == 10
+    assert (other["health"], other["kind_flags"]) == (128, NO_ZONE_LINK)
+    assert (snapshot.kinds() == 1).sum() == 10
 
 
-def test_snapshot_of_a_crowd_is_the_nearest_64_and_fits() -> None:
+def test_snapshot_of_a_crowd_is_the_nearest_64() -> None:
     instance = opened()
-    rng = np.random.default_rng(3)
+    rng, tables = np.random.default_rng(3), instance.tables
     rows = [linked(instance, "Bob", Stand((*rng.uniform(0, 200, 2).tolist(), 0.0), 0.0)) for _ in range(100)]
-    snapshots = instance.snapshots(Clock(1))
-    assert (
-        snapshots.payloads.shape == (100, 32 + 65 * 16) and snapshots.payloads.shape[1] <= MAX_PAYLOAD_BYTES
-    )
-    for row, payload in zip(rows, snapshots.payloads, strict=True):
-        entities = np.frombuffer(payload.tobytes(), ENTITY, offset=32)
-        seen = [instance.tables.row_of(entity) for entity in entities["id"].tolist()]
+    for row, snapshot in zip(rows, shown(tables, rows, Clock(1)), strict=True):
+        seen = [instance.row_of(entity) for entity in snapshot.entities["id"].tolist()]
         assert seen[0] == row and len(set(seen)) == 65
-        distances = np.linalg.norm(instance.tables.position - instance.tables.position[row], axis=1)
-        alive = np.sort(distances[instance.tables.alive])
-        assert np.allclose(distances[seen], alive[:65], atol=1e-4)
+        distances = np.linalg.norm(tables.position - tables.position[row], axis=1)
+        alive = np.sort(distances[tables.alive])
+        assert np.allclose(np.sort(distances[seen]), alive[:65], atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -169,10 +178,47 @@ def test_questions_about_others() -> None:
     assert set(instance.hearers(bob).tolist()) == {alice, mallory}
     nearest = instance.nearby(alice)[0]
     assert (nearest.name, nearest.is_player, nearest.distance) == ("Bob", True, 5.0)
-    assert instance.describe(alice, [instance.tables.entity_id(mallory), 12345])[0].name == "Mallory"
+    assert instance.describe(alice, [int(instance.tables.entity[mallory]), 12345])[0].name == "Mallory"
     assert instance.describe(alice, []) == []
     assert instance.link_at(alice, "up") is None
     instance.place(alice, Stand((100, 101, 0), 0))
     link = instance.link_at(alice, "up")
     assert link is not None and link.target_zone == "hill"
     assert instance.use_portal(alice) and not instance.use_portal(alice)
+
+
+def test_hidden_are_known_to_themselves_alone_and_the_far_may_be_always_visible() -> None:
+    instance = opened()
+    alice, bob, mallory = (linked(instance, name) for name in ("Alice", "Bob", "Mallory"))
+    instance.place(bob, Stand((0, 0, 0), 0))
+    instance.tables.is_hidden[mallory] = True
+    instance.tables.is_always_visible[bob] = True
+    ids = instance.tables.entity[[bob, mallory]].tolist()
+    assert [sight.name for sight in instance.nearby(alice)][0] == "Bob"
+    assert "Mallory" not in {sight.name for sight in instance.nearby(alice)}
+    assert [sight.name for sight in instance.describe(alice, ids)] == ["Bob"]
+    assert [sight.name for sight in instance.describe(mallory, ids)] == ["Bob", "Mallory"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"size": 0.0},
+        {"size": math.nan},
+        {"size": math.inf},
+        {"entry_x": math.nan},
+        {"top_speed": -1.0},
+        {"top_speed": math.inf},
+        {"links": (LinkContent("up", "Up", "hill", 100, 100, math.nan),)},
+        {"links": (LinkContent("up", "Up", "hill", math.inf, 100, 2),)},
+        {"spawns": (SpawnContent("gull", "Gull", math.nan, 10, 50, 50, 8),)},
+        {"spawns": (SpawnContent("gull", "Gull", 1.0, -1, 50, 50, 8),)},
+        {"max_players": 70_000},
+    ],
+)
+def test_content_that_would_spoil_the_tables_is_refused_and_leaves_nothing(change: dict) -> None:
+    tables = Tables()
+    before = tables.digest()
+    with pytest.raises(ValueError, match=r"zone 'harbour'|an instance has"):
+        opened(content=replace(CONTENT, **change), tables=tables)
+    assert tables.digest() == before and len(tables.places) == 0

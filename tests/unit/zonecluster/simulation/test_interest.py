@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from zonecluster.simulation import interest
-from zonecluster.simulation.interest import nearest_others, within_earshot
+from zonecluster.simulation.interest import nearest_others
 
 
 def crowd(kind: str, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -42,13 +40,3 @@ def test_same_distances_as_brute_force(
 def test_alone_sees_nobody() -> None:
     assert nearest_others(np.zeros((1, 3), np.float32), np.array([0])).shape == (1, 0)
     assert nearest_others(np.zeros((5, 3), np.float32), np.array([], np.int64)).shape == (0, 4)
-
-
-@given(st.lists(st.tuples(*[st.floats(-100, 100, width=32)] * 3), min_size=1, max_size=40), st.floats(0, 150))
-def test_earshot_is_exact(places: list[tuple[float, float, float]], radius: float) -> None:
-    positions = np.array(places, np.float32)
-    heard = set(within_earshot(positions, 0, radius).tolist())
-    distances = np.linalg.norm((positions - positions[0]).astype(float), axis=1)
-    assert 0 in heard
-    assert heard >= set(np.flatnonzero(distances < radius - 1e-3).tolist())
-    assert heard <= set(np.flatnonzero(distances <= radius + 1e-3).tolist())

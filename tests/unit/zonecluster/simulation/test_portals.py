@@ -6,13 +6,13 @@ from zonecluster.simulation.tables import CREATURE, PLAYER, Tables
 
 DT = 0.05
 LINKS = (LinkContent("a", "A", "x", 10, 10, 2), LinkContent("b", "B", "y", 13, 10, 2))
-TRIGGERS = Triggers.of(LINKS)
 QUIET_TICKS = 20
 
 
 def one_player(kind: int = PLAYER) -> Tables:
-    tables = Tables(1, 2)
-    tables.take_row(kind)
+    tables = Tables()
+    place = tables.open_place(1, 1, 20.0, Triggers.of(LINKS))
+    tables.take_row(place, kind)
     return tables
 
 
@@ -22,7 +22,7 @@ def walk(tables: Tables, *xs: float) -> list[list[int]]:
     for x in xs:
         tables.tick += 1
         tables.position[0] = x, 10, 0
-        entered.append(enter_portals(tables, TRIGGERS, DT).links.tolist())
+        entered.append(enter_portals(tables, DT).links.tolist())
     return entered
 
 
@@ -32,7 +32,7 @@ def test_trigger_fires_once_on_coming_in_edge_included() -> None:
 
 def test_who_arrives_inside_must_leave_first() -> None:
     tables = one_player()
-    tables.was_inside[0, 0] = True
+    tables.was_inside[0, 0] = tables.was_near_trigger[0] = True
     assert walk(tables, 10, 10, 7, 10) == [[], [], [], [0]]
 
 
@@ -73,6 +73,6 @@ def test_overlapping_triggers_fire_one_and_creatures_none() -> None:
 
 
 def test_zone_without_portals_is_fine() -> None:
-    tables = Tables(1, 0)
-    tables.take_row(PLAYER)
-    assert len(enter_portals(tables, Triggers.of(()), DT).rows) == 0
+    tables = Tables()
+    tables.take_row(tables.open_place(1, 1, 20.0, Triggers.of(())), PLAYER)
+    assert len(enter_portals(tables, DT).rows) == 0

@@ -1,0 +1,78 @@
+"""What differs by zone, as arrays: one slot for each zone instance that is open, so systems need no loop.
+
+Kept by the tables (tables.py). A row's `place` is an index into these arrays. A closed slot is used again.
+"""
+
+import numpy as np
+
+from zonecluster.simulation.content import Triggers
+
+NO_TRIGGER = -1.0  # squared radius of padding: no distance is that small
+MAP_CELLS = 64  # a trigger map has so many cells each way
+ROUNDING_M = 0.01  # a float32 of some kilometres may be so far off
+FREE = 0  # instance number of a slot that is nobody's
+
+
+class Places:
+    """Columns by place. Triggers are padded to the place that has most."""
+
+    def __init__(self) -> None:
+        """Make empty arrays."""
+        self.numbers = np.empty(0, np.uint32)  # of the instance; FREE: none
+        self.sizes = np.empty(0, np.float32)  # extent, metres; 1 where there is none
+        self.centres = np.empty((0, 0, 2), np.float32)  # of triggers, metres
+        self.squares = np.empty((0, 0), np.float32)  # of triggers: squared radius
+        # Whether any trigger reaches into a cell [east, north]: most players are near none.
+        self.has_trigger = np.empty((0, MAP_CELLS, MAP_CELLS), bool)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def trigger_count(self) -> int:
+        """How many triggers the place with most of them has had."""
+        return self.squares.shape[1]
+
+    def open(self, number: int, size: float, triggers: Triggers) -> int:
+        """Take the lowest free slot for an instance; returns it."""
+        free = np.flatnonzero(self.numbers == FREE)
+        if not len(free):
+            self._grow()
+        self._widen(len(triggers.radii))
+        place = int(free[0]) if len(free) else len(self) - 1
+        count = len(triggers.radii)
+        self.numbers[place], self.sizes[place] = number, size
+        self.centres[place, :count], self.squares[place, :count] = triggers.centres, triggers.radii**2
+        for centre, radius in zip(triggers.centres, triggers.radii, strict=True):
+            west, south = map_cells(centre - radius - ROUNDING_M, size)
+            east, north = map_cells(centre + radius + ROUNDING_M, size)
+            self.has_trigger[place, west : east + 1, south : north + 1] = True
+        return place
+
+    def close(self, place: int) -> None:
+        """Give a slot back."""
+        self.numbers[place], self.sizes[place] = FREE, 1.0
+        self.centres[place], self.squares[place] = 0, NO_TRIGGER
+        self.has_trigger[place] = False
+
+    def _grow(self) -> None:
+        """Add one free slot: instances are opened seldom."""
+        self.numbers = np.append(self.numbers, np.uint32(FREE))
+        self.sizes = np.append(self.sizes, np.float32(1.0))
+        self.centres = np.concatenate([self.centres, np.zeros((1, self.trigger_count, 2), np.float32)])
+        none = np.full((1, self.trigger_count), NO_TRIGGER, np.float32)
+        self.squares = np.concatenate([self.squares, none])
+        self.has_trigger = np.concatenate([self.has_trigger, np.zeros((1, MAP_CELLS, MAP_CELLS), bool)])
+
+    def _widen(self, count: int) -> None:
+        """Make room for so many triggers in each place."""
+        missing = count - self.trigger_count
+        if missing > 0:
+            self.centres = np.pad(self.centres, ((0, 0), (0, missing), (0, 0)))
+            self.squares = np.pad(self.squares, ((0, 0), (0, missing)), constant_values=NO_TRIGGER)
+
+
+def map_cells(points: np.ndarray, sizes: np.ndarray | float) -> np.ndarray:
+    """Return the cells of a trigger map that points (metres) in a zone of that size fall into; same shape."""
+    cells = np.floor(points * (MAP_CELLS / np.asarray(sizes, np.float32))).astype(np.int64)
+    return np.clip(cells, 0, MAP_CELLS - 1)
