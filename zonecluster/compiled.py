@@ -23,7 +23,7 @@ from numba.core.errors import NumbaError
 
 HERE = Path(__file__).parent
 # Modules with compiled code. Each has `warm_up()`, which calls each function once, as a cluster will call it.
-PARTS = ("zonecluster.packets.batch_path",)
+PARTS = ("zonecluster.packets.batch_path", "zonecluster.interest.grid")
 # Constants that compiled code has built in, besides those of its own package.
 SHARED = ("compiled.py", "packets/arrivals.py", "protocol/netcode/wire.py", "protocol/zone_payloads.py")
 UNUSED_DAYS = 7
