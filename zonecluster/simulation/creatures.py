@@ -7,6 +7,8 @@ from zonecluster.simulation.tables import CREATURE, Tables
 
 ARRIVED_M = 0.5  # so near to its goal a creature is there
 REST_S = (2.0, 8.0)  # shortest and longest rest
+LONGEST_WALK_S = 10.0  # who is still under way then, or was held up, turns to its goal anew
+SHORTEST_STEP_M = 1e-6  # no division by zero for who cannot walk
 
 
 def place_creatures(
@@ -31,36 +33,39 @@ def place_creatures(
 
 
 def wander(tables: Tables, dt: float, rng: np.random.Generator) -> None:
-    """Let creatures that arrived rest, send rested ones to a new point, and turn all to where they go.
+    """Let creatures that arrived rest, and send rested ones to a new point. All others just go on as they wish.
 
-    Writes: goal, rest_until_tick, wish, heading_deg of creatures.
+    Writes: goal, decide_tick, is_resting, wish, heading_deg of creatures.
     """
-    rows = np.flatnonzero(tables.kind == CREATURE)
+    rows = np.flatnonzero((tables.kind == CREATURE) & (tables.decide_tick <= tables.tick))
     if not len(rows):
         return
-    _choose_goals(tables, rows, dt, rng)
+    is_rested = tables.is_resting[rows]
+    rested, going = rows[is_rested], rows[~is_rested]
+    tables.goal[rested] = _points_at_home(tables, rested, rng)
+    offsets = tables.goal[going] - tables.position[going, :2]
+    is_there = np.hypot(offsets[:, 0], offsets[:, 1]) <= ARRIVED_M
+    _rest(tables, going[is_there], dt, rng)
+    _set_out(tables, np.concatenate([rested, going[~is_there]]), dt)  # who was held up on the way goes on
+
+
+def _rest(tables: Tables, rows: np.ndarray, dt: float, rng: np.random.Generator) -> None:
+    """Let creatures stand where they are for a while."""
+    tables.is_resting[rows] = True
+    tables.wish[rows] = 0
+    tables.decide_tick[rows] = tables.tick + np.ceil(rng.uniform(*REST_S, len(rows)) / dt).astype(np.int64)
+
+
+def _set_out(tables: Tables, rows: np.ndarray, dt: float) -> None:
+    """Turn creatures to their goals, and note when they will be there: until then nothing is to be decided."""
     offsets = tables.goal[rows] - tables.position[rows, :2]
     distances = np.hypot(offsets[:, 0], offsets[:, 1])
-    is_going = distances > ARRIVED_M
-    directions = offsets / np.maximum(distances, np.float32(ARRIVED_M))[:, None]
-    tables.wish[rows] = np.where(is_going[:, None], directions, np.float32(0))
-    going = rows[is_going]
-    east, north = offsets[is_going].T
-    tables.heading_deg[going] = np.degrees(np.arctan2(east, north)) % 360
-
-
-def _choose_goals(tables: Tables, rows: np.ndarray, dt: float, rng: np.random.Generator) -> None:
-    """Give rested creatures at their goal a new one; those that just arrived begin to rest."""
-    offsets = tables.goal[rows] - tables.position[rows, :2]
-    is_there = np.hypot(offsets[:, 0], offsets[:, 1]) <= ARRIVED_M
-    rest_until = tables.rest_until_tick[rows]
-    arrived = rows[is_there & (rest_until == 0)]
-    rested = rows[is_there & (rest_until != 0) & (rest_until <= tables.tick)]
-    tables.rest_until_tick[arrived] = tables.tick + np.ceil(rng.uniform(*REST_S, len(arrived)) / dt).astype(
-        np.int64
-    )
-    tables.goal[rested] = _points_at_home(tables, rested, rng)
-    tables.rest_until_tick[rested] = 0
+    steps = tables.top_speed[rows] * np.float32(dt)
+    ticks = (distances - ARRIVED_M) / np.maximum(steps, SHORTEST_STEP_M)
+    tables.is_resting[rows] = False
+    tables.wish[rows] = offsets / np.maximum(distances, np.float32(ARRIVED_M))[:, None]
+    tables.heading_deg[rows] = np.degrees(np.arctan2(offsets[:, 0], offsets[:, 1])) % 360
+    tables.decide_tick[rows] = tables.tick + np.clip(np.ceil(ticks), 1, LONGEST_WALK_S / dt).astype(np.int64)
 
 
 def _points_at_home(tables: Tables, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:

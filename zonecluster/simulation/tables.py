@@ -22,7 +22,7 @@ from zonecluster.simulation.places import Places
 
 PLAYER = 0
 CREATURE = 1
-STAND, WALK, RUN, FROZEN = range(4)  # animations, as in the snapshot
+STAND, WALK, RUN, FROZEN, CAST = range(5)  # animations, as in the snapshot
 NOBODY = -1  # place of a row that nobody stands in
 MAX_ROWS = 2**16  # of one instance: local rows have 16 bits in an entity id
 LAST_GENERATION = 2**16 - 1
@@ -85,20 +85,21 @@ class Tables:
     health: Annotated[np.ndarray, Column(np.float32)]  # fraction of the maximum
     effects: Annotated[np.ndarray, Column(np.uint8)]  # bit set of spell effects that others see
     effect_until_tick: Annotated[np.ndarray, Column(np.int64, (MAX_EFFECTS,))]  # when each ends
-    cast_until_tick: Annotated[np.ndarray, Column(np.int64)]
+    cast_until_tick: Annotated[np.ndarray, Column(np.int64)]  # it is seen casting until then
     is_frozen: Annotated[np.ndarray, Column(bool)]
     is_hidden: Annotated[np.ndarray, Column(bool)]  # nobody sees it but itself
     is_always_visible: Annotated[np.ndarray, Column(bool)]  # all in its place see it, however far
     # Players
     has_zone_link: Annotated[np.ndarray, Column(bool)]
     has_world_link: Annotated[np.ndarray, Column(bool)]
-    input_seq: Annotated[np.ndarray, Column(np.uint32)]  # last one processed
-    input_tick: Annotated[np.ndarray, Column(np.int64)]  # when it was
+    input_tick: Annotated[np.ndarray, Column(np.int64)]  # when the newest input came
     cursor: Annotated[np.ndarray, Column(np.int64)]  # client tick that is played; 0: none yet
     newest_seq: Annotated[np.ndarray, Column(np.int64)]  # newest client tick received
     playing: Annotated[np.ndarray, Column(np.uint64)]  # input in play: client tick << 32 | record
     pending: Annotated[np.ndarray, Column(np.uint64, (MAX_PENDING,))]  # inputs that wait for their tick
-    late_since_tick: Annotated[np.ndarray, Column(np.int64)]
+    late_since_tick: Annotated[
+        np.ndarray, Column(np.int64)
+    ]  # all inputs came late since then; 0: the last did not
     corrections: Annotated[np.ndarray, Column(np.uint16)]
     metres_walked: Annotated[np.ndarray, Column(np.float64)]  # not yet folded into the document
     selected: Annotated[np.ndarray, Column(np.uint32)]  # entity id; 0: nobody
@@ -111,7 +112,8 @@ class Tables:
     home: Annotated[np.ndarray, Column(np.float32, (2,))]  # centre of the disc they wander in
     roam: Annotated[np.ndarray, Column(np.float32)]  # its radius, metres
     goal: Annotated[np.ndarray, Column(np.float32, (2,))]
-    rest_until_tick: Annotated[np.ndarray, Column(np.int64)]
+    is_resting: Annotated[np.ndarray, Column(bool)]
+    decide_tick: Annotated[np.ndarray, Column(np.int64)]  # when its rest, or the way to its goal, is over
 
     def __init__(self, rows: int = 0) -> None:
         """Make empty tables with room for so many rows; they grow by themselves."""
