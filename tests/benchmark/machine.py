@@ -17,10 +17,10 @@ BUCKETS_PER_MS = 4
 TOP_MS = 5000
 
 
-def cpu_ticks(pid: int) -> int:
-    """Return the CPU time of a process, in ticks."""
+def cpu_ticks(pid: int) -> tuple[int, int]:
+    """Return the CPU time of a process in its own code and in the kernel, in ticks."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    return int(fields[11]), int(fields[12])
 
 
 def run_delay_ms(pid: int) -> float:
@@ -34,6 +34,19 @@ def rss_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def socket_drops(pid: int, port: int) -> int:
+    """Return how many datagrams the kernel threw away because nobody read that UDP socket in time."""
+    for name in ("udp", "udp6"):
+        table = Path(f"/proc/{pid}/net/{name}")
+        if not table.exists():
+            continue
+        for line in table.read_text().splitlines()[1:]:
+            fields = line.split()
+            if int(fields[1].rpartition(":")[2], 16) == port:
+                return int(fields[12])
+    return 0
 
 
 def busy_ticks() -> list[int]:
@@ -51,7 +64,8 @@ class Sample:
 
     def __init__(self, server: int, client: int) -> None:
         self.at = monotonic()
-        self.server, self.client = cpu_ticks(server), cpu_ticks(client)
+        server_own, self.server_kernel = cpu_ticks(server)
+        self.server, self.client = server_own + self.server_kernel, sum(cpu_ticks(client))
         self.busy = busy_ticks()
         self.waited = run_delay_ms(server), run_delay_ms(client)
 
@@ -64,6 +78,7 @@ class Second:
         self.seconds = after.at - before.at
         scale = 100 / HERTZ / self.seconds
         self.server_cpu = (after.server - before.server) * scale
+        self.server_kernel_cpu = (after.server_kernel - before.server_kernel) * scale
         self.client_cpu = (after.client - before.client) * scale
         busy = [(after.busy[core] - before.busy[core]) * scale for core in (0, -1)]
         self.foreign = busy[0] - self.server_cpu, busy[1] - self.client_cpu
@@ -85,6 +100,7 @@ class Histogram:
         """Count values (m,)."""
         if len(values_ms) == 0:
             return
+        values_ms = np.maximum(values_ms, 0.0)
         buckets = np.clip((values_ms * BUCKETS_PER_MS).astype(np.int64), 0, len(self.counts) - 1)
         np.add.at(self.counts, buckets, 1)
         self.sum += float(values_ms.sum())

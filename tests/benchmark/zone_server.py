@@ -19,6 +19,7 @@ import numpy as np
 
 django.setup()
 
+from tests.benchmark.workloads import COMMANDS_PER_S, Talkers, places, zone_content  # noqa: E402
 from worlds.bus import Outbox  # noqa: E402  (models need django.setup first)
 from zonecluster.daemon.config import ClusterConfig  # noqa: E402
 from zonecluster.daemon.phases import PHASES  # noqa: E402
@@ -27,12 +28,7 @@ from zonecluster.daemon.service import Service  # noqa: E402
 from zonecluster.protocol import bus  # noqa: E402
 from zonecluster.protocol.character import Place  # noqa: E402
 from zonecluster.rules.character import new_character_state, with_place  # noqa: E402
-from zonecluster.simulation.content import ZoneContent  # noqa: E402
 
-SIZE = 500.0  # metres, both ways
-TOP_SPEED = 5.0
-HOT_SPOT_M = 50.0  # radius of the hot spot that holds half of the players
-BOX_M = 64.0
 WORLD = "benchmark"
 
 
@@ -57,10 +53,13 @@ class MeasuredService(Service):
     def __init__(self, config: ClusterConfig) -> None:
         super().__init__(config)
         self.cluster.outbox = self.mailbox = Mailbox()
+        self.talkers: Talkers | None = None
         self.began: list[float] = []
         self.took: list[float] = []
 
     def tick(self) -> None:
+        if self.talkers is not None:
+            self.handle_batch(self.talkers.next_tick())
         began = monotonic()
         super().tick()
         self.began.append(began)
@@ -72,47 +71,24 @@ class MeasuredService(Service):
         self.took.clear()
 
     def report(self) -> dict[str, object]:
-        """Return the window's ticks (monotonic seconds), phases, and counters."""
+        """Return the window's ticks (monotonic seconds), the CPU time of their phases, and counters."""
         phases = self.cluster.phases.last(len(self.began)) * 1000
         return {
             "began": self.began,
             "took": self.took,
-            "phases": {
-                name: {
-                    "mean": round(float(column.mean()), 3),
-                    "p50": round(float(np.percentile(column, 50)), 3),
-                    "p99": round(float(np.percentile(column, 99)), 3),
-                    "max": round(float(column.max()), 3),
-                }
-                for name, column in zip(PHASES, phases.T, strict=True)
-            }
-            if len(phases)
-            else {},
+            "phase_names": PHASES,
+            "phases_ms": phases.round(4).tolist(),
             "path": self.cluster.links.path.name,
             "links": self.cluster.links.statistics(),
             "counters": dict(self.cluster.counters),
         }
 
 
-def places(players: int, workload: str, rng: np.random.Generator) -> np.ndarray:
-    """Return (n, 2) metres."""
-    spread = rng.uniform(0, SIZE, (players, 2))
-    if workload == "box":
-        return (SIZE - BOX_M) / 2 + rng.uniform(0, BOX_M, (players, 2))
-    if workload == "hotspot":
-        angle, radius = rng.uniform(0, 2 * np.pi, players), HOT_SPOT_M * np.sqrt(rng.uniform(0, 1, players))
-        spot = SIZE / 2 + np.stack([np.cos(angle), np.sin(angle)], axis=1) * radius[:, None]
-        return np.where(np.arange(players)[:, None] % 2 == 0, spot, spread)
-    return spread
-
-
 def fill(service: MeasuredService, players: int, zones: int, workload: str) -> list[bytes]:
     """Open the instances, admit everybody, return their connect tokens."""
     rng = np.random.default_rng(1)
     each = -(-players // zones)
-    content = ZoneContent(
-        "plain", "Plain", "", SIZE, SIZE / 2, SIZE / 2, top_speed=TOP_SPEED, max_players=each
-    )
+    content = zone_content(each, workload)
     for zone in range(zones):
         zone_loaded(service.cluster, zone + 1, content)
     sessions = []
@@ -130,6 +106,8 @@ def fill(service: MeasuredService, players: int, zones: int, workload: str) -> l
         )
         sessions.append(message.session)
         service.handle_batch([message])
+    if workload == "lag":
+        service.talkers = Talkers(sessions, COMMANDS_PER_S)
     return [service.mailbox.tokens[session] for session in sessions]
 
 
@@ -171,7 +149,7 @@ def main() -> None:
         name="benchmark",
         udp_host="127.0.0.1",
         udp_port=0,
-        public_host="127.0.0.1",
+        public_hosts=("127.0.0.1",),
         max_players=arguments["players"],
         packet_path=arguments["path"],
     )
