@@ -9,11 +9,11 @@ import structlog
 from zonecluster.daemon.announce import announce_alive, announce_residents
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
+from zonecluster.daemon.views import Views
 from zonecluster.protocol.bus import PortalEntered
 from zonecluster.protocol.netcode import Connected, Disconnected
 from zonecluster.simulation.inputs import MAX_INPUT_BYTES, NO_INPUTS, Inputs, decode_input_matrix
-from zonecluster.simulation.interest import nearest_in_places
-from zonecluster.simulation.snapshots import Clock, take_snapshots
+from zonecluster.simulation.snapshots import Clock
 from zonecluster.simulation.step import TICK_S, step
 
 log = structlog.get_logger(__name__)
@@ -30,30 +30,31 @@ class Ticks:
     def __init__(self, cluster: Cluster, queues: CommandQueues) -> None:
         self._cluster = cluster
         self._queues = queues
+        self._views = Views(cluster.config.packet_path)
         self._alive_at = self._residents_at = float("-inf")
 
     def run(self, now: float) -> None:
         """Do one tick; `now` is monotonic seconds. A step that fails is logged, and the others go on."""
         cluster, phases = self._cluster, self._cluster.phases
         phases.start()
-        for event in self._try(cluster.links.take_events) or ():
-            self._try(self.take_link_event, event)
+        for event in self.attempt(cluster.links.take_events) or ():
+            self.attempt(self.take_link_event, event)
         phases.lap("links")
-        self._try(self._queues.run)
+        self.attempt(self._queues.run)
         phases.lap("commands")
-        inputs = self._try(self.decode_inputs) or NO_INPUTS
+        inputs = self.attempt(self.decode_inputs) or NO_INPUTS
         phases.lap("inputs")
-        self._try(self.step, inputs)
+        self.attempt(self.step, inputs)
         phases.lap("simulation")
-        self._try(self.send_snapshots, now)
-        self._try(cluster.links.flush)
+        self.attempt(self.send_snapshots, now)
+        self.attempt(cluster.links.flush)
         phases.lap("send")
-        self._try(self.announce_when_due, now)
+        self.attempt(self.announce_when_due, now)
         cluster.orders.forget_old(now)
         phases.lap("rest")
         phases.end_tick()
 
-    def _try(self, step: Callable[..., _Result], *arguments: object) -> _Result | None:
+    def attempt(self, step: Callable[..., _Result], *arguments: object) -> _Result | None:
         """Run one step. What breaks it, of one player or one zone, must not stop everybody else."""
         try:
             return step(*arguments)
@@ -119,17 +120,14 @@ class Ticks:
         cluster = self._cluster
         entries = step(cluster.tables, inputs, TICK_S, cluster.rng)
         for row, link in zip(entries.rows.tolist(), entries.links.tolist(), strict=True):
-            self._try(self.entered_portal, row, link)
+            self.attempt(self.entered_portal, row, link)
 
     def send_snapshots(self, now: float) -> None:
         """Show every player with a zone link what it sees."""
-        cluster, tables = self._cluster, self._cluster.tables
+        cluster = self._cluster
         viewers, slots = cluster.links.viewers()
-        seen, counts = nearest_in_places(tables, viewers)
-        cluster.phases.lap("interest")
         clock = Clock(int(now * 1000), cluster.pace.dilation)
-        payloads, lengths = take_snapshots(tables, viewers, seen, counts, clock)
-        cluster.phases.lap("encode")
+        payloads, lengths = self._views.snapshots(cluster.tables, viewers, slots, clock, cluster.phases.lap)
         cluster.links.send(slots, payloads, lengths)
 
     def entered_portal(self, row: int, link: int) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from zonecluster.simulation.content import SpawnContent
+from zonecluster.simulation.effects import set_base_speed
 from zonecluster.simulation.tables import CREATURE, Tables
 
 ARRIVED_M = 0.5  # so near to its goal a creature is there
@@ -24,7 +25,7 @@ def place_creatures(
         [(spawn.x, spawn.y) for spawn in spawns] or np.empty((0, 2)), counts, axis=0
     )
     tables.roam[rows] = np.repeat([spawn.radius for spawn in spawns], counts)
-    tables.base_speed[rows] = tables.top_speed[rows] = np.repeat([spawn.speed for spawn in spawns], counts)
+    set_base_speed(tables, np.array(rows, np.int64), np.repeat([spawn.speed for spawn in spawns], counts))
     tables.health[rows] = 1.0
     tables.position[rows, :2] = _points_at_home(tables, np.array(rows, np.int64), rng)
     tables.goal[rows] = tables.position[rows, :2]
@@ -33,7 +34,7 @@ def place_creatures(
 
 
 def wander(tables: Tables, dt: float, rng: np.random.Generator) -> None:
-    """Let creatures that arrived rest, and send rested ones to a new point. All others just go on as they wish.
+    """Let creatures that arrived rest, send rested ones to a new point. All others just go on as they wish.
 
     Writes: goal, decide_tick, is_resting, wish, heading_deg of creatures.
     """
@@ -57,7 +58,7 @@ def _rest(tables: Tables, rows: np.ndarray, dt: float, rng: np.random.Generator)
 
 
 def _set_out(tables: Tables, rows: np.ndarray, dt: float) -> None:
-    """Turn creatures to their goals, and note when they will be there: until then nothing is to be decided."""
+    """Turn creatures to their goals; until they will be there nothing is to be decided."""
     offsets = tables.goal[rows] - tables.position[rows, :2]
     distances = np.hypot(offsets[:, 0], offsets[:, 1])
     steps = tables.top_speed[rows] * np.float32(dt)

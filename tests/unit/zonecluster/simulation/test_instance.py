@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from zonecluster.daemon.views import scene_of
+from zonecluster.interest.tree import TreeInterest
 from zonecluster.protocol.snapshot_view import Snapshot, SnapshotReader
 from zonecluster.protocol.zone_payloads import INPUT, INPUT_HEADER, INPUT_RECORD, NO_ZONE_LINK
 from zonecluster.simulation.content import LinkContent, SpawnContent, ZoneContent
 from zonecluster.simulation.inputs import NO_INPUTS, decode_inputs
 from zonecluster.simulation.instance import InstanceFull, Stand, ZoneInstance
-from zonecluster.simulation.interest import nearest_in_places
 from zonecluster.simulation.snapshots import Clock, take_snapshots
 from zonecluster.simulation.step import TICK_S, step
 from zonecluster.simulation.tables import Tables
@@ -80,7 +81,7 @@ def test_another_seed_or_other_inputs_give_another_state() -> None:
 def shown(tables: Tables, viewers: list[int], clock: Clock) -> list[Snapshot]:
     """Return what each of the rows sees."""
     rows = np.array(viewers)
-    payloads, lengths = take_snapshots(tables, rows, *nearest_in_places(tables, rows), clock)
+    payloads, lengths = take_snapshots(tables, rows, *TreeInterest().nearest(scene_of(tables), rows), clock)
     found = []
     for payload, length in zip(payloads, lengths.tolist(), strict=True):
         snapshot = SnapshotReader().read(payload[:length].tobytes())
@@ -151,13 +152,13 @@ def test_instance_is_full_at_its_number_of_players() -> None:
     assert instance.admit("Bob", None) == row
 
 
-def test_new_zone_link_counts_its_inputs_from_one() -> None:
+def test_new_zone_link_counts_its_inputs_anew() -> None:
     instance = opened()
     row = linked(instance, "Alice")
-    instance.tables.input_seq[row] = 500
+    instance.tables.cursor[row] = instance.tables.newest_seq[row] = 500
     instance.set_links(row, has_zone_link=False, has_world_link=True)
     instance.set_links(row, has_zone_link=True, has_world_link=True)
-    assert instance.tables.input_seq[row] == 0
+    assert instance.tables.cursor[row] == 0 and instance.tables.newest_seq[row] == 0
 
 
 def test_metres_are_taken_whole_and_the_rest_is_kept() -> None:

@@ -5,10 +5,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from zonecluster.daemon.views import scene_of
+from zonecluster.interest.tree import TreeInterest
 from zonecluster.simulation.content import LinkContent, SpawnContent, ZoneContent
 from zonecluster.simulation.inputs import NO_INPUTS
 from zonecluster.simulation.instance import Stand, ZoneInstance
-from zonecluster.simulation.interest import nearest_in_places
 from zonecluster.simulation.step import TICK_S, step
 from zonecluster.simulation.tables import COLUMNS, Tables
 
@@ -91,7 +92,7 @@ class ComingAndGoing(RuleBasedStateMachine):
     @invariant()
     def nobody_sees_another_zone(self) -> None:
         rows = np.array(sorted(row for _, row, _ in self.players.values()), np.int64)
-        seen, counts = nearest_in_places(self.tables, rows)
+        seen, counts = TreeInterest().nearest(scene_of(self.tables), rows)
         for row, others, count in zip(rows, seen, counts.tolist(), strict=True):
             assert (self.tables.place[others[:count]] == self.tables.place[row]).all()
 
