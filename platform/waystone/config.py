@@ -38,6 +38,24 @@ def read_env_file(path: Path) -> dict[str, str]:
     return values
 
 
+def host_and_port(name: str, raw: str) -> tuple[str, int] | None:
+    """Return what a setting of the form `host:port` or `[IPv6 address]:port` says; None for "off".
+
+    Raises: ValueError: it is of no such form.
+    """
+    if raw == "off":
+        return None
+    host, _, port = raw.rpartition(":")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    bare = host[1:-1] if is_bracketed else host
+    is_port = port.isascii() and port.isdigit() and int(port) <= 65535
+    if not bare or not is_port or (":" in bare) != is_bracketed or any(each in bare for each in "[]/@ "):
+        raise ValueError(
+            f"{name}={raw!r}: use off, or host:port as in 127.0.0.1:9464 or [::1]:9464; port 0 means any free"
+        )
+    return bare, int(port)
+
+
 @dataclass(frozen=True)
 class Config:
     """What every process of a deployment is told. Paths absolute, ports 1..65535."""
@@ -69,6 +87,7 @@ class Config:
     udp_bind: str  # address that zone clusters bind
     udp_public_host: str  # address of the zone clusters that players use; empty: the bound one
     packet_path: Literal["auto", "batch", "plain"]  # of zone clusters, see docs/packets.md
+    metrics_bind: tuple[str, int] | None  # of zone clusters' /metrics; port 0: any free; None: nowhere
     udp_port_base: int  # cluster i of the demo world, by name, listens on this + i; 0: any free port
 
     @classmethod
@@ -143,5 +162,6 @@ class Config:
             udp_bind=text("WAYSTONE_UDP_BIND", bind),
             udp_public_host=text("WAYSTONE_UDP_PUBLIC_HOST", ""),
             packet_path=cast(Literal["auto", "batch", "plain"], packet_path),
+            metrics_bind=host_and_port("WAYSTONE_METRICS_BIND", text("WAYSTONE_METRICS_BIND", "127.0.0.1:0")),
             udp_port_base=port("WAYSTONE_UDP_PORT_BASE", 0, lowest=0),
         )

@@ -14,6 +14,8 @@ def announce_alive(cluster: Cluster) -> None:
             players=len(cluster.roster.active),
             tick_ms=round(cluster.pace.tick_ms, 3),
             dilation=round(cluster.pace.dilation, 3),
+            figures=cluster.figures,
+            metrics=cluster.metrics,
         )
     )
 

@@ -18,7 +18,7 @@ from zonecluster.daemon.pace import Pace
 from zonecluster.daemon.phases import Phases
 from zonecluster.daemon.players import Player, Roster
 from zonecluster.daemon.zone_links import ZoneLinks
-from zonecluster.protocol.bus import BusMessage, Checkpoint, OpenInstance, ToLinks, Unknown
+from zonecluster.protocol.bus import BusMessage, Checkpoint, ClusterFigures, OpenInstance, ToLinks, Unknown
 from zonecluster.protocol.to_client import Notice, ServerMessage
 from zonecluster.rules.wayfaring import VISIT_XP
 from zonecluster.simulation.content import ZoneContent
@@ -44,6 +44,8 @@ class Cluster:
     instances: dict[int, ZoneInstance] = field(default_factory=dict)
     openings: list[OpenInstance] = field(default_factory=list)  # to be loaded by the service
     counters: Counter[str] = field(default_factory=Counter)
+    figures: ClusterFigures | None = None  # the newest
+    metrics: str = ""  # host:port of /metrics
     is_stopping: bool = False
 
     def to_daemon(self, message: BusMessage) -> None:

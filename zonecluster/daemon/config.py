@@ -24,6 +24,8 @@ class ClusterConfig:
     public_host: str  # IP address that players use
     max_players: int
     packet_path: Choice = "auto"
+    metrics_host: str | None = None  # where /metrics is served; None: nowhere
+    metrics_port: int = 0  # 0: any free one
 
 
 def load_config(world: str, name: str) -> ClusterConfig:
@@ -44,6 +46,9 @@ def load_config(world: str, name: str) -> ClusterConfig:
         raise CannotStart(
             f"World {world!r} has no zones. Import its content pack first, then start the cluster."
         )
+    metrics_host, metrics_port = settings.CONFIG.metrics_bind or (None, 0)
+    if metrics_port:  # several clusters of a machine share the setting
+        metrics_port += ZoneCluster.objects.filter(world__slug=world, name__lt=name).count()
     return ClusterConfig(
         world=world,
         name=name,
@@ -52,6 +57,8 @@ def load_config(world: str, name: str) -> ClusterConfig:
         public_host=public_address(row.public_host or row.udp_host),
         max_players=row.max_players,
         packet_path=settings.CONFIG.packet_path,
+        metrics_host=metrics_host,
+        metrics_port=metrics_port,
     )
 
 

@@ -1,4 +1,8 @@
-"""How much CPU time each phase of the last ticks took. Kept in a ring of arrays: old ticks are forgotten."""
+"""Where the time of ticks goes: CPU time of each phase; by the wall clock how long, how far apart, how late.
+
+Kept twice: the last ticks one by one (the admin's figures, benchmarks), all since the start in buckets
+(/metrics). Nothing here reads the wall clock: the service tells.
+"""
 
 from collections.abc import Callable
 from time import thread_time
@@ -6,23 +10,69 @@ from time import thread_time
 import numpy as np
 
 REMEMBERED_TICKS = 4096
-# receive: datagrams taken and opened since the last tick; snapshots: interest, encoding; send: seal, send.
-PHASES = ("receive", "links", "commands", "inputs", "simulation", "snapshots", "send", "rest")
+# receive: datagrams taken from the kernel since the last tick; open: headers, decryption; links: who came and
+# went; encode: snapshots as bytes; seal: encryption; send: datagrams given to the kernel; rest: heartbeats,
+# figures.
+PHASES = (
+    *("receive", "open", "links", "commands", "inputs", "simulation"),
+    *("interest", "encode", "seal", "send", "rest"),
+)
 INDEX = {name: index for index, name in enumerate(PHASES)}
+# By the wall clock. wall: from begin to end; interval: from the begin of the last one; late: behind its due.
+TIMES = ("wall", "interval", "late")
+# Upper edges of the buckets, in seconds: fine where a tick of 50 ms is judged.
+EDGES_S = np.array(
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.035, 0.04, 0.045, 0.05]
+    + [0.0525, 0.055, 0.06, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0]
+)
+
+
+class Buckets:
+    """One histogram for each of `count` series, all filled by one call. A value on an edge is under it."""
+
+    def __init__(self, count: int) -> None:
+        self.counts = np.zeros((count, len(EDGES_S) + 1), np.int64)  # the last: over all edges
+        self.sums = np.zeros(count)
+        self._series = np.arange(count)
+
+    def add(self, values_s: np.ndarray) -> None:
+        """Count one value (count,) of each series."""
+        self.counts[self._series, np.searchsorted(EDGES_S, values_s)] += 1
+        self.sums += values_s
+
+
+class Ring:
+    """The values of the last ticks, one row for each."""
+
+    def __init__(self, columns: int) -> None:
+        self._rows = np.zeros((REMEMBERED_TICKS, columns), np.float32)
+        self.count = 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Append a row, over the oldest."""
+        self._rows[self.count % REMEMBERED_TICKS] = values
+        self.count += 1
+
+    def last(self, ticks: int) -> np.ndarray:
+        """Return (n, columns) of up to so many ticks, oldest first."""
+        count = min(ticks, self.count, REMEMBERED_TICKS)
+        return self._rows[np.arange(self.count - count, self.count) % REMEMBERED_TICKS]
 
 
 class Phases:
-    """A stopwatch for one tick after the other. `clock` in seconds: by itself CPU time.
+    """A stopwatch for one tick after the other. `clock` in seconds: by itself CPU time of this thread.
 
     By the wall clock whatever else uses the core would be put down to the phase that it happened in.
     """
 
     def __init__(self, clock: Callable[[], float] = thread_time) -> None:
+        self.buckets = Buckets(len(PHASES))
+        self.time_buckets = Buckets(len(TIMES))
         self._clock = clock
         self._since = clock()
-        self._now = np.zeros(len(PHASES))
-        self._ticks = np.zeros((REMEMBERED_TICKS, len(PHASES)), np.float32)
-        self._count = 0
+        self._now = [0.0] * len(PHASES)
+        self._ticks = Ring(len(PHASES))
+        self._times = Ring(len(TIMES))
 
     def start(self) -> None:
         """What comes next is timed from here."""
@@ -36,11 +86,44 @@ class Phases:
 
     def end_tick(self) -> None:
         """The present tick is done."""
-        self._ticks[self._count % REMEMBERED_TICKS] = self._now
-        self._now[:] = 0
-        self._count += 1
+        took = np.array(self._now)
+        self._ticks.add(took)
+        self.buckets.add(took)
+        self._now = [0.0] * len(PHASES)
+
+    def note(self, wall_s: float, interval_s: float, late_s: float) -> None:
+        """Note a tick's times by the wall clock."""
+        times = np.array((wall_s, interval_s, late_s))
+        self._times.add(times)
+        self.time_buckets.add(times)
+
+    @property
+    def count(self) -> int:
+        """How many ticks there have been."""
+        return self._ticks.count
 
     def last(self, ticks: int = REMEMBERED_TICKS) -> np.ndarray:
         """Return (n, phases) seconds of up to so many ticks, oldest first."""
-        count = min(ticks, self._count, REMEMBERED_TICKS)
-        return self._ticks[np.arange(self._count - count, self._count) % REMEMBERED_TICKS]
+        return self._ticks.last(ticks)
+
+    def last_times(self, ticks: int = REMEMBERED_TICKS) -> np.ndarray:
+        """Return (n, TIMES) seconds of up to so many ticks, oldest first."""
+        return self._times.last(ticks)
+
+
+def instability(intervals_s: np.ndarray, dt: float) -> float:
+    """Return Meterstick's instability ratio of intervals between ticks (m,): 0 is a perfect clock.
+
+    t' = max(dt, t); ISR = Σ |t'ᵢ − t'ᵢ₋₁| / (2 dt Nₑ), Nₑ = ⌊Σ t' / dt⌋. 0 where there are under two.
+    """
+    if len(intervals_s) < 2:
+        return 0.0
+    late = np.maximum(intervals_s.astype(np.float64), dt)
+    expected = int(late.sum() / dt + 1e-9)
+    return float(np.abs(np.diff(late)).sum() / (2 * dt * expected))
+
+
+def shares(values: np.ndarray, *of: float) -> list[np.ndarray]:
+    """Return for each share the value of each column (n, k) that so many of the rows do not exceed; n > 0."""
+    ordered = np.sort(values, axis=0)
+    return [ordered[max(int(np.ceil(share * len(ordered))) - 1, 0)] for share in of]

@@ -6,7 +6,7 @@ Started by `manage.py zonecluster NAME`; ends with SIGTERM or SIGINT: saves sent
 import asyncio
 import secrets
 import signal
-from time import monotonic
+from time import monotonic, thread_time
 
 import numpy as np
 import structlog
@@ -19,13 +19,18 @@ from worlds.notify import notify_ready
 from zonecluster.daemon.announce import announce
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
-from zonecluster.daemon.config import ClusterConfig
+from zonecluster.daemon.config import CannotStart, ClusterConfig
 from zonecluster.daemon.content import UnknownZone, load_zone
-from zonecluster.daemon.pace import Pace
+from zonecluster.daemon.figures import Meter
+from zonecluster.daemon.http_door import HttpDoor
+from zonecluster.daemon.metrics import Metrics
+from zonecluster.daemon.pace import Pace, SlowTime
 from zonecluster.daemon.requests import Requests, instance_opened, zone_loaded
+from zonecluster.daemon.steady_clock import SteadyClock
 from zonecluster.daemon.ticks import Ticks
 from zonecluster.daemon.zone_links import ZoneLinks
 from zonecluster.protocol.bus import OpenInstance, cluster_decoder
+from zonecluster.protocol.to_client import Notice
 from zonecluster.simulation.content import ZoneContent
 from zonecluster.simulation.step import TICK_S
 
@@ -35,6 +40,7 @@ SAY_SKIPPED_S = 10.0
 # Often enough that the kernel's buffer does not fill, rarely enough that datagrams come in batches. The event
 # loop telling of each datagram would cost more than the datagrams.
 RECEIVE_EVERY_S = 0.005
+SLOW_IS_OVER = Notice("Time runs at full speed again.")
 
 
 class Service:
@@ -45,21 +51,51 @@ class Service:
 
         Raises: CannotStart.
         """
+        self.clock = SteadyClock()
         self.cluster = Cluster(
             config=config,
-            links=ZoneLinks(config),
+            links=ZoneLinks(config, self.clock),
             outbox=Outbox(),
             incarnation=secrets.randbits(62) + 1,
             rng=np.random.default_rng(secrets.randbits(64)),
             pace=Pace(TICK_S, monotonic()),
+            clock=self.clock,
         )
+        self.cluster.links.path.stopwatch = self.cluster.phases
         self.queues = CommandQueues(self.cluster)
         self.requests = Requests(self.cluster, self.queues)
         self.ticks = Ticks(self.cluster, self.queues)
+        self.meter = Meter(self.cluster.phases, TICK_S)
+        self.slow_time = SlowTime()
+        self.door = self._open_door()
         self._stop = asyncio.Event()
         self._flushing: asyncio.Task[None] | None = None
-        self._say_skipped_at = 0.0
+        self._say_skipped_at = float("-inf")
+        self._began: float | None = None  # the last tick
+        self._received_s = 0.0  # since then, by the wall clock
+        self._cpu_s = thread_time()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def _open_door(self) -> HttpDoor | None:
+        """Listen for /metrics and /healthz, if the deployment wants them.
+
+        Raises: CannotStart: the port is taken, or the address is not this machine's.
+        """
+        config = self.cluster.config
+        if config.metrics_host is None:
+            return None
+        metrics = Metrics(self.cluster, self.meter, self.clock)
+        pages = {"/metrics": metrics.page, "/healthz": metrics.health}
+        try:
+            door = HttpDoor(config.metrics_host, config.metrics_port, pages)
+        except (OSError, OverflowError) as error:  # a port over 65535 overflows
+            self.cluster.links.close()
+            raise CannotStart(
+                f"Cannot serve /metrics on {config.metrics_host} port {config.metrics_port}: {error}. "
+                "Set WAYSTONE_METRICS_BIND to a free port of this machine, to 127.0.0.1:0 for any, or to off."
+            ) from error
+        self.cluster.metrics = door.address
+        return door
 
     # ------------------------------------------------------------ the process
 
@@ -71,7 +107,8 @@ class Service:
         config, links = self.cluster.config, self.cluster.links
         inbox = Inbox(cluster_channel(config.world, config.name), cluster_decoder)
         listening = asyncio.create_task(inbox.run(self.handle_batch))
-        log.info("zone_cluster_started", cluster=config.name, udp=f"{config.udp_host}:{links.port}")
+        udp = f"{config.udp_host}:{links.port}"
+        log.info("zone_cluster_started", cluster=config.name, udp=udp, metrics=self.cluster.metrics or "off")
         notify_ready(f"zone cluster {config.name} listens on UDP {config.udp_host}:{links.port}")
         try:
             await self.loop()
@@ -81,7 +118,7 @@ class Service:
             await self.shut_down()
 
     async def loop(self) -> None:
-        """Tick 20 times a second until stopped."""
+        """Tick until stopped: 20 times a second, or as slowly as the load demands."""
         self.cluster.pace = Pace(TICK_S, monotonic())
         while not self._stop.is_set():
             wait_s = self.cluster.pace.wait_s(monotonic())
@@ -104,23 +141,44 @@ class Service:
 
     def receive(self) -> None:
         """Take what the zone links brought, and answer those who connect."""
-        phases = self.cluster.phases
-        phases.start()
-        if self.cluster.links.receive():
-            self.cluster.links.flush()
-        phases.lap("receive")
+        began = monotonic()
+        self.cluster.phases.start()
+        self.ticks.attempt(self.take_datagrams)
+        self._received_s += monotonic() - began
+
+    def take_datagrams(self) -> None:
+        """Read the socket until it is empty."""
+        links, phases = self.cluster.links, self.cluster.phases
+        if links.receive():
+            links.flush()
+            phases.lap("send")
+        else:
+            phases.lap("receive")
 
     def tick(self) -> None:
         """Run one tick, and start what has to wait for others."""
         began = monotonic()
-        pace = self.cluster.pace
+        pace, phases = self.cluster.pace, self.cluster.phases
         skipped = pace.begin(began)
         if skipped:
             self.note_skipped(skipped, began)
-        self.ticks.run(began)
-        self.start_openings()
-        self.start_flush()
-        pace.end(began, monotonic())
+        self.ticks.run(self.clock())
+        for step in (self.start_openings, self.start_flush, self.tell_of_slow_time, self.make_figures):
+            self.ticks.attempt(step)
+        if self.door is not None:
+            self.ticks.attempt(self.door.serve, self.clock())
+        phases.lap("rest")  # of the next tick's account: this one's is closed
+        self.account(began)
+
+    def account(self, began: float) -> None:
+        """Note how long the tick took, and let the pace judge what it cost."""
+        now, cpu_s = monotonic(), thread_time()
+        wall_s = now - began
+        interval_s = TICK_S if self._began is None else began - self._began
+        self.cluster.phases.note(wall_s, interval_s, self.cluster.pace.late_s)
+        # CPU time has what the bus and all else on this thread took; wall time, what others took from it.
+        self.cluster.pace.end(max(wall_s + self._received_s, cpu_s - self._cpu_s))
+        self._began, self._received_s, self._cpu_s = began, 0.0, cpu_s
 
     def note_skipped(self, ticks: int, now: float) -> None:
         """Count game time that was given up, and say so: not more often than every SAY_SKIPPED_S."""
@@ -129,6 +187,29 @@ class Service:
             self._say_skipped_at = now + SAY_SKIPPED_S
             in_all = self.cluster.pace.skipped_ticks
             log.warning("ticks_skipped", cluster=self.cluster.config.name, ticks=ticks, in_all=in_all)
+
+    def tell_of_slow_time(self) -> None:
+        """Tell players when game time has become slow, and when that is over."""
+        dilation = self.cluster.pace.dilation
+        news = self.slow_time.news(dilation, self.clock())
+        if news is None:
+            return
+        log.warning("time_dilation", cluster=self.cluster.config.name, news=news, dilation=round(dilation, 3))
+        notice = slow_notice(dilation) if news == "slow" else SLOW_IS_OVER
+        self.cluster.tell_all(self.cluster.roster.active.values(), notice)
+
+    def make_figures(self) -> None:
+        """Sum up the last seconds for the world daemon, when it is time."""
+        cluster, now = self.cluster, self.clock()
+        if self.meter.is_due(now):
+            self.meter.read(
+                cluster.links.statistics(),
+                cluster.tables,
+                len(cluster.roster.active),
+                cluster.pace.skipped_ticks,
+                now,
+            )
+            cluster.figures = self.meter.latest
 
     def start_openings(self) -> None:
         """Begin to load the zones that were asked for."""
@@ -170,6 +251,8 @@ class Service:
             cluster.checkpoint(player, "periodic")
         announce(cluster)
         cluster.links.close()
+        if self.door is not None:
+            self.door.close()
         await cluster.outbox.flush()
         counters = {name: count for name, count in cluster.counters.items() if count}
         log.info(
@@ -183,3 +266,11 @@ def _load_zone(world: str, slug: str) -> ZoneContent:
         return load_zone(world, slug)
     finally:
         connection.close()
+
+
+def slow_notice(dilation: float) -> Notice:
+    """Return what players are told when game time has become slow."""
+    return Notice(
+        f"More is going on here than fits: time runs at {dilation:.0%}. Everything happens, only slower.",
+        "warning",
+    )

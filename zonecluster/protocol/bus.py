@@ -116,6 +116,33 @@ class SessionCommand(BusMessage):
 # ---------------------------------------------------------------- cluster → daemon
 
 
+class PhaseFigures(Struct, frozen=True):
+    """CPU time of one phase of a tick."""
+
+    phase: str
+    p50_ms: float
+    p99_ms: float
+
+
+class ClusterFigures(Struct, frozen=True):
+    """How a cluster is doing: times over the last 10 s, rates over the last 3 s, counts since its start."""
+
+    phases: list[PhaseFigures]  # in the order of a tick
+    tick_p50_ms: float  # by the wall clock
+    tick_p99_ms: float
+    tick_max_ms: float
+    interval_p99_ms: float  # from the begin of a tick to that of the next
+    late_p99_ms: float  # behind its due
+    instability: float  # Meterstick's ISR, of the last minute
+    ticks: int
+    skipped_ticks: int
+    entities: int
+    sent_bytes_per_player_s: int
+    received_bytes_per_player_s: int
+    drops: dict[str, int]  # received datagrams thrown away, by reason
+    lost_datagrams: int  # that the kernel did not take
+
+
 class ClusterAlive(BusMessage):
     """Every 0.5 s, and at once after start. A new incarnation means the old process is dead."""
 
@@ -124,7 +151,9 @@ class ClusterAlive(BusMessage):
     instances: list[int]
     players: int
     tick_ms: float
-    dilation: float = 1.0
+    dilation: float = 1.0  # as planned: game time per time
+    figures: ClusterFigures | None = None  # made every 3 s
+    metrics: str = ""  # host:port of its /metrics; empty: none
 
 
 class Resident(Struct, frozen=True):
