@@ -6,6 +6,8 @@ name is heard with a new incarnation. While our own bus is down nobody is judged
 
 from dataclasses import dataclass, field
 
+from zonecluster.protocol.bus import ClusterFigures
+
 SILENCE_S = 2.5
 OPEN_REPEAT_S = 1.0  # how often OpenInstance is repeated until it is answered
 FAILED_PAUSE_S = 3.0  # how long a cluster that could not open an instance is not asked for it again
@@ -24,6 +26,8 @@ class Cluster:
     players: int = 0
     tick_ms: float = 0.0
     dilation: float = 1.0
+    figures: ClusterFigures | None = None
+    metrics: str = ""  # host:port of its /metrics
     reports: int = 0  # Residents of this incarnation that were seen
     dead_incarnations: set[int] = field(default_factory=set)
 
