@@ -1,7 +1,7 @@
-"""The first system: what players wish. Decodes INPUT payloads in batches, applies the newest of each player.
+"""Decodes INPUT payloads in batches. What is done with the inputs is cursor.py's.
 
 Payloads come from the network: every length, kind and count is checked, and what does not fit is counted and
-dropped. An input is a wish that holds until the next one, so of several only the newest matters.
+dropped.
 """
 
 from dataclasses import dataclass
@@ -9,10 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from zonecluster.protocol.zone_payloads import INPUT, INPUT_HEADER, INPUT_RECORD, MAX_INPUTS_PER_PACKET
-from zonecluster.simulation.tables import PLAYER, Tables
-
-STALE_INPUT_S = 1.0  # a client that says nothing for so long has its walker stopped
-FULL_WISH = 127
 
 LENGTHS = {
     INPUT_HEADER.itemsize + INPUT_RECORD.itemsize * count: count
@@ -84,36 +80,3 @@ def _decode_equal(count: int, senders: np.ndarray, payloads: np.ndarray, data: n
     table, payloads = table[good], payloads[good]
     rows = np.repeat(senders[payloads], count)
     return Inputs(rows, table["records"].reshape(-1), payloads, table["header"]["snapshot_ack"])
-
-
-def apply_inputs(tables: Tables, inputs: Inputs, dt: float) -> None:
-    """Set what players wish, by the newest input of each that is newer than the last one processed.
-
-    Wishes longer than the top speed are cut to it, and counted as corrections.
-    Writes: wish, heading_deg, input_seq, input_tick, corrections.
-    """
-    rows, records = _newest(tables, inputs)
-    move = np.stack([records["move_x"], records["move_y"]], axis=1).astype(np.float32)
-    length = np.hypot(move[:, 0], move[:, 1])
-    is_cut = length > FULL_WISH
-    move /= np.where(is_cut, length, np.float32(FULL_WISH))[:, None]
-    tables.wish[rows] = move
-    tables.heading_deg[rows] = records["heading"].astype(np.float32) * np.float32(360 / 256)
-    tables.corrections[rows] += is_cut.astype(np.uint16)
-    tables.input_seq[rows] = records["seq"]
-    tables.input_tick[rows] = tables.tick
-    is_stale = (tables.kind == PLAYER) & (tables.tick - tables.input_tick > round(STALE_INPUT_S / dt))
-    tables.wish[is_stale] = 0
-
-
-def _newest(tables: Tables, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
-    """Return each player's newest input, if newer than the last one processed: rows (k,), records (k,)."""
-    records = inputs.records
-    is_new = tables.alive[inputs.rows] & (tables.kind[inputs.rows] == PLAYER)
-    is_new &= records["seq"] > tables.input_seq[inputs.rows]
-    rows, records = inputs.rows[is_new], records[is_new]
-    order = np.lexsort((records["seq"], rows))
-    rows, records = rows[order], records[order]
-    is_last = np.ones(len(rows), bool)
-    is_last[:-1] = rows[1:] != rows[:-1]
-    return rows[is_last], records[is_last]

@@ -11,6 +11,7 @@ import numpy as np
 
 from zonecluster.simulation.content import LinkContent, Triggers, ZoneContent
 from zonecluster.simulation.creatures import place_creatures
+from zonecluster.simulation.effects import set_base_speed
 from zonecluster.simulation.nearby import nearest_to, players_within
 from zonecluster.simulation.portals import mark_pending, rearm, triggers_at
 from zonecluster.simulation.step import TICK_S
@@ -82,7 +83,7 @@ class ZoneInstance:
             raise InstanceFull(f"{self.content.name} is full: {self.content.max_players} players are in it")
         row = self.tables.take_row(self.place_index, PLAYER)
         self.names[row] = name
-        self.tables.base_speed[row] = self.tables.top_speed[row] = self.content.top_speed
+        set_base_speed(self.tables, np.array([row]), self.content.top_speed)
         self.tables.health[row] = health
         self.place(row, stand)
         return row
@@ -117,9 +118,8 @@ class ZoneInstance:
         del self.names[row]
 
     def freeze(self, row: int) -> None:
-        """Stop a player from changing in any way."""
+        """Stop a player from changing in any way. Its wishes are played on, and move it once it is thawed."""
         self.tables.is_frozen[row] = True
-        self.tables.wish[row] = 0
         self.tables.velocity[row] = 0
 
     def thaw(self, row: int) -> None:
@@ -128,18 +128,18 @@ class ZoneInstance:
         rearm(self.tables, np.array([row]), TICK_S)
 
     def set_links(self, row: int, *, has_zone_link: bool, has_world_link: bool) -> None:
-        """Tell which links a player has; it moves only with both. A new zone link counts inputs from 1."""
+        """Tell which links a player has; it moves only with both. A new zone link counts its inputs anew."""
         if has_zone_link and not self.tables.has_zone_link[row]:
             self.restart_inputs(row)
         self.tables.has_zone_link[row] = has_zone_link
         self.tables.has_world_link[row] = has_world_link
-        if not (has_zone_link and has_world_link):
-            self.tables.wish[row] = 0
 
     def restart_inputs(self, row: int) -> None:
-        """Forget the last input: the player's next one may have any `seq` from 1."""
-        self.tables.input_seq[row] = 0
-        self.tables.wish[row] = 0
+        """Forget all inputs: the player's next one may have any `seq`."""
+        tables = self.tables
+        tables.cursor[row] = tables.newest_seq[row] = tables.late_since_tick[row] = 0
+        tables.playing[row] = tables.pending[row] = 0
+        tables.wish[row] = 0
 
     def take_metres(self, row: int) -> int:
         """Return the whole metres walked since the last call; what is left of a metre stays."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from zonecluster.simulation.tables import FROZEN, PLAYER, RUN, STAND, WALK, Tables
+from zonecluster.simulation.tables import CAST, FROZEN, PLAYER, RUN, STAND, WALK, Tables
 
 STANDING_SPEED = 0.05  # m/s; slower than this looks like standing
 RUN_FRACTION = 0.6  # of the top speed; faster than this looks like running
@@ -30,6 +30,6 @@ def move(tables: Tables, dt: float) -> None:
 def _animations(tables: Tables, speeds: np.ndarray) -> np.ndarray:
     """Return the animation (n,) u1 of everybody."""
     walking = np.where(speeds > RUN_FRACTION * tables.top_speed, RUN, WALK)
-    return np.where(tables.is_frozen, FROZEN, np.where(speeds > STANDING_SPEED, walking, STAND)).astype(
-        np.uint8
-    )
+    moving = np.where(speeds > STANDING_SPEED, walking, STAND)
+    acting = np.where(tables.cast_until_tick > tables.tick, CAST, moving)
+    return np.where(tables.is_frozen, FROZEN, acting).astype(np.uint8)

@@ -58,7 +58,8 @@ def take_snapshots(
     header["flags"] = np.where(tables.is_frozen[viewers], FROZEN_FLAG, 0)
     header["slots"] = counts
     header["tick"] = tables.tick
-    header["input_ack"] = tables.input_seq[viewers]
+    header["input_ack"] = tables.cursor[viewers]
+    header["input_lead"] = np.clip(tables.newest_seq[viewers] - tables.cursor[viewers], -128, 127)
     header["time_ms"] = clock.time_ms
     header["dilation"] = min(round(clock.dilation * 1000), 65535)
     header["instance"] = tables.places.numbers[tables.place[viewers]]

@@ -66,7 +66,7 @@ def test_walking_moves_the_player_for_everybody_and_is_acknowledged(
         return residents_by_session(cluster)[alice.session].position[0] > 101
 
     run_until(cluster, [of_alice, of_bob], has_walked)
-    run_until(cluster, [of_alice, of_bob], lambda: of_alice.header["input_ack"] == of_alice.seq)
+    run_until(cluster, [of_alice, of_bob], lambda: of_alice.header["input_ack"] >= of_alice.seq)
     after = of_bob.entities["x"][of_bob.entities["id"] == of_alice.entities["id"][0]]
     assert after > before
     assert of_alice.header["corrections"] == 0
@@ -169,7 +169,7 @@ def test_frozen_player_stays_as_told_until_thawed(cluster: ClusterUnderTest, con
     frozen = cluster.freeze(alice.session)
     link.walk(127, 0)
     command(cluster, alice.session, Say(7, "hello"))
-    run_until(cluster, [link], lambda: link.header["flags"] & 1 and link.header["input_ack"] == link.seq)
+    run_until(cluster, [link], lambda: link.header["flags"] & 1 and link.header["input_ack"] >= link.seq)
     assert cluster.freeze(alice.session).state == frozen.state
     assert [refused.code for refused in cluster.to_gateway(Refused)] == ["not_now"]
     cluster.do(bus.Thaw(alice.session, "The way is barred.", HARBOUR, cluster.next_order()))
@@ -389,7 +389,7 @@ def test_lost_world_link_stops_the_walker_until_attached_again(
     link = connect(alice.request)
     cluster.do(bus.Attach(alice.session, "gate", None))
     link.walk(127, 0)
-    run_until(cluster, [link], lambda: link.header["input_ack"] == link.seq)
+    run_until(cluster, [link], lambda: link.header["input_ack"] >= link.seq)
     assert residents(cluster)[0].position[0] == 100.0
     cluster.do(bus.Attach(alice.session, "gate", 44))
 
