@@ -41,7 +41,6 @@ class Work(NamedTuple):
     found: np.ndarray
     near: np.ndarray  # (n + 1,) those within the limit
     near_rows: np.ndarray
-    ranks: np.ndarray
     taken: np.ndarray
     chosen: np.ndarray  # the same, nearest first
     chosen_rows: np.ndarray
@@ -78,7 +77,6 @@ def make_work(rows: int, places: int) -> Work:
         found=column(numbers),
         near=column(metres),
         near_rows=column(numbers),
-        ranks=column(numbers),
         taken=column(numbers),
         chosen=column(metres),
         chosen_rows=column(numbers),
@@ -123,13 +121,12 @@ class GridInterest:
         return Seen(seen, counts)
 
     def _answer(self, viewers: int, most: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows (m, most), all -1, and counts (m,), all 0: in the same memory at each call."""
+        """Return rows (m, most), anything, and counts (m,), all 0: in the same memory at each call."""
         if self._seen.size < viewers * most:
             self._seen = np.empty(2 * viewers * most, np.int32)
         if len(self._counts) < viewers:
             self._counts = np.empty(2 * viewers, np.int32)
         seen = self._seen[: viewers * most].reshape(viewers, most)
-        seen[:] = NOBODY
         counts = self._counts[:viewers]
         counts[:] = 0
         return seen, counts

@@ -254,22 +254,21 @@ def _take_within(squares, found, limit, work):
 
 
 @compiled
-def _sort_near(near, near_rows, ranks, taken, squares, rows):
+def _sort_near(near, near_rows, taken, squares, rows):
     """Sort by distance, among equals by row, into `squares` and `rows`. All of one length.
 
-    Counting who is nearer is work of n², but without a branch, 16 at a time: for 70 the fastest there is.
+    For each, those nearer are counted: work of n², but without a branch and 16 at a time. For 70 it takes
+    half of all the time; bucket and merge sorts were not faster where distances are uneven.
     """
     count = near.shape[0]
-    ranks[:] = 0
     taken[:] = 0
-    for other in range(count):
-        square = near[other]
-        for at in range(count):
-            ranks[at] += square < near[at]
     for at in range(count):
-        to = ranks[at] + taken[ranks[at]]
-        taken[ranks[at]] += 1
-        squares[to], rows[to] = near[at], near_rows[at]
+        square, nearer = near[at], np.int32(0)
+        for other in range(count):
+            nearer = np.int32(nearer + (near[other] < square))
+        to = nearer + taken[nearer]
+        taken[nearer] += 1
+        squares[to], rows[to] = square, near_rows[at]
     for at in range(1, count):
         row, to = rows[at], at
         while to > 0 and squares[to - 1] == squares[at] and rows[to - 1] > row:
@@ -292,7 +291,6 @@ def _choose(count, wanted, limit, within, work):
     _sort_near(
         work.near[:chosen],
         work.near_rows[:chosen],
-        work.ranks[:chosen],
         work.taken[:chosen],
         work.chosen[:chosen],
         work.chosen_rows[:chosen],
@@ -413,7 +411,7 @@ def _see_place(scene, bits, rows, most, work, seen, counts):
 def see(scene, bits, viewers, most, work, seen, counts):
     """Write whom each viewer sees. See scene.py: Interest.nearest.
 
-    Args: bits: the positions as u4; work: scratch; seen: (m, most) i4, all -1; counts: (m,) i4, zeros.
+    Args: bits: the positions as u4; work: scratch; seen: (m, most) i4; counts: (m,) i4, zeros.
     Returns: False if a viewer is listed twice; then the answer is none.
     """
     is_fair = True
@@ -428,6 +426,7 @@ def see(scene, bits, viewers, most, work, seen, counts):
             has_viewers = has_viewers or work.viewer_of[row] != NOBODY
         if has_viewers:
             _see_place(scene, bits, rows, most, work, seen, counts)
-    for row in viewers:
-        work.viewer_of[row] = NOBODY
+    for viewer in range(viewers.shape[0]):
+        work.viewer_of[viewers[viewer]] = NOBODY
+        seen[viewer, counts[viewer] :] = NOBODY
     return is_fair
