@@ -154,9 +154,13 @@ class ZoneCluster(models.Model):
         validators=[MaxValueValidator(65535)], help_text="Port the process binds; 0: any free one."
     )
     public_host = models.CharField(
-        max_length=120, blank=True, help_text="Address players use; empty: the bound one."
+        max_length=120,
+        blank=True,
+        help_text="Address players use, or several with commas, tried in order; empty: the bound one.",
     )
-    max_players = models.PositiveIntegerField(default=1000)
+    max_players = models.PositiveIntegerField(
+        default=5000, help_text="More are not let onto this cluster. Its memory is set aside for so many."
+    )
     is_enabled = models.BooleanField(default=True)
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     status = models.JSONField(default=dict, blank=True, editable=False)

@@ -18,10 +18,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
+import llvmlite.binding
+import numba
 from numba import config, njit
 from numba.core.errors import NumbaError
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 # Modules with compiled code. Each has `warm_up()`, which calls each function once, as a cluster will call it.
 PARTS = ("zonecluster.packets.batch_path", "zonecluster.interest.grid")
 # Constants that compiled code has built in, besides those of its own package.
@@ -46,14 +48,14 @@ def compiled(function: _Function) -> _Function:
     of another file, would stay there as it was. So each state of the whole package has a folder of its own.
     Raises: CannotCompile: this numba does not take our options, or there is no place to keep the result.
     """
-    package = Path(sys.modules[function.__module__].__file__ or "").parent
+    package = Path(sys.modules[function.__module__].__file__ or "").resolve().parent
     before = config.CACHE_DIR
     if before:
-        config.CACHE_DIR = str(cache_folder(Path(before), package))
+        config.CACHE_DIR = str(_writable(cache_folder(Path(before), package)))
     try:
         return njit(**OPTIONS)(function)
-    except (NumbaError, KeyError, RuntimeError, OSError) as error:  # RuntimeError: nowhere to keep it
-        raise CannotCompile(f"numba {function.__module__}: {error}") from error
+    except (NumbaError, KeyError, RuntimeError) as error:  # RuntimeError: nowhere to keep it
+        raise CannotCompile(f"{function.__module__} cannot be compiled: {error}") from error
     finally:
         config.CACHE_DIR = before
 
@@ -61,6 +63,20 @@ def compiled(function: _Function) -> _Function:
 def cache_folder(root: Path, package: Path) -> Path:
     """Return the folder for compiled code of a package as it is now."""
     return root / f"{package.name}-{_state_of(package)}"
+
+
+def _writable(folder: Path) -> Path:
+    """Return the folder, made. numba itself would turn to one that does not tell states of a package apart.
+
+    Raises: CannotCompile: it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotCompile(f"no place for compiled code: {folder}: {error.strerror}") from error
+    if not os.access(folder, os.W_OK):
+        raise CannotCompile(f"no place for compiled code: {folder} cannot be written")
+    return folder
 
 
 @cache
@@ -71,18 +87,42 @@ def _state_of(package: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def warm_up(tell: Callable[[str], None] = lambda _: None) -> float:
-    """Compile or load everything, one process at a time; returns the seconds it took.
+def warm_up(*parts: str) -> float:
+    """Compile or load parts, by themselves all of them, one process at a time; returns the seconds it took.
 
     Raises: ImportError, RuntimeError or OSError: this machine cannot run compiled code; the text says why.
     """
     began = time.monotonic()
     with _alone():
-        for name in PARTS:
-            tell(name.removeprefix("zonecluster.").split(".")[0])
-            import_module(name).warm_up()
+        for name in parts or PARTS:
+            try:
+                import_module(name).warm_up()
+            except (NumbaError, KeyError) as error:  # KeyError: an option that this numba does not know
+                raise CannotCompile(f"numba does not compile {name}: {error}") from error
         _forget_unused()
+        if not parts:
+            _mark_warm()
     return time.monotonic() - began
+
+
+def is_warm() -> bool:
+    """Return whether all parts, as they are now, were compiled for this numba on this kind of machine."""
+    return bool(config.CACHE_DIR) and _stamp().exists()
+
+
+def _mark_warm() -> None:
+    if config.CACHE_DIR:
+        for other in Path(config.CACHE_DIR).glob("warm-*"):
+            other.unlink(missing_ok=True)
+        _stamp().touch()
+
+
+def _stamp() -> Path:
+    """Return the file whose being there says that nothing is left to compile."""
+    states = [_state_of(HERE / name.split(".")[1]) for name in PARTS]
+    processor = f"{config.CPU_NAME}{llvmlite.binding.get_host_cpu_name()}"
+    digest = sha256("\0".join([*states, numba.__version__, sys.version, processor]).encode())
+    return Path(config.CACHE_DIR) / f"warm-{digest.hexdigest()[:16]}"
 
 
 @contextmanager
@@ -91,8 +131,7 @@ def _alone() -> Iterator[None]:
     if not config.CACHE_DIR:
         yield
         return
-    root = Path(config.CACHE_DIR)
-    root.mkdir(parents=True, exist_ok=True)
+    root = _writable(Path(config.CACHE_DIR))
     with (root / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # given up by the kernel when this process ends, however it ends
         yield

@@ -37,7 +37,7 @@ MAX_CLUSTERS, MAX_CREATURES, MAX_LINKS, MAX_SPAWNS = 100, 1000, 200, 500
 _HEADING = Number(0, 360, default=0.0, unit="degrees")
 _PLACE = Number(0, MAX_ZONE_SIZE, unit="m")
 _PACK: dict[str, Field] = {"format": Whole(FORMAT, FORMAT), "name": Text(60), "version": Text(24)}
-_CLUSTER: dict[str, Field] = {"slug": Slug(24), "max_players": Whole(1, 10_000, default=1000)}
+_CLUSTER: dict[str, Field] = {"slug": Slug(24), "max_players": Whole(1, 10_000, default=5000)}
 _CREATURE: dict[str, Field] = {
     "slug": Slug(),
     "name": Text(60),

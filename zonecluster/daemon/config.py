@@ -7,6 +7,7 @@ from django.conf import settings
 
 from worlds.models import Zone, ZoneCluster
 from zonecluster.packets.path import Choice
+from zonecluster.protocol.netcode.wire import MAX_SERVER_ADDRESSES
 
 
 class CannotStart(RuntimeError):
@@ -21,7 +22,7 @@ class ClusterConfig:
     name: str
     udp_host: str
     udp_port: int
-    public_host: str  # IP address that players use
+    public_hosts: tuple[str, ...]  # IP addresses that players use, in the order in which they try them
     max_players: int
     packet_path: Choice = "auto"
     metrics_host: str | None = None  # where /metrics is served; None: nowhere
@@ -54,12 +55,25 @@ def load_config(world: str, name: str) -> ClusterConfig:
         name=name,
         udp_host=row.udp_host,
         udp_port=row.udp_port,
-        public_host=public_address(row.public_host or row.udp_host),
+        public_hosts=public_addresses(row.public_host or row.udp_host),
         max_players=row.max_players,
         packet_path=settings.CONFIG.packet_path,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
     )
+
+
+def public_addresses(hosts: str) -> tuple[str, ...]:
+    """Return the IP addresses of the hosts, with commas between, that players are sent to.
+
+    Raises: CannotStart: too many, or one of them has none, or one that only means "all of mine".
+    """
+    names = [host.strip() for host in hosts.split(",") if host.strip()]
+    if not 1 <= len(names) <= MAX_SERVER_ADDRESSES:
+        raise CannotStart(
+            f"A connect token holds 1 to {MAX_SERVER_ADDRESSES} public hosts, not {len(names)}."
+        )
+    return tuple(dict.fromkeys(public_address(name) for name in names))
 
 
 def public_address(host: str) -> str:
@@ -74,6 +88,10 @@ def public_address(host: str) -> str:
             f"The cluster's host {host!r} has no address: {error}. Correct it in the admin."
         ) from error
     address = str(found[0][4][0])
+    if "%" in address:
+        raise CannotStart(
+            f"The cluster's host {host!r} is valid on one link only (fe80::…), not for players elsewhere."
+        )
     if address in ("0.0.0.0", "::"):
         raise CannotStart(
             f"The cluster listens on all addresses ({host}); set its public host in the admin, "

@@ -5,11 +5,8 @@ private key is made here and never leaves: a token is good for this process alon
 (docs/adr/0003-cluster-mints-connect-tokens.md). Payloads come and go as arrays (docs/packets.md).
 """
 
-import errno
 import secrets
-import socket
 from collections.abc import Callable
-from ipaddress import ip_address
 from time import monotonic, time
 from uuid import UUID
 
@@ -19,6 +16,7 @@ import structlog
 from zonecluster.daemon.config import CannotStart, ClusterConfig
 from zonecluster.packets.arrivals import Arrivals
 from zonecluster.packets.path import open_path
+from zonecluster.packets.udp_socket import CannotBind, bound_socket
 from zonecluster.protocol.netcode import (
     PROTOCOL_ID,
     Connected,
@@ -31,9 +29,6 @@ log = structlog.get_logger(__name__)
 
 TOKEN_LIFE_S = 45  # to connect in
 TIMEOUT_S = 10  # of silence, then the link is lost
-SOCKET_BUFFER_BYTES = 8 * 1024 * 1024  # several ticks of everybody's datagrams
-SMALL_BUFFER_BYTES = 1024 * 1024  # less than this loses inputs of a thousand players in a long tick
-SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # of Linux: beyond net.core.*mem_max, for the privileged
 NOBODY = -1
 
 
@@ -51,11 +46,14 @@ class ZoneLinks:
         Raises: CannotStart: the port is taken, the address is not this machine's, or the packet path that was
             insisted on cannot run here.
         """
-        self.socket = bound_socket(config.udp_host, config.udp_port)
+        try:
+            self.socket = bound_socket(config.udp_host, config.udp_port)
+        except CannotBind as error:
+            raise CannotStart(str(error)) from error
         self._clock = clock
         self._unix_clock = unix_clock
         self._private_key = secrets.token_bytes(32)
-        self._addresses = [(config.public_host, self.port)]
+        self._addresses = [(host, self.port) for host in config.public_hosts]
         # Somebody who reconnects holds the old slot until the new link has taken over.
         slots = config.max_players * 2
         core = ServerCore(
@@ -165,45 +163,3 @@ class ZoneLinks:
         self.path.disconnect_all(self._clock())
         self.flush()
         self.socket.close()
-
-
-def bound_socket(host: str, port: int) -> socket.socket:
-    """Return a non-blocking UDP socket.
-
-    Raises: CannotStart: it cannot be bound there.
-    """
-    try:
-        address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][4]
-        family = socket.AF_INET6 if ip_address(address[0]).version == 6 else socket.AF_INET
-        bound = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            bound.bind(address)
-        except OSError:
-            bound.close()
-            raise
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise CannotStart(
-                f"UDP port {port} on {host} is taken by another process. End it, or give the cluster another "
-                f"port in the admin (ss -lunp 'sport = :{port}' shows who has it)."
-            ) from error
-        raise CannotStart(f"Cannot listen on UDP {host} port {port}: {error.strerror or error}.") from error
-    bound.setblocking(False)
-    widen_buffers(bound)
-    return bound
-
-
-def widen_buffers(bound: socket.socket) -> None:
-    """Ask for room for a long tick's datagrams, and say what to do where the system gives little."""
-    for forced, plain in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, forced, SOCKET_BUFFER_BYTES)
-        except OSError:  # not privileged, or another system
-            bound.setsockopt(socket.SOL_SOCKET, plain, SOCKET_BUFFER_BYTES)
-    given = bound.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    if given < SMALL_BUFFER_BYTES:
-        log.warning(
-            "udp_buffer_small",
-            bytes=given,
-            advice=f"sysctl -w net.core.rmem_max={SOCKET_BUFFER_BYTES}, and wmem_max likewise",
-        )

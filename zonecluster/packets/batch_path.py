@@ -2,7 +2,7 @@
 
 NETCODE's core keeps the handshake, slots and token history; each client that it connects is handed over to
 the table here until it goes. Raises ImportError, NoBatches or NoSodium where this machine cannot run it, and
-CannotCompile where numba does not compile it.
+numba's errors where it does not compile it.
 """
 
 import errno
@@ -12,9 +12,7 @@ from collections import Counter
 
 import numpy as np
 import structlog
-from numba.core.errors import NumbaError
 
-from zonecluster.compiled import CannotCompile
 from zonecluster.packets import lookup, mmsg, opening, sealing, upkeep, wall
 from zonecluster.packets.arrivals import Arrivals
 from zonecluster.packets.counters import COUNTERS, fold
@@ -75,10 +73,7 @@ class BatchPath:
         self._events: list[Connected | Disconnected] = []
         self._looked_over_at = float("-inf")
         self._room_wait_s = ROOM_WAIT_S
-        try:
-            self._compile()
-        except NumbaError as error:
-            raise CannotCompile(f"numba does not compile the packet path: {error}") from error
+        self._compile()
 
     def _compile(self) -> None:
         """Run everything once on nothing: what takes seconds now would stop a tick later."""

@@ -17,6 +17,7 @@ from zonecluster.protocol.netcode import Connected, Disconnected, ServerCore
 log = structlog.get_logger(__name__)
 
 Choice = Literal["auto", "batch", "plain"]
+BATCH_PATH = "zonecluster.packets.batch_path"
 
 
 class PacketPath(Protocol):
@@ -75,12 +76,14 @@ def open_path(choice: Choice, bound: socket.socket, core: ServerCore) -> PacketP
         path, reason = PlainPath(bound, core), "asked for"
     else:
         try:
-            # By name: the import compiles, and fails, only where this path is wanted.
-            batch = import_module("zonecluster.packets.batch_path")
-            path, reason = cast(PacketPath, batch.BatchPath(BatchSocket(bound), core)), "numba is here"
+            # By name: the import fails only where this path is wanted.
+            seconds = import_module("zonecluster.compiled").warm_up(BATCH_PATH)
+            batch = import_module(BATCH_PATH)
+            path = cast(PacketPath, batch.BatchPath(BatchSocket(bound), core))
+            reason = f"numba is here, compiled code ready in {seconds:.1f} s"
         except (ImportError, RuntimeError, OSError) as error:
             if choice == "batch":
                 raise
-            path, reason = PlainPath(bound, core), f"no numba: {error}"
+            path, reason = PlainPath(bound, core), f"{type(error).__name__}: {error}"
     log.info("packet_path_chosen", path=path.name, reason=reason)
     return path

@@ -12,6 +12,7 @@ from nacl import _sodium
 NEEDED = (
     "crypto_aead_chacha20poly1305_ietf_encrypt",
     "crypto_aead_chacha20poly1305_ietf_decrypt_detached",
+    "crypto_aead_xchacha20poly1305_ietf_decrypt_detached",
 )
 
 

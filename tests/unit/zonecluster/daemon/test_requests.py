@@ -54,7 +54,7 @@ class Recorder(Outbox):
 
 def opened(max_players: int = 10) -> Cluster:
     """Return a cluster with two instances, both with room for a creature and two players."""
-    config = ClusterConfig("demo", "east", "127.0.0.1", 0, "127.0.0.1", max_players)
+    config = ClusterConfig("demo", "east", "127.0.0.1", 0, ("127.0.0.1",), max_players)
     links = cast(ZoneLinks, NoLinks())
     cluster = Cluster(config, links, Recorder(), 7, np.random.default_rng(1), Pace(0.05, 0.0), lambda: 0.0)
     for number in INSTANCES:
