@@ -20,9 +20,11 @@ from uuid import UUID
 import numpy as np
 
 from waystone_client.errors import LinkLost, Refusal, WaystoneError, ZoneLinkFailed
+from waystone_client.interpolation import Shown
 from waystone_client.rest import Master
 from waystone_client.world_link import Event, LinkDown, LinkOver, LinkUp, WorldLink
 from waystone_client.zone_link import Snapshot, ZoneLink
+from zonecluster.protocol.effects import effect_names
 from zonecluster.protocol.from_client import Describe, Look, Say, UsePortal, ZoneTokenRequest
 from zonecluster.protocol.to_client import (
     CharacterSummary,
@@ -60,6 +62,9 @@ class Sight:
     y: float
     distance: float
     health: float  # 0..1
+    heading_deg: float = 0.0  # 0 north, clockwise
+    animation: int = 0  # as docs/protocol.md numbers them
+    effects: tuple[str, ...] = ()  # spell effects on it
 
 
 class Player:
@@ -183,36 +188,42 @@ class Player:
 
     @property
     def position(self) -> tuple[float, float, float]:
-        """Where the character stands, in metres. Raises: ZoneLinkFailed: nothing has been seen yet."""
-        if self.snapshot is None or self.zone is None:
+        """Where the character stands by the client's own clock, in metres: foreseen (prediction.py).
+
+        Where the server had it last is in `snapshot`. Raises: ZoneLinkFailed: nothing has been seen yet.
+        """
+        if self.zone_link is None or not self.zone_link.prediction.is_known:
             raise ZoneLinkFailed("no_snapshot", "There is no snapshot of the zone yet.")
-        x, y, z = self.snapshot.positions(self.zone.size)[0]
-        return float(x), float(y), float(z)
+        return self.zone_link.prediction.position
 
     def visible(self) -> list[Sight]:
-        """Return the other entities in view, nearest first."""
-        if self.snapshot is None or self.zone is None:
+        """Return the other entities in view, nearest first, where they are to be shown (interpolation.py)."""
+        if self.zone_link is None or not self.zone_link.prediction.is_known:
             return []
-        positions = self.snapshot.positions(self.zone.size)
-        distances = np.hypot(*(positions[:, :2] - positions[0, :2]).T)
-        entities = self.snapshot.entities
-        return [
-            self._sight(entities[i], positions[i], float(distances[i]))
-            for i in np.argsort(distances, kind="stable").tolist()
-            if i
-        ]
+        shown, here = self.zone_link.others(), self.position
+        distances = np.hypot(shown.positions[:, 0] - here[0], shown.positions[:, 1] - here[1])
+        order = np.argsort(distances, kind="stable").tolist()
+        return [self._sight(shown, i, float(distances[i])) for i in order]
 
-    def _sight(self, record: np.void, position: np.ndarray, distance: float) -> Sight:
-        known = self._names.get(int(record["id"]))
+    def _sight(self, shown: Shown, i: int, distance: float) -> Sight:
+        record, known = shown.entities[i], self._names.get(int(shown.entities["id"][i]))
         return Sight(
             id=int(record["id"]),
             name=known.name if known else "",
             is_player=int(record["kind_flags"]) & KIND_BITS == 0,
-            x=float(position[0]),
-            y=float(position[1]),
+            x=float(shown.positions[i, 0]),
+            y=float(shown.positions[i, 1]),
             distance=distance,
             health=int(record["health"]) / 255.0,
+            heading_deg=float(shown.headings_deg[i]),
+            animation=int(record["animation"]),
+            effects=effect_names(int(record["effects"])),
         )
+
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """The names of the spell effects on the player itself."""
+        return effect_names(int(self.snapshot.entities["effects"][0])) if self.snapshot else ()
 
     async def describe_unknown(self) -> None:
         """Ask for the names of what is in view and not known yet. Raises: Refusal, LinkLost."""
@@ -274,6 +285,18 @@ class Player:
             await self.wait_until(is_there, deadline_s, f"to be at {x:.0f}, {y:.0f}")
         finally:
             self.stop()
+        await self._come_to_rest(deadline_s)
+
+    async def _come_to_rest(self, deadline_s: float) -> None:
+        """Wait until the server has played the stop too: then all see the character where it sees itself."""
+        link = self.zone_link
+        tick = link.prediction.tick + 1 if link else 0
+
+        def is_at_rest() -> bool:
+            seen = link.snapshot if link is not None and link is self.zone_link else None
+            return seen is None or seen.is_frozen or seen.input_ack >= tick
+
+        await self.wait_until(is_at_rest, deadline_s, "to stand still")
 
     async def use_portal(self, link: str) -> Result:
         """Go through a zone link whose disc the character stands in. Raises: Refusal, LinkLost."""
@@ -365,7 +388,9 @@ class Player:
         """Open a zone link for each ZoneAssigned; ask for a fresh token while there is none."""
         while True:
             assigned = await self._next_assignment()
-            link = ZoneLink(assigned.connect_token, self._take_snapshot, self._zone_link_closed)
+            link = ZoneLink(
+                assigned.connect_token, assigned.size, self._take_snapshot, self._zone_link_closed
+            )
             try:
                 await link.open()
             except ZoneLinkFailed as error:

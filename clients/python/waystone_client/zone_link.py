@@ -4,25 +4,19 @@ One connect token, one ZoneLink; the next zone is the next link.
 """
 
 import asyncio
-import math
 import time
-from collections import deque
 from collections.abc import Callable
 
-import numpy as np
-
 from waystone_client.errors import ZoneLinkFailed
+from waystone_client.input_log import STILL, InputLog, wish_of
+from waystone_client.interpolation import Interpolation, ServerClock, Shown
+from waystone_client.prediction import OwnState, Prediction
+from waystone_client.steering import Steering
 from zonecluster.protocol.netcode import ClientCore, ClientState, PayloadReceived, StateChanged
 from zonecluster.protocol.snapshot_view import Refused, Snapshot, SnapshotReader
-from zonecluster.protocol.zone_payloads import INPUT, INPUT_HEADER, INPUT_RECORD
 
-TICK_S = 0.05  # 20 inputs a second
-REPEATED = 4  # inputs in each datagram: the newest, and those before it in case a datagram was lost
-IDLE_TICKS = (
-    5  # while the wish does not change, only every fifth tick repeats it (the server forgets after 1 s)
-)
 CONNECT_S = 5.0
-FULL = 127  # of move_x and move_y: the zone's top speed
+MAX_LAG_S = 0.25  # client ticks that come later than this are not made up for
 ACTIVE = (
     ClientState.SENDING_CONNECTION_REQUEST,
     ClientState.SENDING_CONNECTION_RESPONSE,
@@ -33,28 +27,32 @@ ACTIVE = (
 class ZoneLink(asyncio.DatagramProtocol):
     """A player's link to the zone instance that its connect token is for.
 
-    Args: on_snapshot: called with every snapshot newer than the last. on_closed: called once when it ends.
+    Args: size: of the zone, metres. on_snapshot: called with every snapshot newer than the last. on_closed:
+        called once when it ends.
     """
 
     def __init__(
         self,
         connect_token: bytes,
+        size: float = 0.0,
         on_snapshot: Callable[[Snapshot], None] = lambda _: None,
         on_closed: Callable[[], None] = lambda: None,
     ) -> None:
         self.snapshot: Snapshot | None = None
         self.snapshots = 0
+        self._size = size
         self.closed = asyncio.Event()  # no longer usable, whoever ended it
         self._seen = asyncio.Event()
         self._core = ClientCore(connect_token, time.monotonic())
         self._reader = SnapshotReader()
         self._on_snapshot = on_snapshot
         self._on_closed = on_closed
-        self._inputs: deque[tuple[int, int, int, int]] = deque(maxlen=REPEATED)
-        self._seq = 0
-        self._wish = (0, 0)
-        self._heading = 0
-        self._changed = True
+        self.prediction = Prediction(size)
+        self._steering = Steering()
+        self._inputs = InputLog()
+        self._wish = STILL
+        self._others = Interpolation(size)
+        self._clock = ServerClock()
         self._transport: asyncio.DatagramTransport | None = None
         self._ticker: asyncio.Task[None] | None = None
 
@@ -117,13 +115,11 @@ class ZoneLink(asyncio.DatagramProtocol):
 
         Args: x: east, y: north; a vector longer than 1 is shortened to 1.
         """
-        length = max(1.0, math.hypot(x, y))
-        wish = (round(x / length * FULL), round(y / length * FULL))
-        if wish != self._wish:
-            self._wish = wish
-            self._changed = True
-            if wish != (0, 0):
-                self._heading = round(math.atan2(x, y) / math.tau * 256) % 256
+        self._wish = wish_of(x, y)
+
+    def others(self) -> Shown:
+        """Return the others as they are to be shown now: about 100 ms in the past."""
+        return self._others.at(self._clock.at(time.monotonic()))
 
     def _end(self) -> None:
         if not self.closed.is_set():
@@ -142,32 +138,25 @@ class ZoneLink(asyncio.DatagramProtocol):
         """Nobody listens there (yet): the core's own time-outs decide."""
 
     async def _tick_often(self) -> None:
-        number = 0
         due = time.monotonic()
         while not self.closed.is_set():
             now = time.monotonic()
             timeout = self._core.next_timeout()
             if timeout is not None and now >= timeout:
                 self._core.handle_timeout(now)
-            if self.is_connected and (self._changed or number % IDLE_TICKS == 0):
-                self._send_inputs(now)
+            if self.is_connected:
+                self._play_tick(now)
             self._take_events()
             self._flush()
-            number += 1
-            due = max(due + TICK_S, now)
-            await asyncio.sleep(due - now)
+            due = max(due + self._steering.interval_s, now - MAX_LAG_S)
+            await asyncio.sleep(max(due - now, 0.0))
 
-    def _send_inputs(self, now: float) -> None:
-        self._seq += 1
-        self._changed = False
-        self._inputs.append((self._seq, *self._wish, self._heading))
-        packet = np.zeros(len(self._inputs), INPUT_RECORD)
-        packet[["seq", "move_x", "move_y", "heading"]] = list(self._inputs)
-        header = np.zeros(1, INPUT_HEADER)
-        header["kind"] = INPUT
-        header["count"] = len(packet)
-        header["snapshot_ack"] = self._reader.newest_tick
-        self._core.send_payload(header.tobytes() + packet.tobytes(), now)
+    def _play_tick(self, now: float) -> None:
+        """Play one client tick with the present wish, and tell the zone of it when that is due."""
+        tick = self.prediction.step(self._wish)
+        payload = self._inputs.note(tick, self._wish, self._reader.newest_tick)
+        if payload is not None:
+            self._core.send_payload(payload, now)
 
     def _take_events(self) -> None:
         for event in self._core.events():
@@ -183,6 +172,10 @@ class ZoneLink(asyncio.DatagramProtocol):
             return
         self.snapshot = snapshot
         self.snapshots += 1
+        self._steering.take(snapshot.tick, snapshot.input_ack, snapshot.input_lead, snapshot.dilation)
+        self.prediction.reconcile(OwnState.of(snapshot, self._size))
+        self._clock.take(time.monotonic(), snapshot.time_ms)
+        self._others.take(snapshot)
         self._seen.set()
         self._on_snapshot(snapshot)
 
