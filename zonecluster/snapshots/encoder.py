@@ -1,0 +1,127 @@
+"""Snapshots of all viewers in one call: what both ways of encoding share, and the choice between them.
+
+Plain (numpy) and compiled (numba) write the same bytes. Source: docs/protocol.md, "Snapshots".
+"""
+
+from typing import Literal
+
+import numpy as np
+import structlog
+
+from zonecluster.interest.scene import Seen
+from zonecluster.protocol.zone_payloads import (
+    ENTITY,
+    FROZEN_FLAG,
+    LEAST_SNAPSHOT_BYTES,
+    MAX_PAYLOAD_BYTES,
+    SNAPSHOT,
+    SNAPSHOT_HEADER,
+)
+from zonecluster.snapshots.baselines import Baselines
+from zonecluster.snapshots.encode_plain import write_plain
+from zonecluster.snapshots.parts import Clock, Focus, Outbox, OwnState, Viewers, Write
+
+log = structlog.get_logger(__name__)
+
+Choice = Literal["auto", "batch", "plain"]
+
+TICKS_PER_S = 20
+DEFAULT_BYTES_PER_S = 16_000
+# Enough in each tick for the player itself and to let everybody leave its view, and for some changes besides.
+LEAST_BYTES_PER_S = 4_000
+BURST_S = 0.25  # a link that was quiet, or is new, may be sent at once what this time brings
+
+
+class Encoder:
+    """Snapshots for all links of a cluster. See docs/zone.md, "Snapshots".
+
+    Args: slots: link slots; bytes_per_s: bandwidth of each player, payloads alone; write: plain or compiled.
+    Raises: ValueError: less bandwidth than the player's own state needs.
+    """
+
+    def __init__(self, slots: int, bytes_per_s: int, write: Write = write_plain, name: str = "plain") -> None:
+        if bytes_per_s < LEAST_BYTES_PER_S:
+            raise ValueError(f"{bytes_per_s} bytes/s for a player: at least {LEAST_BYTES_PER_S} are needed")
+        self.name = name
+        self._bytes_per_tick = bytes_per_s // TICKS_PER_S
+        self._full_bucket = max(MAX_PAYLOAD_BYTES, int(bytes_per_s * BURST_S))
+        self._write = write
+        self._payloads = np.zeros((0, MAX_PAYLOAD_BYTES), np.uint8)
+        self.baselines = Baselines(slots, self._full_bucket)
+
+    def forget(self, slot: int) -> None:
+        """A new link has this slot: it starts afresh."""
+        self.baselines.forget(slot)
+
+    def acknowledge(self, slots: np.ndarray, ticks: np.ndarray) -> None:
+        """Note which snapshots clients say they have, hostile or not: see Baselines.acknowledge."""
+        self.baselines.acknowledge(slots, ticks)
+
+    def encode(
+        self,
+        viewers: np.ndarray,
+        slots: np.ndarray,
+        seen: Seen,
+        records: np.ndarray,
+        own: OwnState,
+        focus: Focus,
+        clock: Clock,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Encode one snapshot for each viewer, and take it for sent.
+
+        Args:
+            viewers: (m,) rows; slots: (m,) their link slots, all different.
+            seen: whom each of them sees, at most 64; no row twice, never the viewer.
+            records: (n,) ENTITY of all rows, as they are now. n may grow from tick to tick.
+        Returns: payloads (m, 1150) u8, good until the next call, and lengths (m,) i8.
+        Raises: ValueError: a tick that does not rise.
+        """
+        self.baselines.remember(clock.tick, records)
+        links = self.baselines.links
+        slots = np.require(slots, np.int64, ["C"])
+        buckets = np.minimum(links.bucket[slots] + self._bytes_per_tick, self._full_bucket)
+        job = Viewers(
+            rows=np.require(viewers, np.int64, ["C"]),
+            slots=slots,
+            seen=np.require(seen.rows, np.int32, ["C", "W"]),
+            counts=np.require(seen.counts, np.int32, ["C", "W"]),
+            baselines=self.baselines.baseline_ticks(slots),
+            budgets=np.minimum(buckets, MAX_PAYLOAD_BYTES),
+        )
+        if len(self._payloads) < len(slots):
+            self._payloads = np.zeros((len(slots) * 5 // 4, MAX_PAYLOAD_BYTES), np.uint8)
+        outbox = Outbox(
+            heads=heads(job, records, own, clock),
+            payloads=self._payloads[: len(slots)],
+            lengths=np.zeros(len(slots), np.int64),
+        )
+        self._write(links, self.baselines.history, clock.tick, job, focus, outbox)
+        links.ticks[slots, clock.tick % links.ticks.shape[1]] = links.latest[slots] = clock.tick
+        links.bucket[slots] = buckets - outbox.lengths
+        return outbox.payloads, outbox.lengths
+
+
+def heads(job: Viewers, records: np.ndarray, own: OwnState, clock: Clock) -> np.ndarray:
+    """Return (m, 50) u8: header and own entity of each snapshot; `slots` is written with the view."""
+    head = np.zeros(len(job.rows), np.dtype([("header", SNAPSHOT_HEADER), ("own", ENTITY)]))
+    header = head["header"]
+    header["kind"] = SNAPSHOT
+    header["flags"] = np.where(own.is_frozen, FROZEN_FLAG, 0)
+    header["input_lead"] = own.input_lead
+    header["tick"] = clock.tick
+    header["baseline_tick"] = job.baselines
+    header["input_ack"] = own.input_ack
+    header["time_ms"] = clock.time_ms
+    header["dilation"] = min(max(round(clock.dilation * 1000), 0), 0xFFFF)
+    header["instance"] = own.instance
+    header["corrections"] = own.corrections
+    header["top_speed"] = np.clip(np.rint(own.top_speed * 256), 0, 0xFFFF)
+    head["own"] = records[job.rows]
+    return head.view(np.uint8).reshape(len(job.rows), LEAST_SNAPSHOT_BYTES)
+
+
+def open_encoder(choice: Choice, slots: int, bytes_per_s: int = DEFAULT_BYTES_PER_S) -> Encoder:
+    """Return the encoder for this machine, and say in the log which one it is."""
+    encoder = Encoder(slots, bytes_per_s)
+    log.info("snapshot_encoder_chosen", encoder=encoder.name, asked=choice)
+    return encoder
