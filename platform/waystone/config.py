@@ -79,6 +79,8 @@ class Config:
     allowed_hosts: tuple[str, ...]
     world: str  # slug of the world that this deployment runs
     world_key_file: Path  # Ed25519 private key, PEM
+    journal_dir: Path  # holds a folder for each world that a daemon runs here
+    journal_max_bytes: int
     signing_keys_dir: Path  # the master's Ed25519 private keys, PEM, named <kid>.pem
     mail_dir: Path  # where mail is written when no SMTP server is set
     smtp_url: str  # smtp://, smtp+tls:// or smtps://user:password@host:port
@@ -87,6 +89,7 @@ class Config:
     udp_bind: str  # address that zone clusters bind
     udp_public_host: str  # address of the zone clusters that players use; empty: the bound one
     packet_path: Literal["auto", "batch", "plain"]  # of zone clusters, see docs/packets.md
+    zone_bytes_per_player: int  # bytes of snapshots a second, at most
     metrics_bind: tuple[str, int] | None  # of zone clusters' /metrics; port 0: any free; None: nowhere
     udp_port_base: int  # cluster i of the demo world, by name, listens on this + i; 0: any free port
 
@@ -133,6 +136,11 @@ class Config:
         packet_path = text("WAYSTONE_PACKET_PATH", "auto")
         if packet_path not in ("auto", "batch", "plain"):
             raise ValueError(f"WAYSTONE_PACKET_PATH={packet_path!r}: use auto, batch or plain")
+        zone_bytes_per_player = count("WAYSTONE_ZONE_BYTES_PER_PLAYER", 16_000)
+        if zone_bytes_per_player < 4_000:
+            raise ValueError(
+                f"WAYSTONE_ZONE_BYTES_PER_PLAYER={zone_bytes_per_player}: a player needs at least 4000"
+            )
         world = text("WAYSTONE_WORLD", "demo")
         return cls(
             state_dir=state,
@@ -154,6 +162,8 @@ class Config:
             allowed_hosts=tuple(text("WAYSTONE_ALLOWED_HOSTS", ",".join(own_hosts)).split(",")),
             world=world,
             world_key_file=Path(text("WAYSTONE_WORLD_KEY_FILE", str(state / "keys" / f"world-{world}.pem"))),
+            journal_dir=Path(text("WAYSTONE_JOURNAL_DIR", str(state / "journal"))),
+            journal_max_bytes=max(64 * 2**20, count("WAYSTONE_JOURNAL_MAX_BYTES", 2**30)),
             signing_keys_dir=Path(text("WAYSTONE_SIGNING_KEYS_DIR", str(state / "keys" / "signing"))),
             mail_dir=Path(text("WAYSTONE_MAIL_DIR", str(state / "mail"))),
             smtp_url=text("WAYSTONE_SMTP_URL", ""),
@@ -162,6 +172,7 @@ class Config:
             udp_bind=text("WAYSTONE_UDP_BIND", bind),
             udp_public_host=text("WAYSTONE_UDP_PUBLIC_HOST", ""),
             packet_path=cast(Literal["auto", "batch", "plain"], packet_path),
+            zone_bytes_per_player=zone_bytes_per_player,
             metrics_bind=host_and_port("WAYSTONE_METRICS_BIND", text("WAYSTONE_METRICS_BIND", "127.0.0.1:0")),
             udp_port_base=port("WAYSTONE_UDP_PORT_BASE", 0, lowest=0),
         )

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from characters import core as repository
 from characters import rules
-from worlds.daemon.core import arrival, daemon, departure, handoff, placement, saving
+from worlds.daemon.core import answers, arrival, departure, handoff, placement, saving
 from worlds.daemon.core.session import Phase
 from worlds.uplink import messages as uplink
 
@@ -140,7 +140,7 @@ def same_op_id_for_a_repeat(stack: ExitStack) -> None:
 
 def answer_matched_by_op_id(stack: ExitStack) -> None:
     """Any good answer counts for the outstanding write, also a late one of an earlier call."""
-    answered, known, own = saving.WriteHead.answered, {}, daemon.DaemonCore._answered
+    answered, known, own = saving.WriteHead.answered, {}, answers.answered
 
     def credulous(self: Any, answer: Any, now: float, rng: Any) -> Any:
         write = self.outstanding
@@ -148,12 +148,12 @@ def answer_matched_by_op_id(stack: ExitStack) -> None:
             answer = uplink.Saved(write.offer.op_id, self.version + 1, write.chain, answer.receipt)
         return answered(self, answer, now, rng)
 
-    def remembering(self: Any, call: Any, answer: Any) -> None:
-        self.world.calls[call] = known.setdefault(call, self.world.calls.get(call))
-        own(self, call, answer)
+    def remembering(w: Any, call: Any, answer: Any) -> None:
+        w.calls[call] = known.setdefault(call, w.calls.get(call))
+        own(w, call, answer)
 
     _replace(stack, saving.WriteHead, "answered", credulous)
-    _replace(stack, daemon.DaemonCore, "_answered", remembering)
+    _replace(stack, answers, "answered", remembering)
 
 
 def freeze_before_commit(stack: ExitStack) -> None:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -22,6 +21,7 @@ from worlds.uplink.proof import sign_request
 from worlds.uplink.receipt import check_receipt
 from worlds.uplink.ticket import TicketRefused, check_ticket, keys_of_jwks
 from zonecluster.protocol.character import encode_state, state_hash
+from zonecluster.protocol.unreadable import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
@@ -157,7 +157,7 @@ class MasterClient:
                 return messages.decoders[kind].decode(response.content)
             if response.status_code < 500:
                 return messages.decoders[messages.Refusal].decode(response.content)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             log.error(
                 "uplink_answer_not_understood", verb=verb, status=response.status_code, cause=str(error)
             )

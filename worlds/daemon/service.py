@@ -1,8 +1,8 @@
 """The world daemon's shell: one asyncio loop around the core. Carries out effects, and knows the clock.
 
-Not here: any decision about a player. Effects go four ways, each in its own order: bus (outbox, flushed every
+Not here: any decision about a player. Effects go five ways, each in its own order: bus (outbox, flushed every
 20 ms), master (uplink calls; the saves of one flush travel as one batch), database (one writer task that
-tries again until PostgreSQL answers), log.
+tries again until PostgreSQL answers), journal (one commit after the other), log.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from random import SystemRandom
 from typing import Any
 
+import msgspec
 import structlog
 from asgiref.sync import sync_to_async
 from channels.layers import get_channel_layer
@@ -22,7 +23,19 @@ from worlds.daemon import rows
 from worlds.daemon.bus_worker import BusWorker
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.daemon import DaemonCore
-from worlds.daemon.core.effects import Call, Effect, HailAll, Log, RecordSession, SendToCluster, SendToGateway
+from worlds.daemon.core.effects import (
+    Call,
+    Effect,
+    HailAll,
+    Journal,
+    Log,
+    ProbeJournal,
+    RecordSession,
+    SendToCluster,
+    SendToGateway,
+    SetAside,
+    StoreReceipt,
+)
 from worlds.daemon.core.events import (
     Answered,
     BusBack,
@@ -30,12 +43,16 @@ from worlds.daemon.core.events import (
     CatalogLoaded,
     Event,
     FromBus,
+    JournalLoaded,
     Recorded,
     SessionsLoaded,
     Stopping,
     Tick,
     Unreachable,
 )
+from worlds.daemon.journal import store
+from worlds.daemon.journal.keeper import JournalKeeper
+from worlds.daemon.journal.records import unfinished_of
 from worlds.daemon.lock import AlreadyRunning, WorldLock
 from worlds.daemon.master import MasterClient
 from worlds.uplink.messages import MAX_BATCH, Save
@@ -69,11 +86,15 @@ async def _cancel(tasks: set[asyncio.Task]) -> None:
 class DaemonService:
     """One world's daemon, running."""
 
-    def __init__(self, catalog: Catalog, master: MasterClient, lock: WorldLock) -> None:
+    def __init__(
+        self, catalog: Catalog, master: MasterClient, lock: WorldLock, journal: store.Journal
+    ) -> None:
         self._slug = catalog.world
         self._gateway_url = catalog.gateway_url
         self._master = master
         self._lock = lock
+        self._unfinished = journal.unfinished
+        self._journal = JournalKeeper(journal, self.handle)
         self._rng = SystemRandom()
         started_at = datetime.now(UTC)
         # Orders grow over restarts of the daemon: a later start is a higher number.
@@ -101,6 +122,7 @@ class DaemonService:
             self._every(CATALOG_S, self._reload_catalog),
             self._every(LOCK_S, self._keep_lock),
             self._write_rows(),
+            self._journal.run(),
         ]
         tasks = [asyncio.create_task(step) for step in steps]
         try:
@@ -126,6 +148,8 @@ class DaemonService:
         except TimeoutError:
             log.warning("bus_not_there_yet", waits="in the background")
         sessions = await sync_to_async(rows.load_open_sessions)(self._slug)
+        self.handle(JournalLoaded([unfinished_of(write) for write in self._unfinished]))
+        self._unfinished = []
         self.handle(SessionsLoaded(sessions))
 
     async def _finish(self) -> None:
@@ -134,13 +158,18 @@ class DaemonService:
         self.handle(Stopping())
         try:
             async with asyncio.timeout(STOP_S):
-                while not self.core.is_quiet or self._asking or self._calls or not self._rows.empty():
+                while not self._is_quiet():
                     await asyncio.sleep(TICK_S)
                 await self._rows.join()
+                await self._journal.step(0.0)
         except TimeoutError:
             log.warning("stopped_with_writes_outstanding", rows=self._rows.qsize(), calls=len(self._asking))
         await self._outbox.flush()
         log.info("stopped")
+
+    def _is_quiet(self) -> bool:
+        is_asked = bool(self._asking or self._calls)
+        return self.core.is_quiet and not is_asked and self._rows.empty() and self._journal.is_idle
 
     async def _every(self, seconds: float, step: Callable[[], Any]) -> None:
         while True:
@@ -173,6 +202,8 @@ class DaemonService:
                 self._calls.append(effect)
             case Log(name, level, fields):
                 getattr(log, level)(name, **fields)
+            case Journal() | ProbeJournal() | SetAside():
+                self._journal.put(effect)
             case _:
                 self._rows.put_nowait(effect)
 
@@ -256,6 +287,8 @@ class DaemonService:
                 self._rows.task_done()
                 if isinstance(effect, RecordSession):
                     self.handle(Recorded(effect.row.id))
+                elif isinstance(effect, StoreReceipt):
+                    self._journal.finish(effect.op_id)
 
     def _write(self, effects: list[rows.RowEffect]) -> None:
         """Write together; if the database refuses that, one by one, so that one bad row stops no other."""
@@ -289,6 +322,8 @@ class DaemonService:
                 "tick_ms": round(cluster.tick_ms, 2),
                 "dilation": cluster.dilation,
                 "instances": sorted(cluster.instances),
+                "metrics": cluster.metrics,
+                "figures": msgspec.to_builtins(cluster.figures),
             }
             self._rows.put_nowait(rows.ClusterStatus(cluster.name, seen_at, status))
 

@@ -78,8 +78,14 @@ class Cluster:
         """The player sees the zone: the first time of all is remembered, and saved at once."""
         if player.client_id is None or player.is_frozen or not player.record_visit():
             return
-        self.tell(player, Notice(f"You have found {player.instance.content.name}: {VISIT_XP} experience."))
         self.checkpoint(player, "quest")
+        news = Notice(f"You have found {player.instance.content.name}: {VISIT_XP} experience.")
+        player.add_news(news)
+
+    def tell_news(self, player: Player, serial: int) -> None:
+        """Tell what was waiting for that document to be durable (DESIGN.md section 5, rule 8)."""
+        for notice in player.take_news(serial):
+            self.tell(player, notice)
 
     def remove(self, player: Player) -> None:
         """Take a player out, with its zone link."""

@@ -8,6 +8,7 @@ from uuid import UUID
 from zonecluster.protocol.bus import Admit
 from zonecluster.protocol.character import CharacterState, Place
 from zonecluster.protocol.from_client import Command
+from zonecluster.protocol.to_client import Notice
 from zonecluster.rules.character import with_place
 from zonecluster.rules.wayfaring import visited, walked
 from zonecluster.simulation.instance import Stand, ZoneInstance
@@ -35,6 +36,8 @@ class Player:
     saved_revision: int = 1
     serial: int = 0  # of the last document sent
     sent: dict[int, int] = field(default_factory=dict)  # serial → revision
+    news: list[tuple[int, Notice]] = field(default_factory=list)  # told when that document is durable
+    is_withheld: bool = False  # the character cannot be saved: nothing durable is given
     commands: deque[Command] = field(default_factory=deque)
     cpu_ns: int = 0  # spent on this player's commands
     commands_run: int = 0
@@ -47,7 +50,12 @@ class Player:
     @property
     def is_dirty(self) -> bool:
         """Whether something durable changed since the last accepted checkpoint."""
-        return self.revision > self.saved_revision or self.instance.tables.metres_walked[self.row] >= 1
+        return self.has_unsaved or bool(self.instance.tables.metres_walked[self.row] >= 1)
+
+    @property
+    def has_unsaved(self) -> bool:
+        """Whether the document changed since; what the tables count is not in it yet."""
+        return self.revision > self.saved_revision
 
     def entity(self) -> int:
         """Return the player's entity id."""
@@ -61,7 +69,9 @@ class Player:
 
     def document(self, world: str) -> CharacterState:
         """Fold what the arrays hold into the document and return it, with the place in `world`."""
-        self._change(walked(self.state, self.instance.take_metres(self.row)))
+        metres = self.instance.take_metres(self.row)
+        if not self.is_withheld:
+            self._change(walked(self.state, metres))
         stand = self.instance.stand_of(self.row)
         place = Place(self.instance.content.slug, stand.position, stand.heading_deg)
         self.serial += 1
@@ -71,6 +81,8 @@ class Player:
 
     def record_visit(self) -> bool:
         """Write down that the player reached this zone; True if it was for the first time."""
+        if self.is_withheld:
+            return False
         before = self.revision
         self._change(visited(self.state, self.instance.content.slug))
         return self.revision > before
@@ -83,6 +95,24 @@ class Player:
     def saved(self, serial: int) -> None:
         """The repository accepted the document of that serial; 0: the last one sent. Never runs backwards."""
         self.saved_revision = max(self.saved_revision, self.sent.get(serial or self.serial, 0))
+
+    def withhold(self, is_on: bool) -> None:
+        """Give nothing durable from now on, or give again; what was walked before counts as it did then."""
+        if is_on != self.is_withheld:
+            metres = self.instance.take_metres(self.row)
+            if not self.is_withheld:
+                self._change(walked(self.state, metres))
+            self.is_withheld = is_on
+
+    def add_news(self, notice: Notice) -> None:
+        """Keep what may be told once the last document that was sent is durable."""
+        self.news = [*self.news, (self.serial, notice)][-REMEMBERED:]
+
+    def take_news(self, serial: int) -> list[Notice]:
+        """Return what may be told now that the document of that serial is durable, once."""
+        told = [notice for of_serial, notice in self.news if of_serial <= serial]
+        self.news = [waiting for waiting in self.news if waiting[0] > serial]
+        return told
 
     def remember_answer(self, request: UUID, token: bytes) -> None:
         """Keep an answer, so that a repeated request gets it again."""

@@ -237,6 +237,21 @@ def saved(cluster: Cluster, message: bus.Saved) -> None:
     player = cluster.roster.find(message.session)
     if player is not None:
         player.saved(message.serial)
+        cluster.tell_news(player, message.serial)
+
+
+def journaled(cluster: Cluster, message: bus.Journaled) -> None:
+    """A document is durable: what is new in it may be told."""
+    player = cluster.roster.find(message.session)
+    if player is not None:
+        cluster.tell_news(player, message.serial)
+
+
+def withhold(cluster: Cluster, message: bus.Withhold) -> None:
+    """The character cannot be saved, or can be again."""
+    for player in (cluster.roster.leaving.get(message.session), cluster.roster.active.get(message.session)):
+        if player is not None:
+            player.withhold(message.is_on)
 
 
 def hail(cluster: Cluster, message: bus.Hail) -> None:
@@ -255,5 +270,7 @@ HANDLERS: dict[type, Callable[[Cluster, Any], None]] = {
     bus.Remove: remove,
     bus.TakeCheckpoint: take_checkpoint,
     bus.Saved: saved,
+    bus.Journaled: journaled,
+    bus.Withhold: withhold,
     bus.Hail: hail,
 }

@@ -168,14 +168,21 @@ class Resident(Struct, frozen=True):
     stay: Order = 0  # order of the Admit that made this entity
     is_frozen: bool = False
     link: Link | None = None  # the world link it is attached to
+    is_withheld: bool = False  # nothing durable is given to it, see Withhold
 
 
 class Residents(BusMessage):
-    """Once a second, all players of the cluster: a restarted daemon learns who plays, and places survive."""
+    """Once a second, all players of the cluster: a restarted daemon learns who plays, and places survive.
+
+    Many players come in parts, spread over the second. Who is in no part of a round is not there.
+    """
 
     cluster: str
     incarnation: Incarnation
     residents: list[Resident]
+    round: int = 0
+    part: int = 0
+    parts: int = 1  # of this round
 
 
 class InstanceOpened(BusMessage):
@@ -351,6 +358,23 @@ class Saved(BusMessage):
     serial: int = 0  # of the Checkpoint or Frozen that was accepted; 0: the last one sent
 
 
+class Journaled(BusMessage):
+    """That document is durable on the world's disk: what is new in it may be told to the player (rule 8)."""
+
+    session: UUID
+    serial: int
+
+
+class Withhold(BusMessage):
+    """The character cannot be saved: it walks and chats, and gains nothing durable until told otherwise (rule 9).
+
+    Repeated while Residents say otherwise.
+    """
+
+    session: UUID
+    is_on: bool
+
+
 class Hail(BusMessage):
     """Broadcast by a starting daemon to its clusters and gateways: announce yourselves at once."""
 
@@ -384,6 +408,8 @@ ToCluster = (
     | Remove
     | TakeCheckpoint
     | Saved
+    | Journaled
+    | Withhold
     | Hail
 )
 

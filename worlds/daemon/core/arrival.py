@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from worlds.daemon.core import departure
+from worlds.daemon.core import departure, withholding
 from worlds.daemon.core.clusters import Instance
 from worlds.daemon.core.session import ClusterRequest, Phase, Session, Stay
 from worlds.daemon.core.state import REPEAT_S, World
@@ -51,6 +51,8 @@ def settle(w: World, s: Session, m: bus.Admitted) -> None:
     s.checkpoint_at = w.now + CHECKPOINT_S * (0.5 + w.rng.random())  # spread, so that saves come evenly
     s.place_save_at = w.now + PLACE_SAVE_S
     attach(w, s)  # the link may be another than when the cluster was asked
+    if s.is_withheld:
+        withholding.order(w, s)
     w.route(s, s.here.cluster)
     tell_entered(w, s)
     tell_zone(w, s, m)

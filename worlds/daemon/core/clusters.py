@@ -5,13 +5,38 @@ name is heard with a new incarnation. While our own bus is down nobody is judged
 """
 
 from dataclasses import dataclass, field
+from uuid import UUID
 
-from zonecluster.protocol.bus import ClusterFigures
+from zonecluster.protocol.bus import ClusterFigures, Residents
 
 SILENCE_S = 2.5
 OPEN_REPEAT_S = 1.0  # how often OpenInstance is repeated until it is answered
 FAILED_PAUSE_S = 3.0  # how long a cluster that could not open an instance is not asked for it again
 IDLE_BEFORE_MOVE_S = 60.0  # an instance away from its home cluster is closed after so long without players
+
+
+@dataclass
+class Hearing:
+    """One round of a cluster's Residents: the parts that were heard, and who was in them."""
+
+    round: int = 0
+    parts: set[int] = field(default_factory=set)
+    present: set[UUID] = field(default_factory=set)
+
+    def add(self, message: Residents) -> bool:
+        """Take one message, in whatever order they come; returns whether `present` are all there now."""
+        sessions = {resident.session for resident in message.residents}
+        if message.parts == 1:
+            self.present = sessions
+            return True
+        if message.round < self.round:  # late: that round will not be whole any more
+            return False
+        if message.round > self.round:
+            self.round, self.parts, self.present = message.round, set(), set()
+        is_news = message.part not in self.parts
+        self.parts.add(message.part)
+        self.present |= sessions
+        return is_news and len(self.parts) == message.parts
 
 
 @dataclass
@@ -28,7 +53,8 @@ class Cluster:
     dilation: float = 1.0
     figures: ClusterFigures | None = None
     metrics: str = ""  # host:port of its /metrics
-    reports: int = 0  # Residents of this incarnation that were seen
+    reports: int = 0  # rounds of Residents of this incarnation that were seen
+    hearing: Hearing = field(default_factory=Hearing)  # the round of Residents under way
     dead_incarnations: set[int] = field(default_factory=set)
 
 
@@ -72,7 +98,7 @@ class Clusters:
             cluster.dead_incarnations.add(cluster.incarnation)
             self._forget_instances(name, cluster.incarnation)
             cluster.incarnation = incarnation
-            cluster.instances, cluster.reports = frozenset(), 0
+            cluster.instances, cluster.reports, cluster.hearing = frozenset(), 0, Hearing()
         cluster.heard_at, cluster.is_alive = now, True
         return True, replaced
 

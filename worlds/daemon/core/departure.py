@@ -1,5 +1,6 @@
 """Leaving: freeze, save, release, remove, in that order, then Goodbye. Or dropped, when the head is lost."""
 
+from worlds.daemon.core import replay
 from worlds.daemon.core.saving import InvalidState, Offer, backoff
 from worlds.daemon.core.session import Failure, Leave, Phase, Session, Stay
 from worlds.daemon.core.state import World
@@ -19,6 +20,10 @@ NO_CLUSTER = Leave(
 )
 BANNED = Leave("banned", "The account may not play at the moment. Your mail says why.")
 SUSPENDED = Leave("world suspended", "This world has been suspended by the platform's staff.")
+UNSAVED = Leave(
+    "save refused",
+    "Your character could not be saved for two minutes, so the world cannot let you go on. Try again later.",
+)
 STALE = Leave("stale", "Your character was taken over elsewhere, so this world may not write it any more.")
 
 
@@ -200,11 +205,12 @@ def abort_entry(w: World, s: Session, failure: Failure) -> None:
 
 
 def drop(w: World, s: Session, leave: Leave) -> None:
-    """The world has lost the right to write this character: out at once; what was not saved is lost."""
+    """The world cannot go on with this character: out at once. What is not saved is asked for without it."""
     is_saved = s.writer is not None and s.head.is_idle and not s.is_dirty
     w.log("session_dropped", "warning", session=str(s.id), character=str(s.character), reason=leave.reason)
     s.leave = leave
     w.close_row(s, leave.reason)
+    replay.adopt(w, s)
     s.writer = None
     if s.home is not None and s.target is not None:
         _remove_once(w, s, s.target)

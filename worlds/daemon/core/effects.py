@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
+from worlds.daemon.core.events import Unfinished
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import CharacterState
@@ -87,13 +88,34 @@ class CloseSession:
 
 @dataclass(frozen=True)
 class StoreReceipt:
-    """Keep the master's receipt and the state it stands for."""
+    """Keep the master's receipt and the state it stands for; then the write is finished in the journal."""
 
     line: UUID
     version: int
     op_id: UUID
     receipt: str
     state: CharacterState
+
+
+@dataclass(frozen=True)
+class Journal:
+    """Make a write durable on this world's own disk; Journaled or JournalFailed name the ticket."""
+
+    ticket: int
+    write: Unfinished
+
+
+@dataclass(frozen=True)
+class ProbeJournal:
+    """See whether the journal takes anything again; Journaled or JournalFailed follow."""
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """The master will never take this write: keep it where people find it, and finish it in the journal."""
+
+    write: Unfinished
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -114,5 +136,8 @@ Effect = (
     | UpdateSession
     | CloseSession
     | StoreReceipt
+    | Journal
+    | ProbeJournal
+    | SetAside
     | Log
 )

@@ -217,7 +217,8 @@ def on_enter(w: World, s: Session, m: Enter) -> None:
 def choose(w: World, s: Session) -> None:
     """Acquire the chosen character, or take over the session that plays it."""
     other = w.who_plays(s.character)
-    if other is not None and other.phase in GOING | ENTERING:
+    is_leaving = other is not None and other.phase in GOING | ENTERING
+    if is_leaving or (other is None and w.is_replaying(s.character)):
         if s.phase is not P.QUEUED:
             s.move(P.QUEUED, w.now)
     elif other is not None:

@@ -85,6 +85,36 @@ class Answered:
 
 
 @dataclass(frozen=True)
+class Unfinished:
+    """A write that the master has not acknowledged, as far as the world's disk knows."""
+
+    character: UUID
+    save: uplink.Save
+
+
+@dataclass(frozen=True)
+class JournalLoaded:
+    """What the journal of the last daemon holds, once, before SessionsLoaded; of each line in its order."""
+
+    unfinished: list[Unfinished]
+
+
+@dataclass(frozen=True)
+class Journaled:
+    """The journal works, and the records of these tickets are on the disk."""
+
+    tickets: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class JournalFailed:
+    """Nothing can be written to the journal; the records of these tickets are not in it."""
+
+    tickets: tuple[int, ...]
+    cause: str
+
+
+@dataclass(frozen=True)
 class BusLost:
     """Our own messages do not come back to us: silence of others means nothing now."""
 
@@ -99,5 +129,18 @@ class Stopping:
     """SIGTERM: admit nobody any more, hand in what is written."""
 
 
-Event = FromBus | Tick | CatalogLoaded | SessionsLoaded | Recorded | Answered | BusLost | BusBack | Stopping
+Event = (
+    FromBus
+    | Tick
+    | CatalogLoaded
+    | JournalLoaded
+    | SessionsLoaded
+    | Recorded
+    | Answered
+    | Journaled
+    | JournalFailed
+    | BusLost
+    | BusBack
+    | Stopping
+)
 Fields = dict[str, Any]

@@ -6,7 +6,7 @@ on being repeated with the same op_id: nothing that a cluster reported is lost, 
 head is ever admitted. The place is the last one the cluster reported (once a second).
 """
 
-from worlds.daemon.core import arrival, departure, handoff, placement
+from worlds.daemon.core import arrival, departure, handoff, placement, withholding
 from worlds.daemon.core.events import OpenSession
 from worlds.daemon.core.saving import WriteHead, backoff
 from worlds.daemon.core.session import GRACE_S, PLAYABLE, Phase, Session, Stay
@@ -113,18 +113,19 @@ def on_residents(w: World, m: bus.Residents) -> None:
     """Compare who is where with who should be where: remember places, repair what lost messages left."""
     if not w.is_loaded:
         return
-    w.clusters.by_name[m.cluster].reports += 1
-    present = set()
     for resident in m.residents:
-        present.add(resident.session)
         s = w.sessions.get(resident.session)
         if s is None:
             _remove_ghost(w, m, resident)
         else:
             _on_resident(w, s, m, resident)
+    cluster = w.clusters.by_name[m.cluster]
+    if not cluster.hearing.add(m):
+        return
+    cluster.reports += 1
     for s in list(w.sessions.values()):
         is_home = s.home is not None and s.here.is_at(m.cluster, m.incarnation)
-        if is_home and s.id not in present and s.phase in PLAYABLE:
+        if is_home and s.id not in cluster.hearing.present and s.phase in PLAYABLE:
             _missed(w, s)
 
 
@@ -161,6 +162,7 @@ def _at_home(w: World, s: Session, resident: bus.Resident) -> None:
         return
     if resident.is_frozen and s.phase is P.PLAYING:
         handoff.thaw(w, s)
+    withholding.compare(w, s, resident)
     is_attached = resident.link == (s.link.link if s.link else None)
     if not is_attached and w.now - s.attached_at > REPAIR_AFTER_S:
         arrival.attach(w, s)
@@ -200,10 +202,16 @@ def load(w: World, rows: list[OpenSession]) -> None:
         s.resume_digest = s.proven_digest = row.resume_digest
         s.known_stay = row.stay
         s.grace_until = w.now + SETTLE_S + GRACE_S
-        w.begin_acquire(s)
         w.by_character[s.character] = s.id
         w.by_digest[s.resume_digest] = s.id
+        ask_for_lease(w, s)
     w.log("sessions_loaded", sessions=len(rows))
+
+
+def ask_for_lease(w: World, s: Session) -> None:
+    """Ask for the lease, once what the dead daemon had under way is answered: a new epoch makes it stale."""
+    if s.acquire_op is None and not w.is_replaying(s.character):
+        w.begin_acquire(s)
 
 
 def on_lease(w: World, s: Session, lease: uplink.Lease) -> None:
@@ -230,6 +238,7 @@ def _seen_at_start(s: Session, m: bus.Residents, resident: bus.Resident) -> None
 
 def restore(w: World, s: Session) -> None:
     """Go on with the player, once the lease is there and the clusters have had time to report."""
+    ask_for_lease(w, s)
     if s.retry_at is not None and w.now >= s.retry_at:
         s.retry_at = None
         w.ask_for_lease(s)

@@ -2,11 +2,16 @@
 
 Rule 7 of DESIGN.md section 5: at most one write outstanding; repeated with the same op_id and the same
 content until it is answered; an answer counts only if its op_id is the outstanding one. A newer state waits
-and replaces an older waiting one: every state holds the whole truth. Pure; knows no session and no bus.
+and replaces an older waiting one: every state holds the whole truth.
+
+Rule 8: a waiting state goes to the journal before it goes to the master. What it will be as a write is known
+while another is still outstanding: the chain after that one follows from its content. Pure; knows no session
+and no bus.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import dropwhile
 from random import Random
 from typing import get_args
 from uuid import UUID
@@ -46,6 +51,11 @@ class Write:
     chain: bytes
 
 
+def chain_after(save: uplink.Save) -> bytes:
+    """Return what a line's chain is once it has accepted a write."""
+    return next_chain(save.prev_chain, save.version + 1, save.op_id, state_hash(encode_state(save.state)))
+
+
 class Outcome(StrEnum):
     """What an answer means."""
 
@@ -73,6 +83,9 @@ class WriteHead:
     state: CharacterState
     outstanding: Write | None = None
     waiting: Offer | None = None
+    planned: Write | None = None  # the waiting state as a write, as the journal was asked to keep it
+    may_go: bool = False  # the journal has the planned write, or cannot have it
+    kept: set[UUID] = field(default_factory=set)  # op_ids of unaccepted writes that the journal has
     call: UUID | None = None  # attempt in flight
     called_at: float = 0.0
     retry_at: float | None = None
@@ -102,34 +115,66 @@ class WriteHead:
             offer = Offer(offer.op_id, self.waiting.kind, offer.state, offer.serial)
         self.waiting = offer
 
+    def to_journal(self) -> uplink.Save | None:
+        """Return the waiting state as a write, if the journal has not been asked to keep it yet."""
+        if self.waiting is None:
+            return None
+        before = self.outstanding
+        version, chain = (self.version, self.chain) if before is None else (self.version + 1, before.chain)
+        planned = self.planned
+        if planned is not None and planned.offer is self.waiting and planned.save.prev_chain == chain:
+            return None
+        if planned is not None:
+            self.kept.discard(planned.offer.op_id)
+        self.planned, self.may_go = self._as_write(self.waiting, version, chain), False
+        return self.planned.save
+
+    def journaled(self, save: uplink.Save, *, is_kept: bool) -> None:
+        """The journal has a write, or cannot take it: either way it may go to the master."""
+        is_planned = self.planned is not None and self.planned.save is save
+        is_outstanding = self.outstanding is not None and self.outstanding.save is save
+        self.may_go = self.may_go or is_planned
+        if is_kept and (is_planned or is_outstanding):
+            self.kept.add(save.op_id)
+
+    def unfinished(self) -> list[uplink.Save]:
+        """Return the writes that the master has not accepted, in their order."""
+        self.to_journal()
+        writes = [self.outstanding, self.planned if self.waiting is not None else None]
+        return [write.save for write in writes if write is not None]
+
+    def not_kept(self) -> list[uplink.Save]:
+        """Return the unfinished writes from the first on that the journal does not have, if there is one.
+
+        Those behind it, too: in the journal a write takes the place of those that come after it.
+        """
+        return list(dropwhile(lambda save: save.op_id in self.kept, self.unfinished()))
+
     def next_attempt(self, call: UUID, now: float) -> uplink.Save | None:
         """Return the write to send now, if any; `call` names the attempt."""
         if self.call is not None and now - self.called_at > ANSWER_TIMEOUT_S:
             self.call, self.retry_at = None, now
-        if self.outstanding is None and self.waiting is not None:
-            self._begin(self.waiting)
-            self.waiting, self.retry_at = None, now
+        if self.outstanding is None and self.waiting is not None and self.planned is not None and self.may_go:
+            self.outstanding, self.failures = self.planned, 0
+            self.waiting = self.planned = None
+            self.may_go, self.retry_at = False, now
         if self.outstanding is None or self.call is not None or self.retry_at is None or now < self.retry_at:
             return None
         self.call, self.called_at, self.retry_at = call, now, None
         return self.outstanding.save
 
-    def _begin(self, offer: Offer) -> None:
+    def _as_write(self, offer: Offer, version: int, chain: bytes) -> Write:
         kind = offer.kind if offer.kind in KINDS else "periodic"
         save = uplink.Save(
             line=self.line,
             epoch=self.epoch,
-            version=self.version,
-            prev_chain=self.chain,
+            version=version,
+            prev_chain=chain,
             op_id=offer.op_id,
             kind=msgspec.convert(kind, uplink.SaveKind),
             state=offer.state,
         )
-        hash_of_state = state_hash(encode_state(offer.state))
-        self.outstanding = Write(
-            offer, save, next_chain(self.chain, self.version + 1, offer.op_id, hash_of_state)
-        )
-        self.failures = 0
+        return Write(offer, save, chain_after(save))
 
     def unanswered(self, call: UUID, now: float, rng: Random) -> bool:
         """Note that an attempt got no answer. Returns: whether it was the attempt in flight."""
@@ -151,6 +196,7 @@ class WriteHead:
         self.version, self.chain, self.state = answer.version, answer.chain, write.offer.state
         self.outstanding = self.call = self.retry_at = None
         self.failures = 0
+        self.kept.discard(answer.op_id)
         return Outcome.ACCEPTED
 
     def _refused(self, refusal: uplink.Refusal, now: float, rng: Random) -> Outcome:
@@ -164,4 +210,4 @@ class WriteHead:
         return Outcome.LATER
 
 
-__all__ = ["InvalidState", "Offer", "Outcome", "Write", "WriteHead", "backoff"]
+__all__ = ["LOSING", "InvalidState", "Offer", "Outcome", "Write", "WriteHead", "backoff", "chain_after"]

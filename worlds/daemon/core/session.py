@@ -90,10 +90,10 @@ DEADLINES: dict[Phase, tuple[float | None, str]] = {
     P.RETURNING: (5.0, "goes on where it was"),
     P.RECOVERING: (120.0, "put out: saved, released"),
     P.READMITTING: (5.0, "tries another instance"),
-    P.RESTORING: (3600.0, "put out: the master did not confirm the lease for an hour"),
+    P.RESTORING: (3600.0, "a warning in the log; the player plays on"),
     P.FREEZING_OUT: (3.0, "the newest state that is known is saved"),
     P.SAVING_OUT: (10.0, "the player is told that the save is not confirmed; it is repeated"),
-    P.KEEPING: (3600.0, "given up, logged as an error"),
+    P.KEEPING: (3600.0, "the session ends; its write is repeated without it"),
     P.RELEASING: (10.0, "goes on: the lease runs out by itself in 120 s"),
     P.REMOVING: (5.0, "ends; a ghost is removed when its cluster next reports it"),
     P.WITHDRAWING: (5.0, "goes on; a ghost is removed when its cluster next reports it"),
@@ -210,6 +210,8 @@ class Session:
     place: Place | None = None
     saved_place: Place | None = None
     is_dirty: bool = False
+    refused_since: float | None = None  # the master answers, and does not accept this character's writes
+    is_withheld: bool = False  # the cluster was told to give nothing durable
     has_gap: bool = False  # the player has seen more than any state that is known here
     checkpoint_at: float = 0.0
     place_save_at: float = 0.0

@@ -1,6 +1,6 @@
 """The daemon's whole memory, and how its parts ask for effects. One object for one world."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -13,6 +13,7 @@ from worlds.daemon.core.effects import (
     Call,
     CloseSession,
     Effect,
+    Journal,
     Log,
     RecordSession,
     Request,
@@ -20,6 +21,7 @@ from worlds.daemon.core.effects import (
     SendToGateway,
     UpdateSession,
 )
+from worlds.daemon.core.events import Unfinished
 from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
@@ -34,6 +36,30 @@ class Gateway:
 
     incarnation: int
     heard_at: float
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What the journal was asked to keep: of which session, and the serial of its cluster's checkpoint."""
+
+    session: UUID
+    save: uplink.Save
+    serial: int
+
+
+@dataclass
+class Replay:
+    """Writes of one line that no session waits for: of a dead daemon, or of a session that has ended.
+
+    The first is asked for until the master answers, then the next. Instants in seconds.
+    """
+
+    character: UUID
+    writes: deque[uplink.Save] = field(default_factory=deque)
+    call: UUID | None = None
+    called_at: float = 0.0
+    retry_at: float = 0.0
+    failures: int = 0
 
 
 @dataclass
@@ -66,6 +92,13 @@ class World:
     report_at: float = 0.0
     report_call: UUID | None = None
     is_master_up: bool = True
+    tickets: dict[int, Ticket] = field(default_factory=dict)
+    next_ticket: int = 0
+    journal_broken_since: float | None = None
+    probe_at: float = 0.0
+    housekeeping_at: float = 0.0
+    replays: dict[UUID, Replay] = field(default_factory=dict)  # by line
+    replay_calls: dict[UUID, UUID] = field(default_factory=dict)  # call → line
     unknown_clusters: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -136,6 +169,18 @@ class World:
             admission=s.admission, character=s.chosen, op_id=s.acquire_op, order=s.acquire_order
         )
         s.call = self.call(s, request)
+
+    # ---------------------------------------------------------------- journal
+
+    def keep(self, s: Session, save: uplink.Save, serial: int) -> None:
+        """Ask for a write of a session to be made durable on this world's disk. Raises: IllegalMove."""
+        self.next_ticket += 1
+        self.tickets[self.next_ticket] = Ticket(s.id, save, serial)
+        self.emit(Journal(self.next_ticket, Unfinished(s.chosen, save)))
+
+    def is_replaying(self, character: UUID | None) -> bool:
+        """Whether writes of a character wait for the master without a session."""
+        return any(replay.character == character for replay in self.replays.values())
 
     # ---------------------------------------------------------------- sessions
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import arrival, departure, handoff
+from worlds.daemon.core import arrival, departure, handoff, withholding
 from worlds.daemon.core.effects import StoreReceipt
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.saving import Outcome, Write
@@ -50,7 +50,10 @@ def _has_moved(s: Session) -> bool:
 
 
 def push(w: World, s: Session) -> None:
-    """Send the write that is due, if one is."""
+    """Have the newest state journaled, and send the write that is due, if one is."""
+    save = s.head.to_journal()
+    if save is not None and s.head.waiting is not None:
+        w.keep(s, save, s.head.waiting.serial)
     call = w.new_id()
     save = s.head.next_attempt(call, w.now)
     if save is not None:
@@ -67,10 +70,12 @@ def on_answer(w: World, s: Session, call: UUID, answer: uplink.Saved | uplink.Re
             _after(w, s, Outcome.LOST, answer.detail)
         else:
             s.head.unanswered(call, w.now, w.rng)
+            withholding.refused(w, s)
             w.log("save_refused", "error", session=str(s.id), code=answer.code, cause=answer.detail)
         return
     if isinstance(answer, Unreachable):
         s.head.unanswered(call, w.now, w.rng)
+        withholding.unreachable(s)
         return
     write = s.head.outstanding
     outcome = s.head.answered(answer, w.now, w.rng)
@@ -83,6 +88,7 @@ def on_answer(w: World, s: Session, call: UUID, answer: uplink.Saved | uplink.Re
 
 def _accepted(w: World, s: Session, write: Write, answer: uplink.Saved) -> None:
     state = write.offer.state
+    s.refused_since = None
     receipt = StoreReceipt(s.head.line, answer.version, answer.op_id, answer.receipt, state)
     w.emit(receipt)
     s.saved_place = state.places.get(w.catalog.world)
@@ -100,6 +106,7 @@ def _after(w: World, s: Session, outcome: Outcome, detail: str) -> None:
             if s.phase in IN_PLAY:
                 departure.drop(w, s, departure.SUSPENDED if is_suspended else departure.STALE)
         case Outcome.DISCARDED:
+            withholding.refused(w, s)
             w.log("state_refused", "error", session=str(s.id), character=str(s.character), cause=detail)
             if s.phase is P.COMMITTING:
                 handoff.go_on_at_source(w, s)
@@ -109,4 +116,5 @@ def _after(w: World, s: Session, outcome: Outcome, detail: str) -> None:
             )
             w.to_link(s.link, Notice(text=text, level="warning"))
         case Outcome.LATER:
+            withholding.refused(w, s)
             w.log("save_refused", "error", session=str(s.id), cause=detail)

@@ -12,12 +12,15 @@ from django.db import DatabaseError
 
 from worlds.daemon import rows
 from worlds.daemon.core.catalog import Catalog
+from worlds.daemon.journal.recovery import JournalDamaged
+from worlds.daemon.journal.store import Journal, JournalInUse
 from worlds.daemon.lock import AlreadyRunning, WorldLock
 from worlds.daemon.master import MasterClient, new_http
 from worlds.daemon.service import DaemonService
 from worlds.models import World
 from worlds.notify import notify_ready
 from worlds.uplink.keys import KeyPair, UnusableKey, load_key
+from zonecluster.protocol.character import InvalidState
 
 log = structlog.get_logger(__name__)
 
@@ -39,35 +42,47 @@ class Command(BaseCommand):
             advice = "Run `manage.py up` (or `demo`) once to make it, or set WAYSTONE_WORLD_KEY_FILE."
             raise CommandError(f"The world's key cannot be used: {error}. {advice}") from error
         try:
-            asyncio.run(_run(world, config.master_url, config.gateway_url, key))
+            asyncio.run(_run(world, key))
         except World.DoesNotExist as error:
             advice = "Run `manage.py demo`, register it on the site, or name another by --world."
             raise CommandError(f"There is no world {world!r} in this database. {advice}") from error
         except DatabaseError as error:
             advice = "Is it running, and is DATABASE_URL right?"
             raise CommandError(f"PostgreSQL does not answer: {str(error).strip()}. {advice}") from error
-        except AlreadyRunning as error:
+        except OSError as error:
+            advice = "The world daemon must be able to write there; WAYSTONE_JOURNAL_DIR names the folder."
+            raise CommandError(f"The journal cannot be used: {error}. {advice}") from error
+        except (AlreadyRunning, JournalInUse, JournalDamaged) as error:
             raise CommandError(str(error)) from error
+        except InvalidState as error:
+            raise CommandError(
+                f"The journal {config.journal_dir / world} holds what cannot be sent: {error}"
+            ) from error
 
 
-async def _run(slug: str, master_url: str, gateway_url: str, key: KeyPair) -> None:
-    catalog, lock = await sync_to_async(_prepare)(slug, gateway_url)
+async def _run(slug: str, key: KeyPair) -> None:
+    config = settings.CONFIG
+    catalog, lock = await sync_to_async(_prepare)(slug, config.gateway_url)
+    journal = Journal(config.journal_dir / slug, max_bytes=config.journal_max_bytes)
     log.info(
         "world_daemon_starts",
         world=slug,
-        master=master_url,
+        master=config.master_url,
         key=key.kid,
         zones=len(catalog.zones),
         clusters=sorted(catalog.clusters),
+        journal=str(config.journal_dir / slug),
+        unfinished_writes=len(journal.unfinished),
     )
-    async with new_http(master_url) as http:
-        service = DaemonService(catalog, MasterClient(http, slug, key), lock)
+    async with new_http(config.master_url) as http:
+        service = DaemonService(catalog, MasterClient(http, slug, key), lock, journal)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, service.stop)
         try:
             await service.run(notify_ready)
         finally:
+            journal.close()
             await sync_to_async(lock.release)()
 
 

@@ -25,6 +25,7 @@ from worlds.daemon.core.effects import (
     Call,
     CloseSession,
     HailAll,
+    Journal,
     Log,
     RecordSession,
     SendToCluster,
@@ -34,6 +35,7 @@ from worlds.daemon.core.effects import (
 from worlds.daemon.core.events import (
     Answered,
     FromBus,
+    Journaled,
     OpenSession,
     Recorded,
     SessionsLoaded,
@@ -264,8 +266,14 @@ class Simulation:
                     self.rows[row.id] = open_session(row)
             case CloseSession(session, _):
                 self.rows.pop(session, None)
+            case Journal(ticket):
+                self.after(self.rng.uniform(0.002, 0.03), lambda: self.journaled(ticket, generation))
             case Log(event):
                 self.counts[event] += 1
+
+    def journaled(self, ticket: int, generation: int) -> None:
+        if generation == self.generation and self.core is not None:
+            self.feed(Journaled((ticket,)))
 
     def record(self, row: object, generation: int) -> None:
         if generation == self.generation and self.core is not None:

@@ -9,8 +9,25 @@ import pytest
 
 from tests.unit.worlds.daemon.simulation import catalog
 from worlds.daemon.core.daemon import DaemonCore
-from worlds.daemon.core.effects import Call, CloseSession, Effect, RecordSession, SendToCluster, SendToGateway
-from worlds.daemon.core.events import Answered, BusLost, FromBus, Recorded, SessionsLoaded, Tick, Unreachable
+from worlds.daemon.core.effects import (
+    Call,
+    CloseSession,
+    Effect,
+    Journal,
+    RecordSession,
+    SendToCluster,
+    SendToGateway,
+)
+from worlds.daemon.core.events import (
+    Answered,
+    BusLost,
+    FromBus,
+    Journaled,
+    Recorded,
+    SessionsLoaded,
+    Tick,
+    Unreachable,
+)
 from worlds.daemon.core.saving import Offer, Outcome, WriteHead
 from worlds.daemon.core.session import IllegalMove, Phase, Session
 from worlds.uplink import messages as uplink
@@ -42,11 +59,18 @@ class Core:
         self.core = DaemonCore(catalog(), datetime(2026, 11, 23, tzinfo=UTC), 0)
         self.now, self.rng = 100.0, Random(1)
         self.effects: list[Effect] = []
+        self.has_journal = True  # what it is given is on the disk at once
         self.do(SessionsLoaded([]))
         self.hear(bus.ClusterAlive("east", 1, [], 0, 1.0), bus.ClusterAlive("west", 2, [], 0, 1.0))
 
     def do(self, *events: Any) -> None:
-        self.effects = [effect for event in events for effect in self.core.handle(event, self.now, self.rng)]
+        self.effects = []
+        waiting = list(events)
+        while waiting:
+            effects = self.core.handle(waiting.pop(0), self.now, self.rng)
+            self.effects += effects
+            if self.has_journal:
+                waiting += [Journaled((e.ticket,)) for e in effects if isinstance(e, Journal)]
 
     def hear(self, *messages: bus.BusMessage) -> None:
         self.do(*(FromBus(message) for message in messages))
@@ -466,6 +490,7 @@ def test_silence_means_nothing_while_the_bus_is_down(core: Core) -> None:
 def test_answer_counts_only_for_the_outstanding_op_id() -> None:
     head = WriteHead.of_lease(lease())
     head.offer(Offer(uuid4(), "periodic", CharacterState(money=11)))
+    head.journaled(head.to_journal(), is_kept=True)
     save = head.next_attempt(uuid4(), 0.0)
     stranger = uplink.Saved(uuid4(), save.version + 1, bytes(32), "receipt")
     assert head.answered(stranger, 0.0, Random(1)) is Outcome.IGNORED
@@ -475,6 +500,7 @@ def test_answer_counts_only_for_the_outstanding_op_id() -> None:
 def test_answer_with_another_chain_loses_the_head() -> None:
     head = WriteHead.of_lease(lease())
     head.offer(Offer(uuid4(), "periodic", CharacterState(money=11)))
+    head.journaled(head.to_journal(), is_kept=True)
     save = head.next_attempt(uuid4(), 0.0)
     assert head.answered(uplink.Saved(save.op_id, 5, bytes(32), "r"), 0.0, Random(1)) is Outcome.LOST
 
@@ -483,6 +509,7 @@ def test_newer_state_waits_and_keeps_the_stronger_kind() -> None:
     head = WriteHead.of_lease(lease())
     for money, kind in ((11, "periodic"), (12, "level"), (13, "periodic")):
         head.offer(Offer(uuid4(), kind, CharacterState(money=money)))
+        head.journaled(head.to_journal(), is_kept=True)
         head.next_attempt(uuid4(), 0.0)
     assert head.outstanding.offer.state.money == 11
     assert (head.waiting.state.money, head.waiting.kind) == (13, "level")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.worlds.daemon.model_master import Violation
 from tests.unit.worlds.daemon.simulation import Faults, Simulation, play_through
-from worlds.daemon.core import arrival, daemon, departure, handoff, placement, writes
+from worlds.daemon.core import answers, arrival, departure, handoff, placement, steps, writes
 from worlds.daemon.core.saving import WriteHead
 from worlds.daemon.core.session import IllegalMove, Phase
 
@@ -91,7 +91,7 @@ def any_answer_counts(patch: pytest.MonkeyPatch) -> None:
         write = self.outstanding
         if write is not None and answer.refusal is None and answer.version == self.version:
             self.outstanding = self.call = None
-            return daemon.writes.Outcome.DISCARDED
+            return writes.Outcome.DISCARDED
         return answered(self, answer, now, rng)
 
     patch.setattr(WriteHead, "answered", credulous)
@@ -100,14 +100,13 @@ def any_answer_counts(patch: pytest.MonkeyPatch) -> None:
 
 def let_late_answers_through(patch: pytest.MonkeyPatch) -> None:
     known: dict[object, object] = {}
-    own = daemon.DaemonCore._answered
+    own = answers.answered
 
-    def with_memory(self: daemon.DaemonCore, call: object, answer: object) -> None:
-        owner = known.setdefault(call, self.world.calls.get(call))
-        self.world.calls[call] = owner
-        own(self, call, answer)
+    def with_memory(w: object, call: object, answer: object) -> None:
+        w.calls[call] = known.setdefault(call, w.calls.get(call))
+        own(w, call, answer)
 
-    patch.setattr(daemon.DaemonCore, "_answered", with_memory)
+    patch.setattr(answers, "answered", with_memory)
 
 
 def commit_without_freezing(patch: pytest.MonkeyPatch) -> None:
@@ -155,7 +154,7 @@ def recover_from_the_head_alone(patch: pytest.MonkeyPatch) -> None:
 
 
 def stay_for_ever(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(daemon.DaemonCore, "_overdue", lambda self, s: None)
+    patch.setattr(steps, "_overdue", lambda w, s: None)
 
 
 @pytest.mark.parametrize(
