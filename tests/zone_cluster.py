@@ -39,8 +39,8 @@ class RecordingOutbox(Outbox):
 class ClusterUnderTest:
     """The service with its steps called by hand."""
 
-    def __init__(self) -> None:
-        self.service = Service(load_config("demo", "east"))
+    def __init__(self, wall_clock: Callable[[], float] = monotonic) -> None:
+        self.service = Service(load_config("demo", "east"), wall_clock)
         self.cluster = self.service.cluster
         self.outbox = self.cluster.outbox = RecordingOutbox()
         for number, slug in ((HARBOUR, "harbour"), (MOSSGATE, "mossgate")):

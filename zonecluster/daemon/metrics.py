@@ -120,6 +120,8 @@ class Metrics:
 
     def _happenings(self) -> Iterable[Metric]:
         cluster = self._cluster
+        corrected = {"wish_cut": cluster.tables.wishes_cut, "cursor_moved": cluster.tables.cursors_moved}
+        yield counters("corrections", "Movements of players that were corrected.", "kind", corrected)
         yield counters("events", "What else is counted, by name.", "event", dict(cluster.counters))
 
     def _build(self) -> Metric:

@@ -62,7 +62,7 @@ class Pace:
         ticks_made_up = CATCH_UP_TICKS if self.dilation == 1 else 1
         skipped = 0
         if self.late_s > ticks_made_up * self.dt:
-            skipped = int(self.late_s / self.interval_s)
+            skipped = round(self.late_s / self.interval_s)
             self._due_at = now
         self.skipped_ticks += skipped
         self._due_at += self.interval_s

@@ -6,6 +6,7 @@ Started by `manage.py zonecluster NAME`; ends with SIGTERM or SIGINT: saves sent
 import asyncio
 import secrets
 import signal
+from collections.abc import Callable
 from time import monotonic, thread_time
 
 import numpy as np
@@ -40,25 +41,27 @@ SAY_SKIPPED_S = 10.0
 # Often enough that the kernel's buffer does not fill, rarely enough that datagrams come in batches. The event
 # loop telling of each datagram would cost more than the datagrams.
 RECEIVE_EVERY_S = 0.005
+EARLY_S = 0.0005  # a tick so near is run: to sleep for less is to sleep for a millisecond
 SLOW_IS_OVER = Notice("Time runs at full speed again.")
 
 
 class Service:
     """One zone cluster process."""
 
-    def __init__(self, config: ClusterConfig) -> None:
-        """Bind the UDP port.
+    def __init__(self, config: ClusterConfig, wall_clock: Callable[[], float] = monotonic) -> None:
+        """Bind the ports. Args: wall_clock: monotonic seconds, for what a steady clock is not to judge.
 
         Raises: CannotStart.
         """
-        self.clock = SteadyClock()
+        self._wall_clock = wall_clock
+        self.clock = SteadyClock(wall_clock)
         self.cluster = Cluster(
             config=config,
             links=ZoneLinks(config, self.clock),
             outbox=Outbox(),
             incarnation=secrets.randbits(62) + 1,
             rng=np.random.default_rng(secrets.randbits(64)),
-            pace=Pace(TICK_S, monotonic()),
+            pace=Pace(TICK_S, wall_clock()),
             clock=self.clock,
         )
         self.cluster.links.path.stopwatch = self.cluster.phases
@@ -119,13 +122,20 @@ class Service:
 
     async def loop(self) -> None:
         """Tick until stopped: 20 times a second, or as slowly as the load demands."""
-        self.cluster.pace = Pace(TICK_S, monotonic())
+        self.cluster.pace = Pace(TICK_S, self._wall_clock())
         while not self._stop.is_set():
-            wait_s = self.cluster.pace.wait_s(monotonic())
-            await asyncio.sleep(min(wait_s, RECEIVE_EVERY_S))
-            self.receive()
-            if wait_s <= RECEIVE_EVERY_S:
-                self.tick()
+            await asyncio.sleep(self.rest_s())
+            self.turn()
+
+    def rest_s(self) -> float:
+        """Return how long the bus and others may have the thread now."""
+        return min(self.cluster.pace.wait_s(self._wall_clock()), RECEIVE_EVERY_S)
+
+    def turn(self) -> None:
+        """Take what has arrived, and run a tick if one is due."""
+        self.receive()
+        if self.cluster.pace.wait_s(self._wall_clock()) <= EARLY_S:
+            self.tick()
 
     def stop(self) -> None:
         """End the loop after the present tick."""
@@ -141,10 +151,10 @@ class Service:
 
     def receive(self) -> None:
         """Take what the zone links brought, and answer those who connect."""
-        began = monotonic()
+        began = self._wall_clock()
         self.cluster.phases.start()
         self.ticks.attempt(self.take_datagrams)
-        self._received_s += monotonic() - began
+        self._received_s += self._wall_clock() - began
 
     def take_datagrams(self) -> None:
         """Read the socket until it is empty."""
@@ -157,7 +167,7 @@ class Service:
 
     def tick(self) -> None:
         """Run one tick, and start what has to wait for others."""
-        began = monotonic()
+        began = self._wall_clock()
         pace, phases = self.cluster.pace, self.cluster.phases
         skipped = pace.begin(began)
         if skipped:
@@ -172,7 +182,7 @@ class Service:
 
     def account(self, began: float) -> None:
         """Note how long the tick took, and let the pace judge what it cost."""
-        now, cpu_s = monotonic(), thread_time()
+        now, cpu_s = self._wall_clock(), thread_time()
         wall_s = now - began
         interval_s = TICK_S if self._began is None else began - self._began
         self.cluster.phases.note(wall_s, interval_s, self.cluster.pace.late_s)
