@@ -1,7 +1,16 @@
 """What the cluster says of itself, unasked: that it is alive, and who stands where."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from zonecluster.daemon.cluster import Cluster
+from zonecluster.daemon.players import Player
 from zonecluster.protocol.bus import ClusterAlive, Resident, Residents
+
+ROUND_S = 1.0  # everybody is told of once in so long
+PART_PLAYERS = 50  # fewer are told of at once ...
+MOST_PARTS = 20  # ... more in parts, about one a tick
 
 
 def announce_alive(cluster: Cluster) -> None:
@@ -20,27 +29,77 @@ def announce_alive(cluster: Cluster) -> None:
     )
 
 
-def announce_residents(cluster: Cluster) -> None:
-    """Send where all players are; the daemon restores places from it after this process has died."""
-    residents = []
-    for player in cluster.roster:
-        stand = player.instance.stand_of(player.row)
-        residents.append(
-            Resident(
-                session=player.session,
-                instance=player.instance.number,
-                position=stand.position,
-                heading_deg=stand.heading_deg,
-                is_dirty=bool(player.is_dirty),
-                stay=player.stay,
-                is_frozen=player.is_frozen,
-                link=player.link,
+def residents(cluster: Cluster, players: Sequence[Player]) -> list[Resident]:
+    """Return where players are now."""
+    tables, rows = cluster.tables, np.array([player.row for player in players], np.int64)
+    has_walked = tables.metres_walked[rows] >= 1
+    columns = zip(
+        players,
+        tables.position[rows].tolist(),
+        (tables.heading_deg[rows].astype(np.float64) % 360).tolist(),
+        tables.is_frozen[rows].tolist(),
+        has_walked.tolist(),
+        strict=True,
+    )
+    return [
+        Resident(
+            session=player.session,
+            instance=player.instance.number,
+            position=(x, y, z),
+            heading_deg=heading_deg,
+            is_dirty=is_changed or player.has_unsaved,
+            stay=player.stay,
+            is_frozen=is_frozen,
+            link=player.link,
+            is_withheld=player.is_withheld,
+        )
+        for player, (x, y, z), heading_deg, is_frozen, is_changed in columns
+    ]
+
+
+class Rounds:
+    """Tells where all players are, once a second; the daemon restores places from it after this process died.
+
+    Many players are told of in parts, spread over the second, so that no tick has to tell of all.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._began_at = float("-inf")
+        self._number = self._sent = self._parts = 0
+        self._players: list[Player] = []
+
+    def tell_when_due(self, now: float) -> None:
+        """Send the parts that are due by now, monotonic seconds."""
+        if self._sent == self._parts and now - self._began_at >= ROUND_S:
+            self._began_at = now
+            self._players = list(self._cluster.roster)
+            self._parts = min(-(-len(self._players) // PART_PLAYERS), MOST_PARTS) or 1
+            self._number, self._sent = self._number + 1, 0
+        while self._sent < self._parts and now - self._began_at >= ROUND_S * self._sent / self._parts:
+            self._tell_part()
+
+    def _tell_part(self) -> None:
+        """Send the next part: those of it who are still here."""
+        roster = self._cluster.roster
+        mine = self._players[self._sent :: self._parts]
+        here = [player for player in mine if roster.at_row(player.row) is player]
+        config = self._cluster.config
+        self._cluster.to_daemon(
+            Residents(
+                config.name,
+                self._cluster.incarnation,
+                residents(self._cluster, here),
+                self._number,
+                self._sent,
+                self._parts,
             )
         )
-    cluster.to_daemon(Residents(cluster.config.name, cluster.incarnation, residents))
+        self._sent += 1
 
 
 def announce(cluster: Cluster) -> None:
-    """Send both at once."""
+    """Send both at once, everybody in one part."""
     announce_alive(cluster)
-    announce_residents(cluster)
+    everybody = residents(cluster, list(cluster.roster))
+    cluster.to_daemon(Residents(cluster.config.name, cluster.incarnation, everybody))

@@ -6,20 +6,19 @@ from typing import TypeVar
 import numpy as np
 import structlog
 
-from zonecluster.daemon.announce import announce_alive, announce_residents
+from zonecluster.daemon.announce import Rounds, announce_alive
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
 from zonecluster.daemon.views import Views
 from zonecluster.protocol.bus import PortalEntered
 from zonecluster.protocol.netcode import Connected, Disconnected
 from zonecluster.simulation.inputs import MAX_INPUT_BYTES, NO_INPUTS, Inputs, decode_input_matrix
-from zonecluster.simulation.snapshots import Clock
 from zonecluster.simulation.step import TICK_S, step
+from zonecluster.snapshots.parts import Clock
 
 log = structlog.get_logger(__name__)
 
 ALIVE_EVERY_S = 0.5
-RESIDENTS_EVERY_S = 1.0
 
 _Result = TypeVar("_Result")
 
@@ -30,8 +29,14 @@ class Ticks:
     def __init__(self, cluster: Cluster, queues: CommandQueues) -> None:
         self._cluster = cluster
         self._queues = queues
-        self._views = Views(cluster.config.packet_path)
-        self._alive_at = self._residents_at = float("-inf")
+        self._views = Views(cluster.config.packet_path, cluster.links.slot_count)
+        self._alive_at = float("-inf")
+        self._rounds = Rounds(cluster)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Which implementation of interest and snapshots runs."""
+        return self._views.kinds
 
     def run(self, now: float) -> None:
         """Do one tick; `now` is monotonic seconds. A step that fails is logged, and the others go on."""
@@ -81,12 +86,14 @@ class Ticks:
         if player is None:
             self._cluster.links.drop(client_id)
             return
+        if not self._cluster.links.is_up(client_id):  # gone again within the same tick
+            return
         older = player.client_id
         if older is not None and player.minted.index(older) > player.minted.index(client_id):
             self._cluster.links.drop(client_id)
             return
         player.client_id = client_id
-        self._cluster.links.assign(client_id, player.row)
+        self._views.forget(self._cluster.links.assign(client_id, player.row))
         if older is not None:
             self._cluster.links.drop(older)
         player.instance.restart_inputs(player.row)
@@ -113,6 +120,7 @@ class Ticks:
             rows[mine], arrivals.data[mine, :MAX_INPUT_BYTES], arrivals.lengths[mine]
         )
         counters["inputs_refused"] += inputs.refused
+        self._views.acknowledge(arrivals.slots[mine[inputs.payloads]], inputs.acks)
         return inputs
 
     def step(self, inputs: Inputs) -> None:
@@ -126,7 +134,7 @@ class Ticks:
         """Show every player with a zone link what it sees."""
         cluster = self._cluster
         viewers, slots = cluster.links.viewers()
-        clock = Clock(int(now * 1000), cluster.pace.dilation)
+        clock = Clock(cluster.tables.tick, int(now * 1000), cluster.pace.dilation)
         payloads, lengths = self._views.snapshots(cluster.tables, viewers, slots, clock, cluster.phases.lap)
         cluster.links.send(slots, payloads, lengths)
 
@@ -146,6 +154,4 @@ class Ticks:
         if now - self._alive_at >= ALIVE_EVERY_S:
             self._alive_at = now
             announce_alive(self._cluster)
-        if now - self._residents_at >= RESIDENTS_EVERY_S:
-            self._residents_at = now
-            announce_residents(self._cluster)
+        self._rounds.tell_when_due(now)

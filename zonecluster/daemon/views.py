@@ -11,25 +11,42 @@ from zonecluster.daemon.config import CannotStart
 from zonecluster.interest.choice import open_interest
 from zonecluster.interest.scene import Scene
 from zonecluster.packets.path import Choice
-from zonecluster.simulation.snapshots import Clock, take_snapshots
 from zonecluster.simulation.tables import Tables
+from zonecluster.snapshots.encoder import DEFAULT_BYTES_PER_S, open_encoder
+from zonecluster.snapshots.parts import Clock, Focus, OwnState
+from zonecluster.snapshots.records import entity_records
 
 
 class Views:
     """Interest and snapshots of one cluster."""
 
-    def __init__(self, choice: Choice) -> None:
+    def __init__(self, choice: Choice, slots: int, bytes_per_s: int = DEFAULT_BYTES_PER_S) -> None:
         """Choose how it is done.
 
+        Args: slots: link slots; bytes_per_s: what each player is sent at most.
         Raises: CannotStart: compiled code was insisted on and cannot run here.
         """
         try:
             self._interest = open_interest(choice)
+            self._encoder = open_encoder(choice, slots, bytes_per_s)
         except (ImportError, RuntimeError, OSError) as error:
             raise CannotStart(
                 f"The packet path {choice!r} cannot run here: {error}. "
                 "Set WAYSTONE_PACKET_PATH=auto to use what can."
             ) from error
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Which implementation of each part runs."""
+        return {"interest": self._interest.name, "snapshots": self._encoder.name}
+
+    def forget(self, slot: int) -> None:
+        """A new link has this slot: it was shown nothing."""
+        self._encoder.forget(slot)
+
+    def acknowledge(self, slots: np.ndarray, ticks: np.ndarray) -> None:
+        """Note which snapshots clients say they have: (k,) each, hostile; a slot may come several times."""
+        self._encoder.acknowledge(slots, ticks)
 
     def snapshots(
         self,
@@ -45,13 +62,28 @@ class Views:
         """
         seen = self._interest.nearest(scene_of(tables), viewers)
         lap("interest")
-        payloads, lengths = take_snapshots(tables, viewers, seen.rows, seen.counts, clock)
+        focus = Focus(tables.selected, tables.group)
+        records, own = entity_records(tables), own_states(tables, viewers)
+        found = self._encoder.encode(viewers, slots, seen, records, own, focus, clock)
         lap("encode")
-        return payloads, lengths
+        return found
 
 
 def scene_of(tables: Tables) -> Scene:
     """Return the columns that interest reads."""
     return Scene(
         tables.position, tables.place, tables.places.sizes, tables.is_hidden, tables.is_always_visible
+    )
+
+
+def own_states(tables: Tables, viewers: np.ndarray) -> OwnState:
+    """Return what viewers are told of themselves."""
+    cursor = tables.cursor[viewers]
+    return OwnState(
+        input_ack=cursor,
+        input_lead=np.clip(tables.newest_seq[viewers] - cursor, -128, 127),
+        corrections=tables.corrections[viewers],
+        top_speed=tables.top_speed[viewers],
+        is_frozen=tables.is_frozen[viewers],
+        instance=tables.places.numbers[tables.place[viewers]],
     )

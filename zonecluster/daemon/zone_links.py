@@ -115,6 +115,15 @@ class ZoneLinks:
         """Return the payloads since the last call, after `take_events`; good until the next `receive`."""
         return self.path.take_arrivals()
 
+    @property
+    def slot_count(self) -> int:
+        """How many link slots there are."""
+        return len(self.rows)
+
+    def is_up(self, client_id: int) -> bool:
+        """Whether this link is up, as far as `take_events` has told."""
+        return client_id in self._slots
+
     def assign(self, client_id: int, row: int) -> int:
         """From now on this link's payloads go to a row of the tables, and its snapshots to the link.
 

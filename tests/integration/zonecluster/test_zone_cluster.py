@@ -85,6 +85,8 @@ def test_first_visit_is_saved_at_once_and_only_once(cluster: ClusterUnderTest, c
     assert checkpoint.state.quests == {"visited:harbour": "done"}
     assert checkpoint.state.attributes["xp"] == 10
     assert checkpoint.state.places["demo"].zone == "harbour"
+    assert cluster.to_gateway(Notice) == []  # not before it is on the world's disk
+    cluster.do(bus.Journaled(alice.session, checkpoint.serial))
     assert "Harbour" in cluster.to_gateway(Notice)[0].text
     assert residents_by_session(cluster)[alice.session].is_dirty
     cluster.do(bus.Saved(alice.session, checkpoint.serial))

@@ -6,16 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from zonecluster.daemon.views import scene_of
-from zonecluster.interest.tree import TreeInterest
+from zonecluster.daemon.views import Views
 from zonecluster.protocol.snapshot_view import Snapshot, SnapshotReader
 from zonecluster.protocol.zone_payloads import INPUT, INPUT_HEADER, INPUT_RECORD, NO_ZONE_LINK
 from zonecluster.simulation.content import LinkContent, SpawnContent, ZoneContent
 from zonecluster.simulation.inputs import NO_INPUTS, decode_inputs
 from zonecluster.simulation.instance import InstanceFull, Stand, ZoneInstance
-from zonecluster.simulation.snapshots import Clock, take_snapshots
 from zonecluster.simulation.step import TICK_S, step
 from zonecluster.simulation.tables import Tables
+from zonecluster.snapshots.parts import Clock
 
 CONTENT = ZoneContent(
     slug="harbour",
@@ -81,7 +80,8 @@ def test_another_seed_or_other_inputs_give_another_state() -> None:
 def shown(tables: Tables, viewers: list[int], clock: Clock) -> list[Snapshot]:
     """Return what each of the rows sees."""
     rows = np.array(viewers)
-    payloads, lengths = take_snapshots(tables, rows, *TreeInterest().nearest(scene_of(tables), rows), clock)
+    views, slots = Views("plain", len(rows)), np.arange(len(rows))
+    payloads, lengths = views.snapshots(tables, rows, slots, clock, lambda phase: None)
     found = []
     for payload, length in zip(payloads, lengths.tolist(), strict=True):
         snapshot = SnapshotReader().read(payload[:length].tobytes())
@@ -97,7 +97,7 @@ def test_snapshot_decodes_to_what_is_there() -> None:
     instance.tables.corrections[alice] = 65535
     instance.freeze(alice)
     step(instance.tables, NO_INPUTS, TICK_S, np.random.default_rng(1))
-    [snapshot] = shown(instance.tables, [alice], Clock(123_456_789_012, 0.5))
+    [snapshot] = shown(instance.tables, [alice], Clock(2, 123_456_789_012, 0.5))
     assert (snapshot.tick, snapshot.time_ms, snapshot.dilation) == (2, 123_456_789_012, 0.5)
     assert (snapshot.is_frozen, snapshot.corrections, snapshot.instance) == (True, 65535, 7)
     assert snapshot.top_speed == 5.0
@@ -117,7 +117,7 @@ def test_snapshot_of_a_crowd_is_the_nearest_64() -> None:
     instance = opened()
     rng, tables = np.random.default_rng(3), instance.tables
     rows = [linked(instance, "Bob", Stand((*rng.uniform(0, 200, 2).tolist(), 0.0), 0.0)) for _ in range(100)]
-    for row, snapshot in zip(rows, shown(tables, rows, Clock(1)), strict=True):
+    for row, snapshot in zip(rows, shown(tables, rows, Clock(1, 1)), strict=True):
         seen = [instance.row_of(entity) for entity in snapshot.entities["id"].tolist()]
         assert seen[0] == row and len(set(seen)) == 65
         distances = np.linalg.norm(tables.position - tables.position[row], axis=1)
