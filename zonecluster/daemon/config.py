@@ -8,6 +8,7 @@ from django.conf import settings
 from worlds.models import Zone, ZoneCluster
 from zonecluster.packets.path import Choice
 from zonecluster.protocol.netcode.wire import MAX_SERVER_ADDRESSES
+from zonecluster.snapshots.encoder import DEFAULT_BYTES_PER_S
 
 
 class CannotStart(RuntimeError):
@@ -25,6 +26,7 @@ class ClusterConfig:
     public_hosts: tuple[str, ...]  # IP addresses that players use, in the order in which they try them
     max_players: int
     packet_path: Choice = "auto"
+    bytes_per_player: int = DEFAULT_BYTES_PER_S  # of snapshots, a second
     metrics_host: str | None = None  # where /metrics is served; None: nowhere
     metrics_port: int = 0  # 0: any free one
 
@@ -58,6 +60,7 @@ def load_config(world: str, name: str) -> ClusterConfig:
         public_hosts=public_addresses(row.public_host or row.udp_host),
         max_players=row.max_players,
         packet_path=settings.CONFIG.packet_path,
+        bytes_per_player=settings.CONFIG.zone_bytes_per_player,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
     )

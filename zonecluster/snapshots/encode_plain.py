@@ -36,7 +36,7 @@ from zonecluster.snapshots.parts import (
 
 AT_ONCE = 128  # viewers: their tables of 64 × 64 stay in the processor's cache
 WHOLE_BYTES = 1 + ENTITY.itemsize
-SLOTS_AT = (SNAPSHOT_HEADER.fields or {})["slots"][1]
+SLOTS_AT = (SNAPSHOT_HEADER.names or ()).index("slots")  # the fields before it are bytes
 MAX_RECORD_AGE = MAX_BASELINE_TICKS - 1  # ticks: older records are gone from the history
 PLACES = np.arange(MAX_NEAREST)
 STATUS = ("health", "effects", "kind_flags")

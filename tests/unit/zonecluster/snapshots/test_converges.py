@@ -164,8 +164,8 @@ def test_with_bandwidth_it_sees_what_a_fresh_whole_snapshot_shows(
     assert session.snapshots_read > 20
 
 
-# Of 64 entities at least 8 are sent whole in a tick: 200 bytes, less 50 for the player itself, 8 for the mask.
-# What was sent is sent again until the acknowledgement is back: 12 ticks on the way at most, and what is lost.
+# Of 64 entities at least 8 are sent whole in a tick: 200 bytes, less 50 for the player itself, 8 for the
+# mask. What was sent is sent again until its acknowledgement is back: 12 ticks on the way, and what is lost.
 # 0.7 of snapshots and of acknowledgements come; 20 ticks in a row without are rarer than one in 10^5.
 STANDS_STILL_TICKS = 8 * (2 * MOST_DELAY_TICKS + 20)
 
