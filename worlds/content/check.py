@@ -83,6 +83,7 @@ def _inside_zones(zones: list[ZoneContent]) -> Iterator[Problem]:
                     f"link {link.slug!r} would carry off everybody who enters: move it or the entry",
                 )
         yield from _spawns(zone, extent)
+        yield from _walls(zone, extent)
 
 
 def _spawns(zone: ZoneContent, extent: str) -> Iterator[Problem]:
@@ -98,6 +99,15 @@ def _spawns(zone: ZoneContent, extent: str) -> Iterator[Problem]:
             )
     if sum(spawn.count for spawn in zone.spawns) > MAX_CREATURES_IN_ZONE:
         yield _refuse(zone.where, f"zone {zone.slug!r} spawns more than {MAX_CREATURES_IN_ZONE} creatures")
+
+
+def _walls(zone: ZoneContent, extent: str) -> Iterator[Problem]:
+    for wall in zone.walls:
+        ends = f"({wall.x:g}, {wall.y:g}) to ({wall.to_x:g}, {wall.to_y:g})"
+        if not (_is_inside(wall.x, wall.y, zone.size) and _is_inside(wall.to_x, wall.to_y, zone.size)):
+            yield _refuse(wall.where, f"the wall from {ends} reaches outside: {extent}")
+        elif (wall.x, wall.y) == (wall.to_x, wall.to_y):
+            yield _refuse(wall.where, f"the wall from {ends} has no length")
 
 
 def _spawn_key(spawn: SpawnContent) -> tuple[str, float, float]:

@@ -164,7 +164,7 @@ def _sync_zones(
     """
     wanted = {
         zone.slug: {key: getattr(zone, key) for key in _ZONE_FIELDS}
-        | {"home_cluster": clusters[zone.cluster]}
+        | {"home_cluster": clusters[zone.cluster], "walls": _walls(zone)}
         for zone in contents
     }
     rows = {row.slug: row for row in Zone.objects.filter(world=world).select_related("home_cluster")}
@@ -175,6 +175,10 @@ def _sync_zones(
     Zone.objects.filter(world=world, is_entry=True).exclude(slug=entry).update(is_entry=False)
     zones = _sync("zone", rows, wanted, lambda slug, values: Zone(world=world, slug=slug, **values), changes)
     return {slug: zone for slug, zone in zones.items() if slug in wanted}, dropped
+
+
+def _walls(zone: ZoneContent) -> list[list[float]]:
+    return [[wall.x, wall.y, wall.to_x, wall.to_y] for wall in zone.walls]
 
 
 def _refuse_zones_in_use(world: World, dropped: list[Zone]) -> None:

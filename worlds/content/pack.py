@@ -59,6 +59,17 @@ class SpawnContent:
 
 
 @dataclass(frozen=True)
+class WallContent:
+    """A line that takes the sight from one side to the other. It stops nobody."""
+
+    x: float
+    y: float
+    to_x: float
+    to_y: float
+    where: Where
+
+
+@dataclass(frozen=True)
 class ZoneContent:
     """A zone with everything in it."""
 
@@ -75,6 +86,7 @@ class ZoneContent:
     max_players: int
     links: tuple[LinkContent, ...]
     spawns: tuple[SpawnContent, ...]
+    walls: tuple[WallContent, ...]
     where: Where
 
 

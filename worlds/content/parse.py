@@ -15,6 +15,7 @@ from worlds.content.pack import (
     LinkContent,
     Pack,
     SpawnContent,
+    WallContent,
     Where,
     ZoneContent,
 )
@@ -32,7 +33,7 @@ PACK_FILE, CLUSTERS_FILE, CREATURES_FILE, ZONES_FOLDER = (
 MAX_FILE_BYTES = 256 * 1024  # a zone with 200 links and 500 spawns has 90 KB
 MAX_FILES = 503  # 500 zones
 MAX_ZONE_SIZE = 4096.0  # metres, as worlds.models.Zone
-MAX_CLUSTERS, MAX_CREATURES, MAX_LINKS, MAX_SPAWNS = 100, 1000, 200, 500
+MAX_CLUSTERS, MAX_CREATURES, MAX_LINKS, MAX_SPAWNS, MAX_WALLS = 100, 1000, 200, 500, 64
 
 _HEADING = Number(0, 360, default=0.0, unit="degrees")
 _PLACE = Number(0, MAX_ZONE_SIZE, unit="m")
@@ -74,6 +75,7 @@ _SPAWN: dict[str, Field] = {
     "y": _PLACE,
     "radius": Number(0.5, 2048, unit="m"),
 }
+_WALL: dict[str, Field] = {"x": _PLACE, "y": _PLACE, "to_x": _PLACE, "to_y": _PLACE}
 
 _AT_LINE = re.compile(r" ?\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _TOO_MANY_DIGITS = re.compile(r"[0-9][0-9_]{4000}")
@@ -192,10 +194,10 @@ def _creatures(reader: Reader, document: dict[str, Any]) -> list[CreatureContent
 
 
 def _zone(reader: Reader, document: dict[str, Any]) -> list[ZoneContent]:
-    """Read a zone with its links and spawns; empty if anything in it is wrong."""
+    """Read a zone with its links, spawns and walls; empty if anything in it is wrong."""
     noted = len(reader.problems)
-    values = reader.table(document, (), _ZONE, also=("links", "spawns"))
-    links, spawns = [], []
+    values = reader.table(document, (), _ZONE, also=("links", "spawns", "walls"))
+    links, spawns, walls = [], [], []
     for table, path in reader.tables(document, "links", MAX_LINKS):
         if link := reader.table(table, path, _LINK):
             link["arrival_heading_deg"] %= 360
@@ -203,11 +205,15 @@ def _zone(reader: Reader, document: dict[str, Any]) -> list[ZoneContent]:
     for table, path in reader.tables(document, "spawns", MAX_SPAWNS):
         if spawn := reader.table(table, path, _SPAWN):
             spawns.append(SpawnContent(**spawn, where=_where(reader, path, "creature")))
+    for table, path in reader.tables(document, "walls", MAX_WALLS):
+        if wall := reader.table(table, path, _WALL):
+            walls.append(WallContent(**wall, where=_where(reader, path, "x")))
     if values is None or len(reader.problems) != noted:
         return []
     values["entry_heading_deg"] %= 360
     where = _where(reader, (), "slug")
-    return [ZoneContent(**values, links=tuple(links), spawns=tuple(spawns), where=where)]
+    values |= {"links": tuple(links), "spawns": tuple(spawns), "walls": tuple(walls)}
+    return [ZoneContent(**values, where=where)]
 
 
 def _where(reader: Reader, path: KeyPath, key: str) -> Where:

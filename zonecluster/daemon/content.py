@@ -1,7 +1,7 @@
 """Reads a zone from the world catalog into the plain values that the simulation works with."""
 
 from worlds.models import CreatureSpawn, Zone, ZoneLink
-from zonecluster.simulation.content import LinkContent, SpawnContent, ZoneContent
+from zonecluster.simulation.content import LinkContent, SpawnContent, WallContent, ZoneContent
 
 
 class UnknownZone(LookupError):
@@ -28,6 +28,7 @@ def load_zone(world: str, slug: str) -> ZoneContent:
         max_players=zone.max_players,
         links=tuple(map(_link, zone.links.select_related("target").order_by("slug"))),
         spawns=tuple(map(_spawn, zone.spawns.select_related("kind").order_by("id"))),
+        walls=tuple(WallContent(*wall) for wall in zone.walls),
     )
 
 

@@ -11,6 +11,7 @@ from zonecluster.interest.tree import TreeInterest
 log = structlog.get_logger(__name__)
 
 Choice = Literal["auto", "batch", "plain"]  # as WAYSTONE_PACKET_PATH: one choice for all compiled code
+GRID = "zonecluster.interest.grid"
 
 
 def open_interest(choice: Choice) -> Interest:
@@ -24,12 +25,13 @@ def open_interest(choice: Choice) -> Interest:
         interest, reason = TreeInterest(), "asked for"
     else:
         try:
-            # By name: the import compiles, and fails, only where this is wanted.
-            grid = import_module("zonecluster.interest.grid")
-            interest, reason = cast(Interest, grid.GridInterest()), "numba is here"
+            # By name: the import fails only where this is wanted.
+            seconds = import_module("zonecluster.compiled").warm_up(GRID)
+            interest = cast(Interest, import_module(GRID).GridInterest())
+            reason = f"numba is here, compiled code ready in {seconds:.1f} s"
         except (ImportError, RuntimeError, OSError) as error:
             if choice == "batch":
                 raise
-            interest, reason = TreeInterest(), f"no numba: {error}"
+            interest, reason = TreeInterest(), f"{type(error).__name__}: {error}"
     log.info("interest_chosen", interest=interest.name, reason=reason)
     return interest

@@ -1,6 +1,6 @@
 """Interest in compiled code: scratch, checks, and the call. The work is in kernels.py.
 
-Importing this raises ImportError without numba; making a GridInterest compiles everything, or loads it.
+Importing this raises ImportError without numba; warm_up() compiles everything, or loads it.
 """
 
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zonecluster.interest import kernels
-from zonecluster.interest.scene import MAX_CANDIDATES, MAX_SEEN, NOBODY, Scene, Seen, check_arguments
+from zonecluster.interest.scene import MAX_SEEN, NOBODY, Scene, Seen, check_arguments
 
 LEAST_ROWS = 1024
 
@@ -92,7 +92,6 @@ class GridInterest:
         self._work = make_work(LEAST_ROWS, LEAST_ROWS)
         self._seen = np.empty(0, np.int32)
         self._counts = np.empty(0, np.int32)
-        self.nearest(_nobody(), np.empty(0, np.int64))
 
     def nearest(self, scene: Scene, viewers: np.ndarray, most: int = MAX_SEEN) -> Seen:
         """Return whom each viewer sees. See scene.py."""
@@ -149,5 +148,5 @@ def _nobody() -> Scene:
 
 
 def warm_up() -> None:
-    """Compile everything, or load it. See compiled.py."""
-    GridInterest().nearest(_nobody(), np.zeros(1, np.int64), MAX_CANDIDATES)
+    """Call what is compiled, on nobody. See compiled.py."""
+    GridInterest().nearest(_nobody(), np.zeros(1, np.int64))

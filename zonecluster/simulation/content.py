@@ -33,6 +33,16 @@ class SpawnContent:
 
 
 @dataclass(frozen=True)
+class WallContent:
+    """A line, metres, that takes the sight from one side to the other. It stops nobody."""
+
+    x: float
+    y: float
+    to_x: float
+    to_y: float
+
+
+@dataclass(frozen=True)
 class ZoneContent:
     """A zone: square, `size` metres on a side, origin in the south-west corner; top speed in m/s."""
 
@@ -47,6 +57,7 @@ class ZoneContent:
     max_players: int = 500
     links: tuple[LinkContent, ...] = ()
     spawns: tuple[SpawnContent, ...] = ()
+    walls: tuple[WallContent, ...] = ()
 
     def creature_count(self) -> int:
         """Return how many creatures the zone has."""
@@ -65,6 +76,8 @@ class ZoneContent:
         ]:
             places += [x, y]
             lengths.append(radius)
+        for wall in self.walls:
+            places += [wall.x, wall.y, wall.to_x, wall.to_y]
         lengths += [number for spawn in self.spawns for number in (spawn.speed, spawn.count)]
         if not all(abs(number) <= FARTHEST_M for number in places):
             raise ValueError(f"zone {self.slug!r} has a place that is none")

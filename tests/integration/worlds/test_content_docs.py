@@ -13,7 +13,7 @@ from worlds.content.schema import REQUIRED
 from worlds.models import Zone
 
 TABLES = {"pack.toml": parse._PACK, "[[clusters]]": parse._CLUSTER, "[[creatures]]": parse._CREATURE,
-          "zones/*.toml": parse._ZONE, "[[links]]": parse._LINK, "[[spawns]]": parse._SPAWN}  # fmt: skip
+          "zones/*.toml": parse._ZONE, "[[links]]": parse._LINK, "[[spawns]]": parse._SPAWN, "[[walls]]": parse._WALL}  # fmt: skip
 
 
 @pytest.fixture
@@ -47,6 +47,7 @@ def test_every_key_is_documented_and_no_other(text, heading):
 
 
 def test_limits_are_the_real_ones(text):
-    for limit in (parse.MAX_CLUSTERS, parse.MAX_CREATURES, parse.MAX_LINKS, parse.MAX_SPAWNS):
+    limits = (parse.MAX_CLUSTERS, parse.MAX_CREATURES, parse.MAX_LINKS, parse.MAX_SPAWNS, parse.MAX_WALLS)
+    for limit in limits:
         assert f"at most {limit}" in text
     assert f"at most {parse.MAX_FILE_BYTES // 1024} KB" in text

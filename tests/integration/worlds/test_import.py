@@ -163,6 +163,16 @@ def test_the_entry_may_move_to_another_zone(world):
     assert told(result) == {("changed", "zone", "quay"), ("changed", "zone", "hill")}
 
 
+def test_walls_come_and_go_with_their_zone(world):
+    quay = good_pack()["zones/quay.toml"]
+    wall = "\n[[walls]]\nx = 1\ny = 2\nto_x = 3\nto_y = 4\n"
+    bring_in(world, pack_of())
+    assert told(bring_in(world, pack_of(**{"zones/quay.toml": quay + wall}))) == {("changed", "zone", "quay")}
+    assert Zone.objects.get(world=world, slug="quay").walls == [[1.0, 2.0, 3.0, 4.0]]
+    bring_in(world, pack_of())
+    assert Zone.objects.get(world=world, slug="quay").walls == []
+
+
 def test_zones_links_spawns_and_creatures_are_added_and_removed(world):
     bring_in(world, pack_of())
     added = bring_in(world, pack_with_isle())

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.worlds.content.packs import encoded, good_pack
-from worlds.content.parse import MAX_FILE_BYTES, pack_digest, parse_pack
+from worlds.content.parse import MAX_FILE_BYTES, MAX_WALLS, pack_digest, parse_pack
 from worlds.content.problems import Severity
 
 
@@ -196,6 +196,39 @@ def test_too_many_creatures_in_a_zone():
     spawn = '[[spawns]]\ncreature = "gull"\ncount = 2000\nx = {}\ny = 50\nradius = 1\n'
     files["zones/quay.toml"] += "".join(spawn.format(x) for x in (30, 40, 60))
     assert problems_of(files) == [("zones/quay.toml", 1, "zone 'quay' spawns more than 5000 creatures")]
+
+
+def with_wall(wall: str):
+    return good_pack() | {"zones/quay.toml": good_pack()["zones/quay.toml"] + f"\n[[walls]]\n{wall}"}
+
+
+def test_walls():
+    pack, problems = parse_pack(encoded(with_wall("x = 1\ny = 2\nto_x = 3.5\nto_y = 100\n")))
+    assert problems == [] and pack is not None
+    (wall,) = next(zone for zone in pack.zones if zone.slug == "quay").walls
+    assert (wall.x, wall.y, wall.to_x, wall.to_y) == (1, 2, 3.5, 100)
+
+
+@pytest.mark.parametrize(
+    "wall, message",
+    [
+        ("x = 1\ny = 2\nto_x = 3\n", "to_y is missing"),
+        ("x = 1\ny = 2\nto_x = 3\nto_y = nan\n", "to_y must be a finite number, not nan"),
+        ("x = 1\ny = 2\nto_x = 3\nto_y = 101\n", "reaches outside: zone 'quay' reaches from 0 to 100 m"),
+        ("x = 1\ny = 2\nto_x = 1\nto_y = 2\n", "the wall from (1, 2) to (1, 2) has no length"),
+        ("x = 1\ny = 2\nto_x = 3\nto_y = 4\nz = 1\n", "z"),
+    ],
+)
+def test_walls_that_are_none(wall, message):
+    ((file, line, told),) = problems_of(with_wall(wall))
+    assert file == "zones/quay.toml" and line > 25 and message in told
+
+
+def test_too_many_walls():
+    wall = "[[walls]]\nx = 1\ny = 2\nto_x = 3\nto_y = 4\n"
+    assert [m for _, _, m in problems_of(with_wall(wall.removeprefix("[[walls]]\n") + wall * MAX_WALLS))] == [
+        f"more than {MAX_WALLS} [[walls]]"
+    ]
 
 
 def test_the_digest_is_of_names_and_contents():
