@@ -24,6 +24,7 @@ from accounts.admin_parts import (
     paragraph,
     rows_table,
 )
+from worlds.cluster_figures import figures_panel
 from worlds.models import (
     ContentPack,
     CreatureKind,
@@ -78,10 +79,11 @@ class ZoneClusterAdmin(OfWorld, AuditedAdmin):
     list_select_related = ("world",)
     autocomplete_fields = ("world",)
     settings_fields = ("udp_host", "udp_port", "public_host", "max_players", "is_enabled")
-    facts = ("state", "last_seen_at", "zone_links", "status_document")
+    facts = ("state", "last_seen_at", "zone_links", "figures", "status_document")
     fieldsets = (
-        (None, {"fields": ("world", "name", *settings_fields)}),
-        ("Now", {"fields": facts}),
+        (None, {"fields": ("world", "name", "state", "last_seen_at", "zone_links", "figures")}),
+        ("Settings", {"fields": settings_fields}),
+        ("As reported", {"fields": ("status_document",)}),
     )
     add_fieldsets = ((None, {"fields": ("world", "name", *settings_fields)}),)
 
@@ -112,9 +114,13 @@ class ZoneClusterAdmin(OfWorld, AuditedAdmin):
     def zone_links(self, cluster: Any) -> SafeString | str:
         return links_to(cluster.zones.all())
 
+    @display(description="time and load")
+    def figures(self, cluster: ZoneCluster) -> SafeString:
+        return figures_panel(cluster, timezone.now())
+
     @display(description="status")
     def status_document(self, cluster: ZoneCluster) -> SafeString | str:
-        return document(cluster.status)
+        return document({name: value for name, value in cluster.status.items() if name != "figures"})
 
 
 @admin.register(Zone)

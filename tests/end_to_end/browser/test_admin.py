@@ -1,13 +1,19 @@
 """The admin in a real browser: live figures, a world suspended by dialog, fit for a phone, light and dark."""
 
+from pathlib import Path
+
+import msgspec
 import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
 from accounts.models import Account, AuditRecord
 from characters.services import create_character
-from worlds.models import World, Zone
+from worlds.models import World, Zone, ZoneCluster
+from zonecluster.daemon.phases import PHASES
+from zonecluster.protocol.bus import ClusterFigures, PhaseFigures
 
+PICTURES = Path(__file__).parents[3] / "artifacts" / "pages"
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
@@ -67,3 +73,55 @@ def test_pages_fit_a_phone(visit, staff, scheme):
         browser.open(path)
         expect(page.locator("#content")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_cluster_s_figures_renew_themselves_and_are_pictured(visit, staff, width: int, scheme: str):
+    cluster = ZoneCluster.objects.filter(world__slug="lanternrest").first()
+    note_status(cluster, players=1234, dilation=1.0, busy=1.0)
+    browser = visit(width=width, scheme=scheme)
+    browser.log_in(staff.email)
+    page = browser.open(f"/admin/worlds/zonecluster/{cluster.pk}/change/")
+    time = page.locator("#figures .ws-figure", has_text="Time")
+    expect(time.locator("strong")).to_have_text("100%")
+    expect(page.locator(".ws-bar")).to_have_count(len(PHASES))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"admin-cluster-{width}-{scheme}.png", full_page=True)
+    note_status(cluster, players=5000, dilation=0.47, busy=9.0)
+    expect(time.locator("strong")).to_have_text("! 47%", timeout=30_000)  # asked for every 3 s
+    expect(page.locator("#figures")).to_have_count(1)
+    page.locator("#figures").screenshot(path=PICTURES / f"admin-cluster-slow-{width}-{scheme}.png")
+
+
+def note_status(cluster: ZoneCluster, *, players: int, dilation: float, busy: float) -> None:
+    """Write what the world daemon would."""
+    shares = [0.8, 3.1, 0.1, 0.4, 0.9, 1.4, 4.2, 5.0, 4.4, 6.1, 0.2]
+    phases = [PhaseFigures(name, s * busy, s * busy * 1.6) for name, s in zip(PHASES, shares, strict=True)]
+    figures = ClusterFigures(
+        phases=phases,
+        tick_p50_ms=26.6 * busy,
+        tick_p99_ms=31.0 * busy,
+        tick_max_ms=38.2 * busy,
+        interval_p99_ms=50.9 / dilation,
+        late_p99_ms=0.9,
+        instability=0.0031,
+        ticks=720_451,
+        skipped_ticks=12,
+        entities=players + 300,
+        sent_bytes_per_player_s=9340,
+        received_bytes_per_player_s=1480,
+        drops={"rate_limited": 40_211, "forged": 12, "flooding": 3},
+        lost_datagrams=0,
+    )
+    status = {
+        "players": players,
+        "dilation": dilation,
+        "tick_ms": 26.6 * busy,
+        "instances": [1001, 2001],
+        "incarnation": "4611686018427387",
+        "metrics": "127.0.0.1:9464",
+        "figures": msgspec.to_builtins(figures),
+    }
+    ZoneCluster.objects.filter(pk=cluster.pk).update(last_seen_at=timezone.now(), status=status)
