@@ -9,8 +9,9 @@ import structlog
 
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.players import Player
+from zonecluster.daemon.spellcasting import cast, select
 from zonecluster.protocol.bus import PortalEntered
-from zonecluster.protocol.from_client import Command, Describe, Look, Say, UsePortal
+from zonecluster.protocol.from_client import Cast, Command, Describe, Look, Say, Select, UsePortal
 from zonecluster.protocol.to_client import (
     Described,
     Exit,
@@ -105,6 +106,10 @@ def run_command(cluster: Cluster, player: Player, command: Command) -> None:
             cluster.tell(player, Described(command.seq, list(map(_nearby, sights))))
         case UsePortal():
             use_portal(cluster, player, command)
+        case Select():
+            select(cluster, player, command)
+        case Cast():
+            cast(cluster, player, command)
 
 
 def say(cluster: Cluster, player: Player, command: Say) -> None:

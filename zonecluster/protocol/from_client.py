@@ -16,6 +16,7 @@ PROTOCOL_VERSION = 1
 MAX_FRAME_BYTES = 8 * 1024  # the largest legal message (a ticket in Hello) is under 4 KB
 
 Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+EntityId = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Text = Annotated[str, Meta(min_length=1, max_length=400)]
 Token = Annotated[str, Meta(min_length=16, max_length=4096)]
 
@@ -60,7 +61,7 @@ class Describe(FromClient):
     """Ask for names and kinds of entities seen in snapshots; answered by Described."""
 
     seq: Seq
-    entities: Annotated[list[Annotated[int, Meta(ge=0, le=2**32 - 1)]], Meta(min_length=1, max_length=64)]
+    entities: Annotated[list[EntityId], Meta(min_length=1, max_length=64)]
 
 
 class UsePortal(FromClient, tag="use_portal"):
@@ -68,6 +69,21 @@ class UsePortal(FromClient, tag="use_portal"):
 
     seq: Seq
     link: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class Select(FromClient):
+    """Select an entity, or nobody; answered by Result. It is shown first, and spells go to it."""
+
+    seq: Seq
+    entity: EntityId
+
+
+class Cast(FromClient):
+    """Cast a spell; answered by Result. What it does is seen as an effect on its target."""
+
+    seq: Seq
+    spell: Annotated[str, Meta(min_length=1, max_length=64)]
+    target: EntityId = 0
 
 
 class Logout(FromClient):
@@ -80,8 +96,10 @@ class Ping(FromClient):
     seq: Seq
 
 
-ClientMessage = Hello | Enter | ZoneTokenRequest | Say | Look | Describe | UsePortal | Logout | Ping
-Command = Say | Look | Describe | UsePortal  # what the player's zone cluster runs, in order
+ClientMessage = (
+    Hello | Enter | ZoneTokenRequest | Say | Look | Describe | UsePortal | Select | Cast | Logout | Ping
+)
+Command = Say | Look | Describe | UsePortal | Select | Cast  # what the player's zone cluster runs, in order
 
 json_decoder = msgspec.json.Decoder(ClientMessage)
 msgpack_decoder = msgspec.msgpack.Decoder(ClientMessage)

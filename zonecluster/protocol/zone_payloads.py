@@ -76,7 +76,7 @@ INPUT_HEADER = np.dtype(
 )
 INPUT_RECORD = np.dtype(
     [
-        ("seq", "<u4"),  # rises by one for each input
+        ("seq", "<u4"),  # client tick from which on this is wished
         ("move_x", "i1"),  # wished velocity as a fraction of the top speed, -127..127; longer than 127 is cut
         ("move_y", "i1"),
         ("heading", "u1"),

@@ -1,7 +1,4 @@
-"""Spells: what there is to cast, and why a cast is refused. Who they are cast on is the cluster's to find.
-
-A world's content may allow only some of them.
-"""
+"""Spells: what there is to cast, and why a cast is refused. Who they are cast on is the cluster's to find."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -42,11 +39,6 @@ class Target:
     is_self: bool
     is_player: bool
     is_frozen: bool = False
-
-
-def find_spell(name: str, allowed: tuple[str, ...]) -> Spell | None:
-    """Return the spell of that name, if the world allows it."""
-    return SPELLS.get(name) if name in allowed else None
 
 
 def why_not(spell: Spell, target: Target | None, ready_in_s: float) -> str:

@@ -9,9 +9,10 @@ from math import isfinite
 
 import numpy as np
 
+from zonecluster.rules.spells import Spell, Target, why_not
 from zonecluster.simulation.content import LinkContent, Triggers, ZoneContent
 from zonecluster.simulation.creatures import place_creatures
-from zonecluster.simulation.effects import set_base_speed
+from zonecluster.simulation.effects import add_effect, set_base_speed, show_casting
 from zonecluster.simulation.nearby import nearest_to, players_within
 from zonecluster.simulation.portals import mark_pending, rearm, triggers_at
 from zonecluster.simulation.step import TICK_S
@@ -60,6 +61,7 @@ class ZoneInstance:
         creatures = place_creatures(tables, self.place_index, content.spawns, rng)
         kinds = [spawn.name for spawn in content.spawns for _ in range(spawn.count)]
         self.names = dict(zip(creatures, kinds, strict=True))  # by row
+        self._ready_ticks: dict[int, dict[str, int]] = {}  # when each spell of a row may be cast again
 
     def close(self) -> None:
         """Give all rows back. Nothing of this instance may be called any more."""
@@ -113,9 +115,12 @@ class ZoneInstance:
         return Stand((x, y, z), stand.heading_deg % 360)
 
     def remove(self, row: int) -> None:
-        """Take somebody out."""
-        self.tables.free_row(row)
+        """Take somebody out. Nobody has it selected any more."""
+        tables = self.tables
+        tables.selected[(tables.selected == tables.entity[row]) & (tables.place == self.place_index)] = 0
+        tables.free_row(row)
         del self.names[row]
+        self._ready_ticks.pop(row, None)
 
     def freeze(self, row: int) -> None:
         """Stop a player from changing in any way. Its wishes are played on, and move it once it is thawed."""
@@ -140,6 +145,47 @@ class ZoneInstance:
         tables.cursor[row] = tables.newest_seq[row] = tables.late_since_tick[row] = 0
         tables.playing[row] = tables.pending[row] = 0
         tables.wish[row] = 0
+
+    # ------------------------------------------------------------ selecting and casting
+
+    def select(self, row: int, entity: int) -> bool:
+        """Let a player select an entity that it may see; 0: nobody. False: there is no such one."""
+        other = self.row_of(entity)
+        is_there = other is not None and self._may_see(row, other)
+        if entity == 0 or is_there:
+            self.tables.selected[row] = entity
+        return entity == 0 or is_there
+
+    def target_of(self, row: int, spell: Spell, entity: int) -> int | None:
+        """Return the row that a spell would be cast on; None: nobody whom the caster may see.
+
+        Args: entity: 0: whom the caster has selected if the spell needs a target, else the caster itself.
+        """
+        if entity == 0 and not spell.needs_target:
+            return row
+        other = self.row_of(entity or int(self.tables.selected[row]))
+        return other if other is not None and self._may_see(row, other) else None
+
+    def cast(self, row: int, spell: Spell, other: int | None) -> str:
+        """Cast a spell on somebody in the instance; returns why not, for people: empty if it was cast."""
+        tables, ready_ticks = self.tables, self._ready_ticks.setdefault(row, {})
+        refusal = why_not(
+            spell, self._target(row, other), (ready_ticks.get(spell.name, 0) - tables.tick) * TICK_S
+        )
+        if not refusal and other is not None:
+            ready_ticks[spell.name] = tables.tick + round(spell.cooldown / TICK_S)
+            add_effect(tables, other, spell.effect, spell.seconds, TICK_S)
+            show_casting(tables, row, TICK_S)
+        return refusal
+
+    def _target(self, row: int, other: int | None) -> Target | None:
+        if other is None:
+            return None
+        tables = self.tables
+        distance = float(np.linalg.norm(tables.position[other] - tables.position[row]))
+        return Target(
+            distance, other == row, bool(tables.kind[other] == PLAYER), bool(tables.is_frozen[other])
+        )
 
     def take_metres(self, row: int) -> int:
         """Return the whole metres walked since the last call; what is left of a metre stays."""

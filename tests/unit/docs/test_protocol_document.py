@@ -12,7 +12,10 @@ import pytest
 
 from zonecluster.protocol import bus, from_client, to_client, zone_payloads
 from zonecluster.protocol.character import next_chain
+from zonecluster.protocol.effects import EFFECTS
 from zonecluster.protocol.snapshot_view import CHANGE_BYTES, Refused, Snapshot, SnapshotReader
+from zonecluster.simulation.cursor import BUFFER_TICKS, LAST_SEQ, LATE_S, STALE_INPUT_S
+from zonecluster.simulation.tables import MAX_PENDING
 
 TEXT = (Path(__file__).resolve().parents[3] / "docs" / "protocol.md").read_text()
 
@@ -284,3 +287,20 @@ def test_the_chain_example() -> None:
         bytes.fromhex(rows["state hash"]),
     )
     assert found.hex() == rows["chain"]
+
+
+def test_effects_are_documented_by_their_bits() -> None:
+    assert [(int(row["bit"]), row["effect"]) for row in table_below("Effects")] == list(enumerate(EFFECTS))
+
+
+def test_rules_of_the_cursor_are_the_codes() -> None:
+    section = re.search(r"^### Inputs\n(.*?)(?=^#### )", TEXT, re.M | re.S)
+    assert section
+    for words in (
+        f"up to {MAX_PENDING} client ticks ahead",
+        f"set the cursor to {BUFFER_TICKS} before",
+        f"above {LAST_SEQ:,} is none",
+        f"after {STALE_INPUT_S:.0f} s without",
+        f"{LATE_S} s were",
+    ):
+        assert words in " ".join(section[1].split()), words

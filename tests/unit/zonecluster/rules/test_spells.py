@@ -1,7 +1,7 @@
 import pytest
 
 from zonecluster.protocol.effects import EFFECTS
-from zonecluster.rules.spells import BUILT_IN, SPELLS, Spell, Target, find_spell, why_not
+from zonecluster.rules.spells import BUILT_IN, SPELLS, Spell, Target, why_not
 
 HERE = Target(distance=0.0, is_self=True, is_player=True)
 NEAR_CREATURE = Target(distance=4.0, is_self=False, is_player=False)
@@ -32,9 +32,3 @@ def test_names_are_unique() -> None:
 )
 def test_refusals_say_why(spell: str, target: Target | None, ready_in_s: float, why: str) -> None:
     assert why_not(SPELLS[spell], target, ready_in_s) == why
-
-
-def test_only_what_the_world_allows_is_found() -> None:
-    assert find_spell("haste", ("haste",)) == SPELLS["haste"]
-    assert find_spell("haste", ("light",)) is None
-    assert find_spell("fireball", ("fireball",)) is None
