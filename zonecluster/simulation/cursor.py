@@ -32,7 +32,7 @@ def play_inputs(tables: Tables, inputs: Inputs, dt: float) -> None:
     tables.cursor += tables.cursor > 0
     rows, seqs, keys = _usable(tables, inputs)
     is_moved = _set_cursors(tables, rows, seqs, dt)
-    is_walking = (tables.wish != 0).any(axis=1)
+    is_walking = (tables.wish[:, 0] != 0) | (tables.wish[:, 1] != 0)
     _correct(tables, is_moved & is_walking)
     tables.cursors_moved += int(np.count_nonzero(is_moved & is_walking))
     _play(tables, _due(tables, rows, seqs, keys, is_moved))
@@ -44,7 +44,7 @@ def _usable(tables: Tables, inputs: Inputs) -> tuple[np.ndarray, np.ndarray, np.
     seqs = inputs.records["seq"].astype(np.int64)
     is_usable = tables.alive[inputs.rows] & (tables.kind[inputs.rows] == PLAYER)
     is_usable &= (seqs >= 1) & (seqs <= LAST_SEQ)
-    words = np.ascontiguousarray(inputs.records[is_usable]).view("<u8").astype(np.uint64)
+    words = np.ascontiguousarray(inputs.records).view("<u8")[is_usable].astype(np.uint64)
     return inputs.rows[is_usable], seqs[is_usable], words << HALF | words >> HALF
 
 

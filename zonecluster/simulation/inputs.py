@@ -15,10 +15,9 @@ LENGTHS = {
     for count in range(1, MAX_INPUTS_PER_PACKET + 1)
 }
 MAX_INPUT_BYTES = max(LENGTHS)
-PACKETS = {
-    count: np.dtype([("header", INPUT_HEADER), ("records", INPUT_RECORD, (count,))])
-    for count in range(1, MAX_INPUTS_PER_PACKET + 1)
-}
+KIND_AT, COUNT_AT, ACK_AT = 0, 1, 2  # in INPUT_HEADER
+WORD = np.dtype("<u8")  # one INPUT_RECORD
+assert INPUT_RECORD.itemsize == WORD.itemsize
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def decode_input_matrix(rows: np.ndarray, data: np.ndarray, lengths: np.ndarray)
     payloads = np.concatenate([part.payloads for part in found])
     return Inputs(
         np.concatenate([part.rows for part in found]),
-        np.concatenate([part.records for part in found]),
+        np.concatenate([part.records.view(WORD) for part in found]).view(INPUT_RECORD),
         payloads,
         np.concatenate([part.acks for part in found]),
         len(rows) - len(payloads),
@@ -74,9 +73,12 @@ def decode_input_matrix(rows: np.ndarray, data: np.ndarray, lengths: np.ndarray)
 
 
 def _decode_equal(count: int, senders: np.ndarray, payloads: np.ndarray, data: np.ndarray) -> Inputs:
-    """Decode the payloads (k,) of one length; data: (k, length) u8."""
-    table = np.ascontiguousarray(data).view(PACKETS[count])[:, 0]
-    good = (table["header"]["kind"] == INPUT) & (table["header"]["count"] == count)
-    table, payloads = table[good], payloads[good]
-    rows = np.repeat(senders[payloads], count)
-    return Inputs(rows, table["records"].reshape(-1), payloads, table["header"]["snapshot_ack"])
+    """Decode the payloads (k,) of one length; data: (k, length) u8.
+
+    Records are handled as words of their size: gathering a machine type is several times faster than structs.
+    """
+    good = np.flatnonzero((data[:, KIND_AT] == INPUT) & (data[:, COUNT_AT] == count))
+    payloads = payloads[good]
+    acks = np.ascontiguousarray(data[good, ACK_AT : ACK_AT + 4]).view("<u4")[:, 0]
+    words = np.ascontiguousarray(data[good, INPUT_HEADER.itemsize :]).view(WORD)
+    return Inputs(np.repeat(senders[payloads], count), words.reshape(-1).view(INPUT_RECORD), payloads, acks)
