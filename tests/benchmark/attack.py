@@ -11,8 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tests.benchmark.machine import rss_mb
-from tests.benchmark.players import CannotMeasure
+from tests.benchmark.machine import CannotMeasure, rss_mb
 from tests.benchmark.strangers import byte_ratios
 from tests.benchmark.zone import ROOT, Server, Setting, joined, measure, play_window, summary
 

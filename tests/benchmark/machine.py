@@ -17,6 +17,10 @@ BUCKETS_PER_MS = 4
 TOP_MS = 5000
 
 
+class CannotMeasure(RuntimeError):
+    """A benchmark cannot run here; the message says why, and what to do."""
+
+
 def cpu_ticks(pid: int) -> tuple[int, int]:
     """Return the CPU time of a process in its own code and in the kernel, in ticks."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -7,8 +7,6 @@ is the CPU time of the thread, so that what else the machine does matters little
 
 import ctypes
 import secrets
-import shutil
-import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -21,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from tests.benchmark.c_code import add_links, compile_c, make_loop
+from tests.benchmark.machine import CannotMeasure
 from tests.benchmark.swarm import Swarm, big_socket
-from zonecluster.packets import mmsg
 from zonecluster.packets.path import PacketPath, open_path
-from zonecluster.packets.sodium import sodium_path
 from zonecluster.protocol.netcode import (
     PROTOCOL_ID,
     Connected,
@@ -32,7 +30,6 @@ from zonecluster.protocol.netcode import (
     ServerCore,
     mint_connect_token,
 )
-from zonecluster.protocol.netcode.wire import VERSION_INFO
 
 INPUT_BYTES, SNAPSHOT_BYTES = 38, 1072
 WARM_UP_ROUNDS = 3
@@ -40,28 +37,6 @@ SOURCE = Path(__file__).with_name("packets_loop.c")
 FAST = Limits(
     requests_per_s=1e6, requests_burst=1e6, requests_per_s_per_network=1e6, requests_burst_per_network=1e6
 )
-
-
-class CannotMeasure(RuntimeError):
-    """Something that the benchmark needs is not here; the message says what to do."""
-
-
-def compile_loop(folder: Path) -> ctypes.CDLL:
-    """Compile the C loop and return it.
-
-    Raises: CannotMeasure: no C compiler, or it failed.
-    """
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if compiler is None:
-        raise CannotMeasure("There is no C compiler to compare with. Install one (apt-get install gcc).")
-    library = folder / "packets_loop.so"
-    command = [compiler, "-O3", "-march=native", "-shared", "-fPIC", "-o", str(library), str(SOURCE), "-ldl"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise CannotMeasure(f"{compiler} cannot compile {SOURCE.name}: {done.stderr.strip()[-400:]}")
-    loaded = ctypes.CDLL(str(library))
-    loaded.make.restype = ctypes.c_void_p
-    return loaded
 
 
 @dataclass
@@ -96,6 +71,7 @@ class CWay(Way):
     loop: Any
     library: ctypes.CDLL
     file: int
+    lengths: np.ndarray
 
     def receive(self) -> int:
         return self.library.receive(self.loop, self.file, ctypes.c_double(monotonic()))
@@ -108,6 +84,7 @@ class CWay(Way):
             len(self.slots),
             ctypes.c_void_p(payloads.ctypes.data),
             payloads.shape[1],
+            ctypes.c_void_p(self.lengths.ctypes.data),
             ctypes.c_double(monotonic()),
         )
 
@@ -167,23 +144,12 @@ def connected_way(name: str, choice: Any, clients: int) -> Way:
 def c_way(clients: int, library: ctypes.CDLL) -> CWay:
     """Return the C loop with the links of a batch path that has connected them."""
     batch = connected_way("C", "batch", clients)
-    head = VERSION_INFO + PROTOCOL_ID.to_bytes(8, "little")
     way = CWay("C", batch.swarm, batch.path, batch.slots, batch.close)
     way.library = library
     way.file = batch.server_file  # type: ignore[attr-defined]
-    way.loop = ctypes.c_void_p(library.make(sodium_path().encode(), head, clients))
-    if not way.loop:
-        raise CannotMeasure(f"The C loop cannot load {sodium_path()}.")
-    table = batch.path._table  # type: ignore[attr-defined]
-    for slot in batch.slots.tolist():
-        library.add(
-            way.loop,
-            slot,
-            mmsg.address_words(mmsg.address_of(table.addresses[slot]))[0].tobytes(),
-            table.receive_keys[slot].tobytes(),
-            table.send_keys[slot].tobytes(),
-            ctypes.c_uint64(int(table.next_sequence[slot])),
-        )
+    way.loop = make_loop(library, clients)
+    way.lengths = np.full(clients, SNAPSHOT_BYTES, np.int64)
+    add_links(library, way.loop, batch.path._table, batch.slots)  # type: ignore[attr-defined]
     return way
 
 
@@ -213,7 +179,7 @@ class Comparison(AbstractContextManager):
     def __init__(self, clients: int, with_plain: bool = True) -> None:
         self.clients = clients
         self._folder = TemporaryDirectory()
-        library = compile_loop(Path(self._folder.name))
+        library = compile_c(Path(self._folder.name), SOURCE)
         self.ways = [c_way(clients, library), connected_way("batch", "batch", clients)]
         if with_plain:
             self.ways.append(connected_way("plain", "plain", clients))

@@ -2,7 +2,9 @@
 
 Receives by recvmmsg, finds the link by address, checks header and replay window, opens; seals by the link's
 key and sequence, sends by sendmmsg. libsodium is the one of PyNaCl's wheel, as for ours. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dlfcn.h>
 #include <netinet/in.h>
 #include <stdint.h>
@@ -139,20 +141,20 @@ int receive(struct loop *loop, int socket, double now) {
     }
 }
 
-int send_all(struct loop *loop, int socket, const int64_t *slots, int count, const uint8_t *payloads, int length, double now) {
+int send_all(struct loop *loop, int socket, const int64_t *slots, int count, const uint8_t *payloads, int stride, const int64_t *lengths, double now) {
     int sent = 0;
     for (int start = 0; start < count; start += SEND_BATCH) {
         int batch = count - start < SEND_BATCH ? count - start : SEND_BATCH;
         for (int place = 0; place < batch; place++) {
             struct link *link = &loop->links[slots[start + place]];
             uint64_t sequence = link->next_sequence++;
-            int bytes = 1;
+            int bytes = 1, length = lengths[start + place];
             while (bytes < 8 && sequence >> (8 * bytes)) bytes++;
             uint8_t *packet = loop->out_buffers[place], nonce[12] = {0};
             memcpy(nonce + 4, &sequence, 8);
             packet[0] = loop->head[HEAD_BYTES] = PAYLOAD | bytes << 4;
             memcpy(packet + 1, &sequence, bytes);
-            loop->seal(packet + 1 + bytes, NULL, payloads + (size_t)(start + place) * length, length, loop->head,
+            loop->seal(packet + 1 + bytes, NULL, payloads + (size_t)(start + place) * stride, length, loop->head,
                        HEAD_BYTES + 1, NULL, nonce, link->send_key);
             loop->out_iovecs[place].iov_len = 1 + bytes + length + TAG_BYTES;
             loop->out[place].msg_hdr.msg_name = &link->address;

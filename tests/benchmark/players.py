@@ -12,7 +12,7 @@ from time import monotonic, sleep
 
 import numpy as np
 
-from tests.benchmark.machine import Histogram
+from tests.benchmark.machine import CannotMeasure, Histogram
 from tests.benchmark.swarm import Swarm
 from tests.benchmark.views import ViewCheck
 from zonecluster.protocol.zone_payloads import (
@@ -34,10 +34,6 @@ IDLE_S = 0.0005
 TURN = 0.4  # radians, at most, from one input to the next
 SMALLEST = SNAPSHOT_HEADER.itemsize + ENTITY.itemsize
 PACKET = np.dtype([("header", INPUT_HEADER), ("records", INPUT_RECORD, (REPEATED,))])
-
-
-class CannotMeasure(RuntimeError):
-    """The benchmark cannot run here; the message says why."""
 
 
 @dataclass

@@ -18,8 +18,16 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmark.machine import Histogram, Sample, Second, instability, rss_mb, socket_drops
-from tests.benchmark.players import CannotMeasure, Players, Window
+from tests.benchmark.machine import (
+    CannotMeasure,
+    Histogram,
+    Sample,
+    Second,
+    instability,
+    rss_mb,
+    socket_drops,
+)
+from tests.benchmark.players import Players, Window
 from tests.benchmark.views import ViewCheck
 from tests.benchmark.workloads import SIZE
 from zonecluster.protocol.netcode import CONNECT_TOKEN_BYTES

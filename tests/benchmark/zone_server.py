@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 from uuid import UUID, uuid4
@@ -50,8 +51,8 @@ class Mailbox(Outbox):
 class MeasuredService(Service):
     """The service, and when each of its ticks began and how long it took."""
 
-    def __init__(self, config: ClusterConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: ClusterConfig, wall_clock: Callable[[], float] = monotonic) -> None:
+        super().__init__(config, wall_clock)
         self.cluster.outbox = self.mailbox = Mailbox()
         self.talkers: Talkers | None = None
         self.began: list[float] = []

@@ -1,0 +1,161 @@
+"""A whole tick against the same tick in C, in one run. For `manage.py benchmark tick`.
+
+Two zone clusters' services (the real ones, real sockets on loopback) have the same players, who send the same
+inputs. After a while the second one's state is handed to zone_tick.c, and from then on the first
+service and the C code take turns, round by round. Measured is the CPU time of the thread, kernel included,
+from the first datagram taken to the last one given to the kernel. What clients do is not measured.
+
+All snapshots that clients receive are compared byte by byte: the C code does the same work, or it shows.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from tests.benchmark.c_code import compile_c
+from tests.benchmark.machine import CannotMeasure
+from tests.benchmark.sides import TICK_S, FakeTime, Inputs, Side, Snapshots
+from tests.benchmark.tick_in_c import InC
+from zonecluster.simulation import cursor
+from zonecluster.simulation.tables import MAX_PENDING
+from zonecluster.snapshots import parts
+
+SOURCE = Path(__file__).with_name("zone_tick.c")
+FIXED = {
+    **{name: getattr(parts, name) for name in ("FOCUS", "RECENT", "URGENT", "URGENT_TICKS")},
+    **{name: getattr(parts, name) for name in ("NEVER_SEEN_TICKS", "FAR_WEIGHT")},
+    **{"MAX_PENDING": MAX_PENDING, "BUFFER_TICKS": cursor.BUFFER_TICKS},
+    **{"STALE_TICKS": round(cursor.STALE_INPUT_S / TICK_S), "LATE_TICKS": round(cursor.LATE_S / TICK_S)},
+}
+# Fused operations would round otherwise than ours.
+SAME_MEANING = ("-ffp-contract=off", *(f"-D{name}={value}" for name, value in FIXED.items()))
+WARM_UP_ROUNDS = 40  # until everybody's cursor, baselines and bandwidth have settled
+HANDED_OVER_ROUNDS = 4  # not measured either
+# Name, our phases, stages of the C code.
+PARTS = (
+    ("receive, open", ("receive", "open"), ("receive",)),
+    ("inputs, simulation", ("inputs", "simulation"), ("inputs", "simulation")),
+    ("interest", ("interest",), ("interest",)),
+    ("encode", ("encode",), ("records", "encode")),
+    ("seal, send", ("seal", "send"), ("send",)),
+    ("links, commands, rest", ("links", "commands", "rest"), ()),
+)
+
+
+@dataclass
+class Comparison:
+    """Both sides, what their clients send, and what was different."""
+
+    ours: Side
+    in_c: InC
+    inputs: Inputs
+    time: FakeTime
+    compared: int = 0
+    different: int = 0
+    bytes_sent: int = 0
+    first_difference: str = ""
+
+    def round(self, number: int) -> None:
+        """Let both sides do one tick, in turns the one or the other first."""
+        numbers, payloads = self.inputs.next()
+        self.time.now += TICK_S
+        sides = [self.ours, self.in_c]
+        for side in sides:
+            side.swarm.send(numbers, payloads)
+        for side in sides if number % 2 else sides[::-1]:
+            side.tick()
+        ours, in_c = self.ours.snapshots(), self.in_c.snapshots()
+        self.inputs.newest = np.ascontiguousarray(ours.payloads[:, 4:8]).view("<u4")[:, 0]
+        self._compare(ours, in_c)
+
+    def _compare(self, ours: Snapshots, in_c: Snapshots) -> None:
+        is_other = (ours.payloads != in_c.payloads).any(axis=1) | (ours.lengths != in_c.lengths)
+        self.compared += len(is_other)
+        self.different += int(is_other.sum())
+        self.bytes_sent += int(ours.lengths.sum())
+        if is_other.any() and not self.first_difference:
+            number = int(np.flatnonzero(is_other)[0])
+            at = np.flatnonzero(ours.payloads[number] != in_c.payloads[number])[:8].tolist()
+            lengths = int(ours.lengths[number]), int(in_c.lengths[number])
+            self.first_difference = f"client {number}, bytes {at}, lengths {lengths}"
+
+    def forget(self) -> None:
+        """Begin to measure."""
+        self.compared = self.different = self.bytes_sent = 0
+        self.ours.spent_ms.clear()
+        self.in_c.spent_ms.clear()
+
+
+def compare(
+    players: int, workload: str, rounds: int, tell: Callable[[int], None] = lambda _: None
+) -> dict[str, Any]:
+    """Return medians in ms of CPU per tick, by part and together, and the ratio to C.
+
+    Raises: CannotMeasure.
+    """
+    return asyncio.run(_compare(players, workload, rounds, tell))  # the service starts its flush as a task
+
+
+async def _compare(players: int, workload: str, rounds: int, tell: Callable[[int], None]) -> dict[str, Any]:
+    with TemporaryDirectory() as folder:
+        library = compile_c(Path(folder), SOURCE, *SAME_MEANING)
+        time = FakeTime()
+        ours, in_c = Side(players, workload, time), InC(players, workload, time)
+        try:
+            comparison = Comparison(ours, in_c, Inputs(players), time)
+            for side in (ours, in_c):
+                side.join()
+            await _play(comparison, WARM_UP_ROUNDS, lambda _: None)
+            if comparison.different:
+                raise CannotMeasure(f"Two services told different things: {comparison.first_difference}.")
+            in_c.hand_over(library)
+            await _play(comparison, HANDED_OVER_ROUNDS, lambda _: None)
+            comparison.forget()
+            in_c.stages_ms.clear()
+            await _play(comparison, rounds, tell)
+        finally:
+            ours.close()
+            in_c.close()
+        return result_of(comparison, workload, rounds)
+
+
+async def _play(comparison: Comparison, rounds: int, tell: Callable[[int], None]) -> None:
+    for number in range(rounds):
+        comparison.round(number)
+        await asyncio.sleep(0)  # for what the service has started beside its ticks
+        tell(number + 1)
+
+
+def result_of(comparison: Comparison, workload: str, rounds: int) -> dict[str, Any]:
+    """Return the figures of the rounds since `forget`."""
+    ours, in_c = comparison.ours, comparison.in_c
+    phases, stages = ours.phases_ms(), in_c.phases_ms()
+    by_part = {
+        name: (
+            round(sum(stages[stage] for stage in of_c), 3),
+            round(sum(phases[phase] for phase in of_ours), 3),
+        )
+        for name, of_ours, of_c in PARTS
+    }
+    ours_ms, c_ms = median(ours.spent_ms), median(in_c.spent_ms)
+    return {
+        "test": "tick",
+        "name": f"waystone-tick-{workload} {ours.players}",
+        "n": ours.players,
+        "rounds": rounds,
+        "ours_ms": round(ours_ms, 3),
+        "c_ms": round(c_ms, 3),
+        "ratio_to_c": round(ours_ms / c_ms, 3),
+        "best_ms": (round(min(ours.spent_ms), 3), round(min(in_c.spent_ms), 3)),
+        "parts": by_part,
+        "payload_bytes": round(comparison.bytes_sent / max(comparison.compared, 1), 1),
+        "payloads_compared": comparison.compared,
+        "payloads_different": comparison.different,
+        "first_difference": comparison.first_difference,
+    }
