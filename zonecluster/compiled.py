@@ -25,7 +25,11 @@ from numba.core.errors import NumbaError
 
 HERE = Path(__file__).resolve().parent
 # Modules with compiled code. Each has `warm_up()`, which calls each function once, as a cluster will call it.
-PARTS = ("zonecluster.packets.batch_path", "zonecluster.interest.grid")
+PARTS = (
+    "zonecluster.packets.batch_path",
+    "zonecluster.interest.grid",
+    "zonecluster.snapshots.encode_compiled",
+)
 # Constants that compiled code has built in, besides those of its own package.
 SHARED = ("compiled.py", "packets/arrivals.py", "protocol/netcode/wire.py", "protocol/zone_payloads.py")
 UNUSED_DAYS = 7

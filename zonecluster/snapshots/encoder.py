@@ -3,6 +3,7 @@
 Plain (numpy) and compiled (numba) write the same bytes. Source: docs/protocol.md, "Snapshots".
 """
 
+from importlib import import_module
 from typing import Literal
 
 import numpy as np
@@ -23,7 +24,8 @@ from zonecluster.snapshots.parts import Clock, Focus, Outbox, OwnState, Viewers,
 
 log = structlog.get_logger(__name__)
 
-Choice = Literal["auto", "batch", "plain"]
+Choice = Literal["auto", "batch", "plain"]  # as WAYSTONE_PACKET_PATH: one choice for all compiled code
+COMPILED = "zonecluster.snapshots.encode_compiled"
 
 TICKS_PER_S = 20
 DEFAULT_BYTES_PER_S = 16_000
@@ -78,10 +80,10 @@ class Encoder:
         """
         self.baselines.remember(clock.tick, records)
         links = self.baselines.links
-        slots = np.require(slots, np.int64, ["C"])
+        slots = np.require(slots, np.int64, ["C", "W"])
         buckets = np.minimum(links.bucket[slots] + self._bytes_per_tick, self._full_bucket)
         job = Viewers(
-            rows=np.require(viewers, np.int64, ["C"]),
+            rows=np.require(viewers, np.int64, ["C", "W"]),
             slots=slots,
             seen=np.require(seen.rows, np.int32, ["C", "W"]),
             counts=np.require(seen.counts, np.int32, ["C", "W"]),
@@ -121,7 +123,22 @@ def heads(job: Viewers, records: np.ndarray, own: OwnState, clock: Clock) -> np.
 
 
 def open_encoder(choice: Choice, slots: int, bytes_per_s: int = DEFAULT_BYTES_PER_S) -> Encoder:
-    """Return the encoder for this machine, and say in the log which one it is."""
-    encoder = Encoder(slots, bytes_per_s)
-    log.info("snapshot_encoder_chosen", encoder=encoder.name, asked=choice)
+    """Return the encoder for this machine, and say in the log which one it is.
+
+    Args: choice: "auto" takes the compiled one where it can run; the others insist.
+    Raises: ImportError, RuntimeError or OSError: "batch" was insisted on and cannot run here.
+    """
+    encoder, reason = Encoder(slots, bytes_per_s), "asked for"
+    if choice != "plain":
+        try:
+            # By name: the import needs numba, and fails where it is not.
+            seconds = import_module("zonecluster.compiled").warm_up(COMPILED)
+            compiled = import_module(COMPILED)
+            encoder = Encoder(slots, bytes_per_s, compiled.CompiledWriter(), compiled.NAME)
+            reason = f"numba is here, compiled code ready in {seconds:.1f} s"
+        except (ImportError, RuntimeError, OSError) as error:
+            if choice == "batch":
+                raise
+            reason = f"{type(error).__name__}: {error}"
+    log.info("snapshot_encoder_chosen", encoder=encoder.name, reason=reason)
     return encoder
