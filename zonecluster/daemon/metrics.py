@@ -26,8 +26,10 @@ DIRECTIONS = ("received", "sent")
 class Metrics:
     """The two pages of a cluster's HTTP port."""
 
-    def __init__(self, cluster: Cluster, meter: Meter, clock: SteadyClock) -> None:
+    def __init__(self, cluster: Cluster, kinds: dict[str, str], meter: Meter, clock: SteadyClock) -> None:
+        """Args: kinds: which implementation runs, by part."""
         self._cluster = cluster
+        self._kinds = kinds
         self._meter = meter
         self._clock = clock
         self._registry = CollectorRegistry()
@@ -125,19 +127,18 @@ class Metrics:
         yield counters("events", "What else is counted, by name.", "event", dict(cluster.counters))
 
     def _build(self) -> Metric:
-        family = GaugeMetricFamily(f"{PREFIX}build_info", "What runs here.", labels=[*self._kinds()])
-        family.add_metric([*self._kinds().values()], 1)
-        return family
-
-    def _kinds(self) -> dict[str, str]:
         config = self._cluster.config
-        return {
+        labels = {
             "world": config.world,
             "cluster": config.name,
             "packets": self._cluster.links.path.name,
+            **self._kinds,
             "python": python_version(),
             "numpy": np.__version__,
         }
+        family = GaugeMetricFamily(f"{PREFIX}build_info", "What runs here.", labels=[*labels])
+        family.add_metric([*labels.values()], 1)
+        return family
 
 
 def gauge(name: str, text: str, value: float) -> Metric:

@@ -21,7 +21,7 @@ from zonecluster.daemon.announce import announce
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
 from zonecluster.daemon.config import CannotStart, ClusterConfig
-from zonecluster.daemon.content import UnknownZone, load_zone
+from zonecluster.daemon.content import UnknownZone, load_sight, load_zone
 from zonecluster.daemon.figures import Meter
 from zonecluster.daemon.http_door import HttpDoor
 from zonecluster.daemon.metrics import Metrics
@@ -30,6 +30,7 @@ from zonecluster.daemon.requests import Requests, instance_opened, zone_loaded
 from zonecluster.daemon.steady_clock import SteadyClock
 from zonecluster.daemon.ticks import Ticks
 from zonecluster.daemon.zone_links import ZoneLinks
+from zonecluster.interest.visibility import LineOfSight
 from zonecluster.protocol.bus import OpenInstance, cluster_decoder
 from zonecluster.protocol.to_client import Notice
 from zonecluster.simulation.content import ZoneContent
@@ -87,7 +88,7 @@ class Service:
         config = self.cluster.config
         if config.metrics_host is None:
             return None
-        metrics = Metrics(self.cluster, self.meter, self.clock)
+        metrics = Metrics(self.cluster, self.ticks.kinds, self.meter, self.clock)
         pages = {"/metrics": metrics.page, "/healthz": metrics.health}
         try:
             door = HttpDoor(config.metrics_host, config.metrics_port, pages)
@@ -229,10 +230,10 @@ class Service:
     async def open_instance(self, message: OpenInstance) -> None:
         """Load a zone in a thread and open it; whatever goes wrong is the answer."""
         try:
-            content = await sync_to_async(_load_zone, thread_sensitive=False)(
+            content, sight = await sync_to_async(_load_zone, thread_sensitive=False)(
                 self.cluster.config.world, message.zone
             )
-            zone_loaded(self.cluster, message.instance, content)
+            zone_loaded(self.cluster, message.instance, content, sight)
         except (UnknownZone, DatabaseError, ValueError) as error:
             log.warning("instance_not_opened", instance=message.instance, zone=message.zone, error=str(error))
             instance_opened(self.cluster, message.instance, str(error) or type(error).__name__)
@@ -270,10 +271,11 @@ class Service:
         )
 
 
-def _load_zone(world: str, slug: str) -> ZoneContent:
+def _load_zone(world: str, slug: str) -> tuple[ZoneContent, LineOfSight | None]:
     """Load a zone on a connection of its own: hours may pass until the next one is needed."""
     try:
-        return load_zone(world, slug)
+        content = load_zone(world, slug)
+        return content, load_sight(content)
     finally:
         connection.close()
 

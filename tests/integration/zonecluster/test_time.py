@@ -196,6 +196,7 @@ def test_zone_links_that_fail_once_in_a_while_cost_a_tick(
     wait_until(lambda: cluster.tick() or len(alice.snapshots) >= before + 20, 20, "further snapshots")
     assert alice.is_connected
     assert any(name.endswith("_failed") for name in cluster.cluster.counters)
+    monkeypatch.undo()
 
 
 def test_overload_dilates_time_openly_and_it_recovers(
@@ -281,6 +282,9 @@ def test_metrics_are_what_prometheus_reads(cluster: Timed, connect: Connect) -> 
     assert found["waystone_zone_bytes_total", (("direction", "sent"),)] > 5000
     assert sum(value for (name, _), value in found.items() if name.endswith("datagrams_dropped_total")) >= 1
     assert found["process_resident_memory_bytes", ()] > 0
+    built = dict(next(labels for name, labels in found if name == "waystone_zone_build_info"))
+    assert (built["cluster"], built["packets"]) == ("east", cluster.cluster.links.path.name)
+    assert {"interest", "snapshots"} < built.keys()
 
 
 def test_every_metric_is_documented_and_every_documented_one_is_there(cluster: Timed) -> None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 from uuid import uuid4
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.embedded_servers import free_port, wait_until
 from tests.zone_cluster import HARBOUR, UdpPlayer
@@ -207,6 +209,37 @@ async def test_bus_outage_is_survived_without_a_restart(
     assert alive.incarnation == admitted.incarnation
     assert alive.residents[0].session == admit.session
     player.socket.close()
+
+
+async def test_a_process_that_was_stopped_goes_on_from_now_and_says_so_at_metrics(
+    start: Callable[..., subprocess.Popen[str]], daemon: Daemon
+) -> None:
+    process = start()
+    await daemon.ask(bus.OpenInstance(HARBOUR, "harbour"), lambda m: isinstance(m, bus.InstanceOpened))
+    admit = bus.Admit(uuid4(), uuid4(), HARBOUR, uuid4(), "Alice", new_character_state(), "gate", 1, 1)
+    admitted = await daemon.ask(admit, lambda m: isinstance(m, bus.Admitted))
+    player = UdpPlayer(admitted.connect_token)
+    await asyncio.to_thread(wait_until, lambda: player.pump() > 3, DEADLINE_S, "snapshots come")
+    alive = await daemon.ask(bus.Hail("demo"), lambda m: isinstance(m, bus.ClusterAlive))
+    skipped_before = (await asyncio.to_thread(metrics, alive.metrics))["waystone_zone_ticks_skipped_total"]
+    process.send_signal(signal.SIGSTOP)
+    until = monotonic() + 2
+    await asyncio.to_thread(wait_until, lambda: player.pump() and monotonic() > until, DEADLINE_S, "2 s")
+    seen = len(player.snapshots)
+    process.send_signal(signal.SIGCONT)
+    await asyncio.to_thread(wait_until, lambda: player.pump() > seen + 10, DEADLINE_S, "snapshots go on")
+    assert player.is_connected
+    found = await asyncio.to_thread(metrics, alive.metrics)
+    assert found["waystone_zone_ticks_skipped_total"] - skipped_before >= 35
+    assert found["waystone_zone_players"] == 1
+    player.socket.close()
+
+
+def metrics(address: str) -> dict[str, float]:
+    """Return the samples without labels that a running cluster exports."""
+    with urlopen(f"http://{address}/metrics", timeout=DEADLINE_S) as answer:  # noqa: S310  (its own address)
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    return {sample.name: sample.value for each in families for sample in each.samples if not sample.labels}
 
 
 @pytest.fixture
