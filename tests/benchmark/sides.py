@@ -10,6 +10,7 @@ from tests.benchmark.players import PACKET, REPEATED, TURN
 from tests.benchmark.swarm import Swarm
 from tests.benchmark.zone_server import WORLD, MeasuredService, fill
 from zonecluster.daemon.config import ClusterConfig
+from zonecluster.daemon.pace import Pace
 from zonecluster.daemon.phases import PHASES
 from zonecluster.protocol.zone_payloads import INPUT, INPUT_RECORD, MAX_PAYLOAD_BYTES
 
@@ -110,6 +111,8 @@ class Side:
 
     def tick(self) -> None:
         """Take the inputs that came, and run a tick; its CPU time is kept."""
+        # A pace that knows of no tick yet: game time must not slow down because this machine is busy.
+        self.service.cluster.pace = Pace(TICK_S, self._time.now)
         before = thread_time_ns()
         self.service.receive()
         self.service.tick()
