@@ -14,6 +14,7 @@ from channels.layers import get_channel_layer
 from redis.exceptions import RedisError
 
 from zonecluster.protocol import bus
+from zonecluster.protocol.unreadable import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
@@ -172,6 +173,6 @@ def decode_batch(message: dict[str, Any], decoder: msgspec.msgpack.Decoder) -> l
     """Return the messages of a batch; a batch that does not decode is logged and empty."""
     try:
         return decoder.decode(message["payload"])
-    except (KeyError, msgspec.DecodeError) as error:
+    except (KeyError, *UNREADABLE) as error:
         log.error("bus_batch_refused", error=str(error))
         return []

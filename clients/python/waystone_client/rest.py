@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from waystone_client.errors import MasterError
+from zonecluster.protocol.unreadable import UNREADABLE
 
 T = TypeVar("T")
 
@@ -162,7 +163,7 @@ class Master:
 def _read(response: httpx.Response, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(response.content, type=kind)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise MasterError(
             response.status_code, "bad_answer", f"The master's answer cannot be read: {error}"
         ) from error
@@ -172,7 +173,7 @@ def _problem(response: httpx.Response) -> MasterError:
     """Turn problem+json, or whatever came instead, into an exception."""
     try:
         problem = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         problem = {}
     if not isinstance(problem, dict):
         problem = {}

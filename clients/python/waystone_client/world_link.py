@@ -29,6 +29,7 @@ from zonecluster.protocol.to_client import (
     Surroundings,
     Welcome,
 )
+from zonecluster.protocol.unreadable import UNREADABLE
 
 ANSWER_S = 15.0  # the longest wait for an answer; the gateway itself gives up on the daemon after 10 s
 BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # between attempts to resume; the last one repeats
@@ -268,15 +269,7 @@ class WorldLink:
     # ------------------------------------------------------------ what comes
 
     def _dispatch_frame(self, frame: str | bytes) -> None:
-        try:
-            if isinstance(frame, bytes):
-                message = to_client.msgpack_decoder.decode(frame)
-            else:
-                message = to_client.json_decoder.decode(frame)
-        except msgspec.DecodeError as error:
-            # A newer server may say what this client does not know; nothing depends on it.
-            message = to_client.Notice(f"a message that cannot be read: {error}", "warning")
-        self._dispatch(message)
+        self._dispatch(read_frame(frame))
 
     def _dispatch(self, message: ServerMessage) -> None:
         match message:
@@ -329,3 +322,15 @@ async def _in_time(answer: asyncio.Future[Any]) -> Any:
             return await answer
     except TimeoutError as error:
         raise LinkLost("no_answer", f"The world did not answer within {ANSWER_S:.0f} s.") from error
+
+
+def read_frame(frame: str | bytes) -> ServerMessage:
+    """Return what a frame of the server says; one that cannot be read is a notice of that. Raises nothing.
+
+    A newer server may say what this client does not know; nothing depends on it.
+    """
+    decoder = to_client.msgpack_decoder if isinstance(frame, bytes) else to_client.json_decoder
+    try:
+        return decoder.decode(frame)
+    except UNREADABLE as error:
+        return to_client.Notice(f"a message that cannot be read: {error}", "warning")

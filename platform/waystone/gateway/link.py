@@ -90,7 +90,7 @@ class LinkCore:
     def receive(self, frame: str | bytes, now: float) -> list[Effect]:
         """Take one frame of the client: text is JSON, bytes are MessagePack."""
         self.is_binary = isinstance(frame, bytes)
-        message, problem = _decode(frame)
+        message, problem = decode_frame(frame)
         if not self._bucket.take(now):
             return self._too_fast(message)
         self._excess = 0
@@ -202,7 +202,7 @@ class LinkCore:
         return [refusal, Close(CLOSE_POLICY)] if self._offences >= self._limits.max_offences else [refusal]
 
 
-def _decode(frame: str | bytes) -> tuple[ClientMessage | None, str]:
+def decode_frame(frame: str | bytes) -> tuple[ClientMessage | None, str]:
     """Return the message, or None and what is wrong with the frame."""
     data = frame.encode() if isinstance(frame, str) else frame
     if len(data) > MAX_FRAME_BYTES:
