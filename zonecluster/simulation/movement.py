@@ -16,13 +16,16 @@ def move(tables: Tables, dt: float) -> None:
     """
     is_player = tables.kind == PLAYER
     is_held = tables.is_frozen | (is_player & ~(tables.has_zone_link & tables.has_world_link))
-    wish = np.where(is_held[:, None], np.float32(0), tables.wish)
-    step = wish * (tables.top_speed * np.float32(dt))[:, None]
-    old = tables.position[:, :2].copy()
-    np.clip(old + step, np.float32(0), tables.extent[:, None], out=tables.position[:, :2])
-    moved = tables.position[:, :2] - old
-    tables.velocity[:, :2] = moved / np.float32(dt)
-    distance = np.hypot(moved[:, 0], moved[:, 1])
+    reach = np.where(is_held, np.float32(0), tables.top_speed * np.float32(dt))
+    squares = np.zeros(len(tables), np.float32)
+    for axis in (0, 1):  # columns of their own: numpy is three times faster than by pairs
+        old = tables.position[:, axis].copy()
+        new = old + tables.wish[:, axis] * reach
+        tables.position[:, axis] = np.minimum(np.maximum(new, np.float32(0)), tables.extent)
+        moved = tables.position[:, axis] - old
+        tables.velocity[:, axis] = moved / np.float32(dt)
+        squares += moved * moved
+    distance = np.sqrt(squares)
     tables.metres_walked += np.where(is_player, distance, 0)
     tables.animation[:] = _animations(tables, distance / np.float32(dt))
 

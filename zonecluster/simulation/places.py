@@ -43,9 +43,10 @@ class Places:
         count = len(triggers.radii)
         self.numbers[place], self.sizes[place] = number, size
         self.centres[place, :count], self.squares[place, :count] = triggers.centres, triggers.radii**2
+        scale = np.float32(MAP_CELLS) / np.float32(size)
         for centre, radius in zip(triggers.centres, triggers.radii, strict=True):
-            west, south = map_cells(centre - radius - ROUNDING_M, size)
-            east, north = map_cells(centre + radius + ROUNDING_M, size)
+            west, south = map_cells(centre - radius - ROUNDING_M, scale)
+            east, north = map_cells(centre + radius + ROUNDING_M, scale)
             self.has_trigger[place, west : east + 1, south : north + 1] = True
         return place
 
@@ -71,8 +72,18 @@ class Places:
             self.centres = np.pad(self.centres, ((0, 0), (0, missing), (0, 0)))
             self.squares = np.pad(self.squares, ((0, 0), (0, missing)), constant_values=NO_TRIGGER)
 
+    def near_triggers(self, places: np.ndarray, positions: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        """Return (n,) bool: whose cell a trigger reaches into. Anything for rows that are nobody's.
 
-def map_cells(points: np.ndarray, sizes: np.ndarray | float) -> np.ndarray:
-    """Return the cells of a trigger map that points (metres) in a zone of that size fall into; same shape."""
-    cells = np.floor(points * (MAP_CELLS / np.asarray(sizes, np.float32))).astype(np.int64)
-    return np.clip(cells, 0, MAP_CELLS - 1)
+        Args: places: (n,) of the rows; positions: (n, 3), metres; sizes: (n,) of their zones, metres.
+        """
+        scale = np.float32(MAP_CELLS) / sizes
+        east, north = (map_cells(positions[:, axis], scale) for axis in (0, 1))
+        cells = (places * MAP_CELLS + east) * MAP_CELLS + north
+        return self.has_trigger.reshape(-1).take(cells, mode="wrap")
+
+
+def map_cells(metres: np.ndarray, scale: np.ndarray | np.floating) -> np.ndarray:
+    """Return the column or row of a trigger map that coordinates fall into; scale: cells for each metre."""
+    cells = (metres * scale).astype(np.int32)
+    return np.minimum(np.maximum(cells, 0), MAP_CELLS - 1)

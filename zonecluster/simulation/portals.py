@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zonecluster.simulation.places import map_cells
 from zonecluster.simulation.tables import PLAYER, Tables
 
 QUIET_AFTER_ARRIVAL_S = 1.0  # triggers are silent so long after arriving or being sent back
@@ -53,8 +52,7 @@ def _near_triggers(tables: Tables) -> np.ndarray:
     """
     if not tables.places.trigger_count:
         return np.empty(0, np.int64)
-    cells = map_cells(tables.position[:, :2], tables.extent[:, None])
-    is_near = tables.places.has_trigger[tables.place, cells[:, 0], cells[:, 1]]
+    is_near = tables.places.near_triggers(tables.place, tables.position, tables.extent)
     is_near &= tables.alive & (tables.kind == PLAYER)
     rows = np.flatnonzero(is_near | tables.was_near_trigger)
     tables.was_near_trigger = is_near
