@@ -25,7 +25,7 @@ from waystone_client.rest import Master
 from waystone_client.world_link import Event, LinkDown, LinkOver, LinkUp, WorldLink
 from waystone_client.zone_link import Snapshot, ZoneLink
 from zonecluster.protocol.effects import effect_names
-from zonecluster.protocol.from_client import Describe, Look, Say, UsePortal, ZoneTokenRequest
+from zonecluster.protocol.from_client import Cast, Describe, Look, Say, Select, UsePortal, ZoneTokenRequest
 from zonecluster.protocol.to_client import (
     CharacterSummary,
     Described,
@@ -81,6 +81,7 @@ class Player:
         self.goodbye: Goodbye | None = None
         self.zones_entered = 0
         self.snapshots = 0
+        self.selected = 0  # entity id; 0: nobody
         self.errors: deque[str] = deque(maxlen=100)
         self.heard: deque[Event] = deque(maxlen=MAX_HEARD)
         self.news: asyncio.Queue[Event] = asyncio.Queue(MAX_HEARD)
@@ -249,6 +250,26 @@ class Player:
         assert isinstance(answer, Result)
         return answer
 
+    async def select(self, entity: int) -> Result:
+        """Select an entity in view, or nobody (0): it is shown first, and spells go to it.
+
+        Raises: Refusal, LinkLost.
+        """
+        answer = await self.link.command(Select, entity=entity)
+        assert isinstance(answer, Result)
+        if answer.ok:
+            self.selected = entity
+        return answer
+
+    async def cast(self, spell: str, target: int = 0) -> Result:
+        """Cast a spell on an entity; 0: on the selected one if it needs a target, otherwise on oneself.
+
+        Raises: Refusal, LinkLost.
+        """
+        answer = await self.link.command(Cast, spell=spell, target=target)
+        assert isinstance(answer, Result)
+        return answer
+
     def walk(self, x: float, y: float) -> None:
         """Walk in a direction (x east, y north; length 1 is the top speed) until told otherwise."""
         if self.zone_link is not None:
@@ -399,6 +420,7 @@ class Player:
             old = self.zone_link
             if self.place != (assigned.zone, assigned.instance):
                 self._names.clear()
+                self.selected = 0
             self.zone, self.zone_link = assigned, link
             self.zones_entered += 1
             self._wake()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from waystone_client.terminal.commands import GoTo, Hint, Plain, Speak, Step, WalkTo, parse
+from waystone_client.terminal.commands import CastSpell, Choose, GoTo, Hint, Plain, Speak, Step, WalkTo, parse
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,14 @@ from waystone_client.terminal.commands import GoTo, Hint, Plain, Speak, Step, Wa
         ("l", Plain("look")),
         ("QUIT", Plain("quit")),
         ("?", Plain("help")),
+        ("/look", Plain("look")),
+        ("select Alice Berg", Choose("Alice Berg")),
+        ("/select", Choose("")),
+        ("cast Haste", CastSpell("haste", "")),
+        ("/cast root on Gull", CastSpell("root", "Gull")),
+        ("cast root gull", CastSpell("root", "gull")),
+        ("cast", CastSpell("?", "")),
+        ("cast " + "x" * 99, CastSpell("x" * 64, "")),
     ],
 )
 def test_orders(line: str, order: object) -> None:
@@ -47,7 +55,7 @@ def test_what_is_not_understood_gets_a_hint(line: str) -> None:
     assert isinstance(order, Hint) and order.text
 
 
-@pytest.mark.parametrize("line", ["", "   ", "\n"])
+@pytest.mark.parametrize("line", ["", "   ", "\n", "/", " / "])
 def test_empty_lines_are_nothing(line: str) -> None:
     assert parse(line) is None
 

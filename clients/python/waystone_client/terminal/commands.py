@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 STEP_M = 6.0  # how far `n` walks
 MAX_STEP_M = 500.0
+MAX_SPELL = 64  # letters of a spell that a world takes
 _DIAGONAL = math.sqrt(0.5)
 DIRECTIONS = {
     "n": (0.0, 1.0),
@@ -31,6 +32,8 @@ n, s, e, w, ne, nw, se, sw [metres]   walk that way (6 m if you do not say how f
 walk to X Y       walk to a point          walk to NAME   walk to somebody you see
 go EXIT           walk to an exit and through it (walk to EXIT is the same)
 stop              stand still              look           describe the place
+select NAME       choose whom spells go to (select alone: nobody)
+cast SPELL        cast a spell    cast SPELL on NAME    (cast alone names the spells)
 say TEXT          speak (or just: 'TEXT)   who            who is in view
 exits             the ways out             where          where you are
 map               draw the surroundings    help           this
@@ -68,6 +71,21 @@ class Speak:
 
 
 @dataclass(frozen=True)
+class Choose:
+    """Select somebody in view by name; empty: nobody."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class CastSpell:
+    """Cast a spell, on somebody in view by name; empty: whom the spell goes to by itself."""
+
+    spell: str
+    on: str
+
+
+@dataclass(frozen=True)
 class Plain:
     """A word that stands for itself: stop, look, who, exits, where, map, help, quit."""
 
@@ -81,7 +99,7 @@ class Hint:
     text: str
 
 
-Order = Step | WalkTo | GoTo | Speak | Plain | Hint
+Order = Step | WalkTo | GoTo | Speak | Choose | CastSpell | Plain | Hint
 WORDS = {
     "stop": "stop",
     "look": "look",
@@ -101,7 +119,7 @@ WORDS = {
 
 def parse(line: str) -> Order | None:
     """Understand one line; None for an empty one."""
-    line = line.strip()
+    line = line.strip().removeprefix("/").strip()
     if not line:
         return None
     if line[0] in "'\"":
@@ -115,6 +133,11 @@ def parse(line: str) -> Order | None:
         return _speech(rest)
     if word in ("walk", "go"):
         return _walk(rest)
+    if word == "select":
+        return Choose(rest)
+    if word == "cast":
+        spell, _, on = rest.partition(" ")
+        return CastSpell(spell.lower()[:MAX_SPELL] or "?", on.strip().removeprefix("on ").strip())
     if word in WORDS:
         return Plain(WORDS[word])
     return Hint(f"I do not know {word!r}. Try help.")

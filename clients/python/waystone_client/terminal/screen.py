@@ -27,7 +27,8 @@ REDRAW_S = 0.1
 KEY_WALK_S = 0.5  # an arrow key walks for so long; held down, it repeats sooner than that
 ARROW_KEYS = {"up": (0.0, 1.0), "down": (0.0, -1.0), "left": (-1.0, 0.0), "right": (1.0, 0.0)}
 SIDE_COLUMNS = 34
-WORDS = ["say", "look", "who", "exits", "where", "walk to", "go", "stop", "help", "quit"]
+EFFECT_MARKS = {"haste": "»", "slow": "~", "root": "+", "light": "*", "shield": "°"}  # behind a name
+WORDS = ["say", "select", "cast", "look", "who", "exits", "where", "walk to", "go", "stop", "help", "quit"]
 
 STYLE = Style.from_dict(
     {
@@ -208,7 +209,8 @@ class Screen:
                 "" if player.snapshot.dilation > 0.97 else f" · time runs at {player.snapshot.dilation:.0%}"
             )
             frozen = " · held for a moment" if player.snapshot.is_frozen else ""
-            right = f"{x:.0f} m E, {y:.0f} m N{pace}{frozen} "
+            effects = "".join(f" · {effect}" for effect in player.effects)
+            right = f"{x:.0f} m E, {y:.0f} m N{effects}{pace}{frozen} "
         gap = max(1, self._size()[0] - get_cwidth(left) - get_cwidth(right))
         return [("", left + " " * gap + right)]
 
@@ -235,7 +237,8 @@ class Screen:
         fragments.append(("class:title", "\n Near\n"))
         for sight in self._player.visible()[: max(2, self._map_rows() - len(self._story.exits) - 4)]:
             kind = "player" if sight.is_player else "creature"
-            name = sight.name or "…"
+            marks = "".join(EFFECT_MARKS.get(effect, "") for effect in sight.effects)
+            name = ("› " if sight.id == self._player.selected else "") + (sight.name or "…") + marks
             fragments += self._entry(kind, name, sight.x - here[0], sight.y - here[1], sight.distance)
         return fragments
 

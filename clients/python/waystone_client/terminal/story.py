@@ -7,8 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from waystone_client.errors import WaystoneError
-from waystone_client.player import Player
-from waystone_client.terminal.commands import HELP, GoTo, Hint, Order, Plain, Speak, Step, WalkTo
+from waystone_client.player import Player, Sight
+from waystone_client.terminal.commands import (
+    HELP,
+    CastSpell,
+    Choose,
+    GoTo,
+    Hint,
+    Order,
+    Plain,
+    Speak,
+    Step,
+    WalkTo,
+)
 from waystone_client.terminal.printable import printable
 from waystone_client.terminal.surroundings_map import COMPASS, Ground, bearing, draw, plain
 from waystone_client.world_link import LinkDown, LinkOver, LinkUp
@@ -88,6 +99,10 @@ class Story:
                 await self._walk_to(x, y)
             case GoTo(name=name):
                 await self._go_to(name)
+            case Choose(name=name):
+                await self._select(name)
+            case CastSpell(spell=spell, on=on):
+                await self._cast(spell, on)
             case Plain(word=word):
                 await self._do_word(word)
 
@@ -106,7 +121,8 @@ class Story:
                 x, y, _ = self.player.position
                 zone = self.player.zone
                 name = f"{zone.zone_name} (instance {zone.instance})" if zone else "nowhere"
-                self.add("answer", f"{name}, {x:.1f} m east and {y:.1f} m north.")
+                effects = f" On you: {', '.join(self.player.effects)}." if self.player.effects else ""
+                self.add("answer", f"{name}, {x:.1f} m east and {y:.1f} m north.{effects}")
             case "map":
                 here = self.player.position[:2]
                 self.add("answer", plain(draw(here, self.player.visible(), self.ground, 61, 15)))
@@ -130,6 +146,22 @@ class Story:
         if result.ok and result.text:
             self.add("notice", result.text)
 
+    async def _select(self, name: str) -> None:
+        result = await self.player.select(self._find(name).id if name else 0)
+        done = f"You have selected {name}." if name else "You have selected nobody."
+        self.add("answer" if result.ok else "warning", done if result.ok else result.text)
+
+    async def _cast(self, spell: str, on: str) -> None:
+        result = await self.player.cast(spell, self._find(on).id if on else 0)
+        self.add("notice" if result.ok else "warning", result.text)
+
+    def _find(self, name: str) -> Sight:
+        """Return the nearest in view of that name. Raises: WaystoneError: there is none."""
+        for sight in self.player.visible():
+            if sight.name.casefold() == name.casefold():
+                return sight
+        raise WaystoneError("nobody_of_that_name", f"You see nobody called {name}.")
+
     async def _walk_to(self, x: float, y: float) -> None:
         size = self.player.zone.size if self.player.zone else 0.0
         x, y = min(max(x, 0.0), size), min(max(y, 0.0), size)
@@ -148,9 +180,9 @@ class Story:
         if not people:
             self.add("answer", "You see nobody.")
         for sight in people:
-            self.add(
-                "answer", f"{sight.name or 'somebody'}, {sight.distance:.0f} m {self._way(sight.x, sight.y)}"
-            )
+            way = self._way(sight.x, sight.y)
+            effects = f" ({', '.join(sight.effects)})" if sight.effects else ""
+            self.add("answer", f"{sight.name or 'somebody'}{effects}, {sight.distance:.0f} m {way}")
 
     async def _look(self) -> None:
         await self.refresh()
