@@ -53,14 +53,16 @@ def decode_inputs(rows: list[int], payloads: list[bytes]) -> Inputs:
 def decode_input_matrix(rows: np.ndarray, data: np.ndarray, lengths: np.ndarray) -> Inputs:
     """Decode INPUT payloads. Hostile bytes are counted and left out.
 
-    Args: rows: (m,) int64 of the senders; data: (m, width) u8; lengths: (m,) of the payloads. One that is
-        longer than any input need not be whole in data.
+    Args: rows: (m,) int64 of the senders, -1: nobody's, left out uncounted; data: (m, width) u8; lengths: (m,)
+        of the payloads. One that is longer than any input need not be whole in data.
     """
+    of_somebody = rows >= 0
+    kinds = np.where(of_somebody, np.minimum(lengths, MAX_INPUT_BYTES + 1), 0)
     found = [NO_INPUTS]
-    for length in np.unique(lengths).tolist():
+    for length in np.flatnonzero(np.bincount(kinds)).tolist():
         count = LENGTHS.get(length)
         if count is not None:
-            of_length = np.flatnonzero(lengths == length)
+            of_length = np.flatnonzero(kinds == length)
             found.append(_decode_equal(count, rows, of_length, data[of_length, :length]))
     payloads = np.concatenate([part.payloads for part in found])
     return Inputs(
@@ -68,7 +70,7 @@ def decode_input_matrix(rows: np.ndarray, data: np.ndarray, lengths: np.ndarray)
         np.concatenate([part.records.view(WORD) for part in found]).view(INPUT_RECORD),
         payloads,
         np.concatenate([part.acks for part in found]),
-        len(rows) - len(payloads),
+        int(np.count_nonzero(of_somebody)) - len(payloads),
     )
 
 
