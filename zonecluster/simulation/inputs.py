@@ -53,8 +53,8 @@ def decode_inputs(rows: list[int], payloads: list[bytes]) -> Inputs:
 def decode_input_matrix(rows: np.ndarray, data: np.ndarray, lengths: np.ndarray) -> Inputs:
     """Decode INPUT payloads. Hostile bytes are counted and left out.
 
-    Args: rows: (m,) int64 of the senders, -1: nobody's, left out uncounted; data: (m, width) u8; lengths: (m,)
-        of the payloads. One that is longer than any input need not be whole in data.
+    Args: rows: (m,) int64 of the senders; -1: nobody's, left out and not counted. data: (m, width) u8;
+        lengths: (m,) of the payloads; one that is longer than any input need not be whole in data.
     """
     of_somebody = rows >= 0
     kinds = np.where(of_somebody, np.minimum(lengths, MAX_INPUT_BYTES + 1), 0)
