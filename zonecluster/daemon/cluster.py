@@ -18,6 +18,7 @@ from zonecluster.daemon.pace import Pace
 from zonecluster.daemon.phases import Phases
 from zonecluster.daemon.players import Player, Roster
 from zonecluster.daemon.zone_links import ZoneLinks
+from zonecluster.interest.visibility import LineOfSight
 from zonecluster.protocol.bus import BusMessage, Checkpoint, ClusterFigures, OpenInstance, ToLinks, Unknown
 from zonecluster.protocol.to_client import Notice, ServerMessage
 from zonecluster.rules.wayfaring import VISIT_XP
@@ -42,6 +43,7 @@ class Cluster:
     orders: Orders = field(default_factory=Orders)
     tables: Tables = field(default_factory=Tables)  # of all instances
     instances: dict[int, ZoneInstance] = field(default_factory=dict)
+    sights: dict[int, LineOfSight] = field(default_factory=dict)  # by place, of instances that have one
     openings: list[OpenInstance] = field(default_factory=list)  # to be loaded by the service
     counters: Counter[str] = field(default_factory=Counter)
     figures: ClusterFigures | None = None  # the newest
@@ -93,13 +95,17 @@ class Cluster:
             self.links.drop(player.client_id)
         self.roster.remove(player)
 
-    def open(self, number: int, content: ZoneContent) -> None:
-        """Run an instance from now on.
+    def open(self, number: int, content: ZoneContent, sight: LineOfSight | None = None) -> None:
+        """Run an instance from now on. Args: sight: who is in sight there; None: everybody.
 
         Raises: ValueError: the content is not sound.
         """
-        self.instances[number] = ZoneInstance(number, content, self.tables, self.rng)
+        instance = self.instances[number] = ZoneInstance(number, content, self.tables, self.rng)
+        if sight is not None:
+            self.sights[instance.place_index] = sight
 
     def close(self, number: int) -> None:
         """Run an instance, in which nobody is, no more."""
-        self.instances.pop(number).close()
+        instance = self.instances.pop(number)
+        self.sights.pop(instance.place_index, None)
+        instance.close()

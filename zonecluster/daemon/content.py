@@ -1,7 +1,13 @@
 """Reads a zone from the world catalog into the plain values that the simulation works with."""
 
+import structlog
+
 from worlds.models import CreatureSpawn, Zone, ZoneLink
+from zonecluster.interest.providers import SightUnusable, sight_of
+from zonecluster.interest.visibility import LineOfSight
 from zonecluster.simulation.content import LinkContent, SpawnContent, WallContent, ZoneContent
+
+log = structlog.get_logger(__name__)
 
 
 class UnknownZone(LookupError):
@@ -30,6 +36,15 @@ def load_zone(world: str, slug: str) -> ZoneContent:
         spawns=tuple(map(_spawn, zone.spawns.select_related("kind").order_by("id"))),
         walls=tuple(WallContent(*wall) for wall in zone.walls),
     )
+
+
+def load_sight(content: ZoneContent) -> LineOfSight | None:
+    """Return what says who is in sight in the zone. None if an operator's cannot be used: logged."""
+    try:
+        return sight_of(content)
+    except SightUnusable as error:
+        log.exception("sight_unusable", zone=content.slug, error=str(error))
+        return None
 
 
 def _link(row: ZoneLink) -> LinkContent:

@@ -13,6 +13,7 @@ from zonecluster.daemon.announce import announce
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
 from zonecluster.daemon.players import Player, stand_in
+from zonecluster.interest.visibility import LineOfSight
 from zonecluster.protocol import bus
 from zonecluster.protocol.to_client import Notice
 from zonecluster.rules.character import health_fraction
@@ -72,10 +73,12 @@ def open_instance(cluster: Cluster, message: bus.OpenInstance) -> None:
         instance_opened(cluster, message.instance, f"instance {message.instance} runs {running.content.slug}")
 
 
-def zone_loaded(cluster: Cluster, number: int, content: ZoneContent) -> None:
-    """Open the instance whose content has come."""
+def zone_loaded(
+    cluster: Cluster, number: int, content: ZoneContent, sight: LineOfSight | None = None
+) -> None:
+    """Open the instance whose content has come, and with it who is in sight there."""
     if number not in cluster.instances:
-        cluster.open(number, content)
+        cluster.open(number, content, sight)
         log.info("instance_opened", instance=number, zone=content.slug)
     instance_opened(cluster, number)
 

@@ -9,7 +9,9 @@ import structlog
 from zonecluster.daemon.announce import Rounds, announce_alive
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
+from zonecluster.daemon.config import CannotStart
 from zonecluster.daemon.views import Views
+from zonecluster.interest.visibility import SightFault
 from zonecluster.protocol.bus import PortalEntered
 from zonecluster.protocol.netcode import Connected, Disconnected
 from zonecluster.simulation.inputs import MAX_INPUT_BYTES, NO_INPUTS, Inputs, decode_input_matrix
@@ -29,7 +31,16 @@ class Ticks:
     def __init__(self, cluster: Cluster, queues: CommandQueues) -> None:
         self._cluster = cluster
         self._queues = queues
-        self._views = Views(cluster.config.packet_path, cluster.links.slot_count)
+        choice = cluster.config.packet_path
+        try:
+            self._views = Views(
+                choice, cluster.links.slot_count, sights=cluster.sights, tell_fault=self.sight_failed
+            )
+        except (ImportError, RuntimeError, OSError) as error:
+            raise CannotStart(
+                f"The packet path {choice!r} cannot run here: {error}. "
+                "Set WAYSTONE_PACKET_PATH=auto to use what can."
+            ) from error
         self._alive_at = float("-inf")
         self._rounds = Rounds(cluster)
 
@@ -114,19 +125,18 @@ class Ticks:
         links, counters = self._cluster.links, self._cluster.counters
         arrivals = links.take_arrivals()
         rows = links.rows[arrivals.slots]
-        mine = np.flatnonzero(rows >= 0)
-        counters["payloads_dropped"] += len(rows) - len(mine)
-        inputs = decode_input_matrix(
-            rows[mine], arrivals.data[mine, :MAX_INPUT_BYTES], arrivals.lengths[mine]
-        )
+        inputs = decode_input_matrix(rows, arrivals.data[:, :MAX_INPUT_BYTES], arrivals.lengths)
+        counters["payloads_dropped"] += int(np.count_nonzero(rows < 0))
         counters["inputs_refused"] += inputs.refused
-        self._views.acknowledge(arrivals.slots[mine[inputs.payloads]], inputs.acks)
+        self._views.acknowledge(arrivals.slots[inputs.payloads], inputs.acks)
         return inputs
 
     def step(self, inputs: Inputs) -> None:
         """Advance all zone instances."""
         cluster = self._cluster
         entries = step(cluster.tables, inputs, TICK_S, cluster.rng)
+        cluster.counters["wishes_cut"] = cluster.tables.wishes_cut
+        cluster.counters["cursors_moved"] = cluster.tables.cursors_moved
         for row, link in zip(entries.rows.tolist(), entries.links.tolist(), strict=True):
             self.attempt(self.entered_portal, row, link)
 
@@ -137,6 +147,13 @@ class Ticks:
         clock = Clock(cluster.tables.tick, int(now * 1000), cluster.pace.dilation)
         payloads, lengths = self._views.snapshots(cluster.tables, viewers, slots, clock, cluster.phases.lap)
         cluster.links.send(slots, payloads, lengths)
+
+    def sight_failed(self, fault: SightFault) -> None:
+        """Count it, and log the 1st, 2nd, 4th, …: an operator's provider fails 20 times a second."""
+        self._cluster.counters["sight_failed"] += 1
+        if self._cluster.counters["sight_failed"].bit_count() == 1:
+            number = int(self._cluster.tables.places.numbers[fault.place])
+            log.error("sight_failed", instance=number, exc_info=fault.error)
 
     def entered_portal(self, row: int, link: int) -> None:
         """Tell the daemon; it decides whether the player goes."""

@@ -3,13 +3,13 @@
 Called by the tick (ticks.py), which sends them. Compiled or plain, by the cluster's one choice.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from zonecluster.daemon.config import CannotStart
 from zonecluster.interest.choice import open_interest
 from zonecluster.interest.scene import Scene
+from zonecluster.interest.visibility import LineOfSight, SightFault, look
 from zonecluster.packets.path import Choice
 from zonecluster.simulation.tables import Tables
 from zonecluster.snapshots.encoder import DEFAULT_BYTES_PER_S, open_encoder
@@ -20,20 +20,26 @@ from zonecluster.snapshots.records import entity_records
 class Views:
     """Interest and snapshots of one cluster."""
 
-    def __init__(self, choice: Choice, slots: int, bytes_per_s: int = DEFAULT_BYTES_PER_S) -> None:
+    def __init__(
+        self,
+        choice: Choice,
+        slots: int,
+        bytes_per_s: int = DEFAULT_BYTES_PER_S,
+        *,
+        sights: Mapping[int, LineOfSight],
+        tell_fault: Callable[[SightFault], None],
+    ) -> None:
         """Choose how it is done.
 
-        Args: slots: link slots; bytes_per_s: what each player is sent at most.
-        Raises: CannotStart: compiled code was insisted on and cannot run here.
+        Args:
+            slots: link slots; bytes_per_s: what each player is sent at most.
+            sights: lines of sight by place; tell_fault: called for each that fails, in each tick.
+        Raises: ImportError, RuntimeError or OSError: compiled code was insisted on and cannot run here.
         """
-        try:
-            self._interest = open_interest(choice)
-            self._encoder = open_encoder(choice, slots, bytes_per_s)
-        except (ImportError, RuntimeError, OSError) as error:
-            raise CannotStart(
-                f"The packet path {choice!r} cannot run here: {error}. "
-                "Set WAYSTONE_PACKET_PATH=auto to use what can."
-            ) from error
+        self._interest = open_interest(choice)
+        self._encoder = open_encoder(choice, slots, bytes_per_s)
+        self._sights = sights
+        self._tell_fault = tell_fault
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -60,7 +66,9 @@ class Views:
 
         Args: viewers: (m,) rows; slots: (m,) their link slots; lap: told after each phase.
         """
-        seen = self._interest.nearest(scene_of(tables), viewers)
+        seen, faults = look(self._interest, scene_of(tables), viewers, self._sights)
+        for fault in faults:
+            self._tell_fault(fault)
         lap("interest")
         focus = Focus(tables.selected, tables.group)
         records, own = entity_records(tables), own_states(tables, viewers)

@@ -12,7 +12,7 @@ from zonecluster.interest.scene import MAX_CANDIDATES, MAX_SEEN, NOBODY, Interes
 
 # (viewers' positions (m, 3), candidates' positions (m, k, 3)), f4 metres -> (m, k) bool, True: in sight.
 # Where a viewer has fewer than k candidates, its own position fills the rest.
-Sight = Callable[[np.ndarray, np.ndarray], np.ndarray]
+LineOfSight = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class BadSight(ValueError):
@@ -33,7 +33,7 @@ class Look(NamedTuple):
     faults: tuple[SightFault, ...]
 
 
-def look(interest: Interest, scene: Scene, viewers: np.ndarray, sights: Mapping[int, Sight]) -> Look:
+def look(interest: Interest, scene: Scene, viewers: np.ndarray, sights: Mapping[int, LineOfSight]) -> Look:
     """Return the nearest MAX_SEEN that each viewer sees.
 
     Where a place has a provider, it is asked about each viewer's nearest MAX_CANDIDATES, and the nearest in
@@ -67,7 +67,7 @@ def look(interest: Interest, scene: Scene, viewers: np.ndarray, sights: Mapping[
     return Look(Seen(rows, counts), tuple(faults))
 
 
-def _ask(sight: Sight, scene: Scene, viewers: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _ask(sight: LineOfSight, scene: Scene, viewers: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return (m, k) bool: in sight, or always visible.
 
     Raises: BadSight, or whatever the provider raises.
