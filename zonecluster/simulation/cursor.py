@@ -18,14 +18,15 @@ BUFFER_TICKS = 2  # a cursor that is set anew stands so far behind the newest in
 STALE_INPUT_S = 1.0  # a client that says nothing new for so long has its walker stopped
 LATE_S = 0.5  # a client all of whose inputs come late for so long has its cursor set back
 FULL_WISH = 127
+ROUNDED_WISH = 128  # a wish of up to this is merely rounded: cut, not counted
 HALF = np.uint64(32)  # bits of a key: the client tick above, the rest of the record below
 
 
 def play_inputs(tables: Tables, inputs: Inputs, dt: float) -> None:
     """Move all cursors on by one client tick, take the inputs that came, and set what players wish now.
 
-    Wishes longer than the top speed are cut to it. Cuts, and cursors that had to be set anew while the player
-    walked, are counted as corrections.
+    Wishes longer than the top speed are cut to it. Cuts of more than rounding, and cursors that had to be set
+    anew while the player walked, are counted as corrections.
     Writes: cursor, newest_seq, pending, playing, late_since_tick, input_tick, wish, heading_deg, corrections,
         wishes_cut, cursors_moved.
     """
@@ -111,8 +112,9 @@ def _play(tables: Tables, due: np.ndarray) -> None:
     is_cut = length > FULL_WISH
     tables.wish[rows] = move / np.where(is_cut, length, np.float32(FULL_WISH))[:, None]
     tables.heading_deg[rows] = records["heading"].astype(np.float32) * np.float32(360 / 256)
-    _correct(tables, rows[is_cut])
-    tables.wishes_cut += int(np.count_nonzero(is_cut))
+    is_wrong = length > ROUNDED_WISH
+    _correct(tables, rows[is_wrong])
+    tables.wishes_cut += int(np.count_nonzero(is_wrong))
 
 
 def _correct(tables: Tables, rows: np.ndarray) -> None:

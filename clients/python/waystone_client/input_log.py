@@ -20,7 +20,10 @@ STILL: Wish = (0, 0)
 def wish_of(x: float, y: float) -> Wish:
     """Return the wish for a velocity as a fraction of the top speed; a vector longer than 1 is shortened."""
     length = max(1.0, math.hypot(x, y))
-    return round(x / length * FULL_WISH), round(y / length * FULL_WISH)
+    east, north = x / length * FULL_WISH, y / length * FULL_WISH
+    wish = round(east), round(north)
+    # Rounded up it may be a little too long, which the server would cut and count.
+    return wish if math.hypot(*wish) <= FULL_WISH else (int(east), int(north))
 
 
 def heading_of(wish: Wish) -> int:

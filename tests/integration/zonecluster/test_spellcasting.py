@@ -70,5 +70,5 @@ def test_the_operator_sees_how_often_movement_was_corrected(
     link.seq = 100_000
     link.walk(127, 0)
     run_until(cluster, [link], lambda: link.header["corrections"] == 2)
-    counters = cluster.cluster.counters
-    assert (counters["wishes_cut"], counters["cursors_moved"]) == (1, 1)
+    tables = cluster.cluster.tables
+    assert (tables.wishes_cut, tables.cursors_moved) == (1, 1)

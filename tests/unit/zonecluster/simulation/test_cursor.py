@@ -187,6 +187,12 @@ def test_too_long_a_wish_is_cut_and_counted_once() -> None:
     assert (tables.corrections[0], tables.wishes_cut) == (1, 1)
 
 
+def test_a_rounded_wish_is_cut_and_not_counted() -> None:
+    tables = begun(100)
+    tick(tables, wish(101, (90, 90)))  # 127.3
+    assert np.hypot(*tables.wish[0]) == pytest.approx(1) and tables.corrections[0] == 0
+
+
 @pytest.mark.parametrize("seq", [0, LAST_SEQ + 1, 2**32 - 1])
 def test_numbers_that_no_client_tick_has_are_ignored(seq: int) -> None:
     tables = begun(100)
