@@ -69,7 +69,7 @@ class Snapshots:
 class Side:
     """One service with its clients."""
 
-    def __init__(self, players: int, workload: str, time: FakeTime) -> None:
+    def __init__(self, players: int, workload: str, time: FakeTime, bytes_per_s: int) -> None:
         config = ClusterConfig(
             world=WORLD,
             name="benchmark",
@@ -78,6 +78,7 @@ class Side:
             public_hosts=("127.0.0.1",),
             max_players=players,
             packet_path="batch",
+            bytes_per_player=bytes_per_s,
         )
         self.service = MeasuredService(config, time)
         self.players = players

@@ -25,6 +25,7 @@ from tests.benchmark.tick_in_c import InC
 from zonecluster.simulation import cursor
 from zonecluster.simulation.tables import MAX_PENDING
 from zonecluster.snapshots import parts
+from zonecluster.snapshots.encoder import DEFAULT_BYTES_PER_S
 
 SOURCE = Path(__file__).with_name("zone_tick.c")
 FIXED = {
@@ -93,20 +94,29 @@ class Comparison:
 
 
 def compare(
-    players: int, workload: str, rounds: int, tell: Callable[[int], None] = lambda _: None
+    players: int,
+    workload: str,
+    rounds: int,
+    tell: Callable[[int], None] = lambda _: None,
+    bytes_per_s: int = DEFAULT_BYTES_PER_S,
 ) -> dict[str, Any]:
     """Return medians in ms of CPU per tick, by part and together, and the ratio to C.
 
+    Args: tell: is told how many rounds are done; bytes_per_s: bandwidth of each player.
     Raises: CannotMeasure.
     """
-    return asyncio.run(_compare(players, workload, rounds, tell))  # the service starts its flush as a task
+    # The service starts the flush of its outbox as a task: so there must be a loop.
+    return asyncio.run(_compare(players, workload, rounds, tell, bytes_per_s))
 
 
-async def _compare(players: int, workload: str, rounds: int, tell: Callable[[int], None]) -> dict[str, Any]:
+async def _compare(
+    players: int, workload: str, rounds: int, tell: Callable[[int], None], bytes_per_s: int
+) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         library = compile_c(Path(folder), SOURCE, *SAME_MEANING)
         time = FakeTime()
-        ours, in_c = Side(players, workload, time), InC(players, workload, time)
+        ours = Side(players, workload, time, bytes_per_s)
+        in_c = InC(players, workload, time, bytes_per_s)
         try:
             comparison = Comparison(ours, in_c, Inputs(players), time)
             for side in (ours, in_c):
