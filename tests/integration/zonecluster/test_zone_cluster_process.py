@@ -224,10 +224,20 @@ async def test_a_process_that_was_stopped_goes_on_from_now_and_says_so_at_metric
     skipped_before = (await asyncio.to_thread(metrics, alive.metrics))["waystone_zone_ticks_skipped_total"]
     process.send_signal(signal.SIGSTOP)
     until = monotonic() + 2
-    await asyncio.to_thread(wait_until, lambda: player.pump() and monotonic() > until, DEADLINE_S, "2 s")
-    seen = len(player.snapshots)
+
+    def walks() -> bool:
+        player.walk(127, 0)
+        return player.pump() > 0
+
+    await asyncio.to_thread(wait_until, lambda: walks() and monotonic() > until, DEADLINE_S, "2 s of inputs")
+    seen, at = len(player.snapshots), int(player.entities["x"][0])
     process.send_signal(signal.SIGCONT)
-    await asyncio.to_thread(wait_until, lambda: player.pump() > seen + 10, DEADLINE_S, "snapshots go on")
+    await asyncio.to_thread(
+        wait_until,
+        lambda: walks() and len(player.snapshots) > seen + 10 and player.entities["x"][0] > at,
+        DEADLINE_S,
+        "snapshots and steps go on",
+    )
     assert player.is_connected
     found = await asyncio.to_thread(metrics, alive.metrics)
     assert found["waystone_zone_ticks_skipped_total"] - skipped_before >= 35
