@@ -34,7 +34,11 @@ class Ticks:
         choice = cluster.config.packet_path
         try:
             self._views = Views(
-                choice, cluster.links.slot_count, sights=cluster.sights, tell_fault=self.sight_failed
+                choice,
+                cluster.links.slot_count,
+                cluster.config.bytes_per_player,
+                sights=cluster.sights,
+                tell_fault=self.sight_failed,
             )
         except (ImportError, RuntimeError, OSError) as error:
             raise CannotStart(
@@ -63,6 +67,7 @@ class Ticks:
         self.attempt(self.step, inputs)
         phases.lap("simulation")
         self.attempt(self.send_snapshots, now)
+        self.attempt(cluster.links.keep_alive)
         self.attempt(cluster.links.flush)
         phases.lap("send")
         self.attempt(self.announce_when_due, now)
@@ -135,8 +140,6 @@ class Ticks:
         """Advance all zone instances."""
         cluster = self._cluster
         entries = step(cluster.tables, inputs, TICK_S, cluster.rng)
-        cluster.counters["wishes_cut"] = cluster.tables.wishes_cut
-        cluster.counters["cursors_moved"] = cluster.tables.cursors_moved
         for row, link in zip(entries.rows.tolist(), entries.links.tolist(), strict=True):
             self.attempt(self.entered_portal, row, link)
 

@@ -101,8 +101,7 @@ class ZoneLinks:
         return self.path.receive(self._clock(), self._unix_clock())
 
     def take_events(self) -> list[Connected | Disconnected]:
-        """Return which links came and went since the last call, with those that timed out."""
-        self.path.handle_timeout(self._clock())
+        """Return which links came and went since the last call."""
         events = self.path.take_events()
         for event in events:
             if isinstance(event, Connected):
@@ -158,6 +157,13 @@ class ZoneLinks:
             return
         del self._slot_of_row[int(self.rows[slot])]
         self.rows[slot] = NOBODY
+
+    def keep_alive(self) -> None:
+        """Close silent links, and send keep-alives to those that were sent nothing for a while.
+
+        After the tick's snapshots: where ticks are far apart, everybody would get both.
+        """
+        self.path.handle_timeout(self._clock())
 
     def flush(self) -> None:
         """Send what is queued."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from zonecluster.daemon.views import Views
+from zonecluster.interest.visibility import SightFault
 from zonecluster.protocol.snapshot_view import Snapshot, SnapshotReader
 from zonecluster.protocol.zone_payloads import INPUT, INPUT_HEADER, INPUT_RECORD, NO_ZONE_LINK
 from zonecluster.simulation.content import LinkContent, SpawnContent, ZoneContent
@@ -80,7 +81,9 @@ def test_another_seed_or_other_inputs_give_another_state() -> None:
 def shown(tables: Tables, viewers: list[int], clock: Clock) -> list[Snapshot]:
     """Return what each of the rows sees."""
     rows = np.array(viewers)
-    views, slots = Views("plain", len(rows)), np.arange(len(rows))
+    faults: list[SightFault] = []
+    views = Views("plain", len(rows), sights={}, tell_fault=faults.append)
+    slots = np.arange(len(rows))
     payloads, lengths = views.snapshots(tables, rows, slots, clock, lambda phase: None)
     found = []
     for payload, length in zip(payloads, lengths.tolist(), strict=True):
