@@ -108,7 +108,7 @@ def _play(tables: Tables, due: np.ndarray) -> None:
     keys = tables.playing[rows] = due[rows]
     records = (keys << HALF | keys >> HALF).astype("<u8").view(INPUT_RECORD)
     move = np.stack([records["move_x"], records["move_y"]], axis=1).astype(np.float32)
-    length = np.hypot(move[:, 0], move[:, 1])
+    length = np.sqrt(move[:, 0] * move[:, 0] + move[:, 1] * move[:, 1])
     is_cut = length > FULL_WISH
     tables.wish[rows] = move / np.where(is_cut, length, np.float32(FULL_WISH))[:, None]
     tables.heading_deg[rows] = records["heading"].astype(np.float32) * np.float32(360 / 256)
