@@ -39,6 +39,7 @@ def residents(cluster: Cluster, players: Sequence[Player]) -> list[Resident]:
         (tables.heading_deg[rows].astype(np.float64) % 360).tolist(),
         tables.is_frozen[rows].tolist(),
         has_walked.tolist(),
+        tables.group[rows].tolist(),
         strict=True,
     )
     return [
@@ -52,8 +53,9 @@ def residents(cluster: Cluster, players: Sequence[Player]) -> list[Resident]:
             is_frozen=is_frozen,
             link=player.link,
             is_withheld=player.is_withheld,
+            group=group,
         )
-        for player, (x, y, z), heading_deg, is_frozen, is_changed in columns
+        for player, (x, y, z), heading_deg, is_frozen, is_changed, group in columns
     ]
 
 

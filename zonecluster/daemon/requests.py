@@ -257,6 +257,13 @@ def withhold(cluster: Cluster, message: bus.Withhold) -> None:
             player.withhold(message.is_on)
 
 
+def grouped(cluster: Cluster, message: bus.Grouped) -> None:
+    """The player is in an alliance, or in none."""
+    for player in (cluster.roster.leaving.get(message.session), cluster.roster.active.get(message.session)):
+        if player is not None:
+            player.instance.set_group(player.row, message.group)
+
+
 def hail(cluster: Cluster, message: bus.Hail) -> None:
     """A daemon began: tell it at once what is here."""
     announce(cluster)
@@ -275,5 +282,6 @@ HANDLERS: dict[type, Callable[[Cluster, Any], None]] = {
     bus.Saved: saved,
     bus.Journaled: journaled,
     bus.Withhold: withhold,
+    bus.Grouped: grouped,
     bus.Hail: hail,
 }

@@ -28,6 +28,8 @@ Link = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # one WebSocket, unique within 
 # fenced.
 Order = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
+Group = Annotated[int, Meta(ge=0, le=2**32 - 1)]  # number of an alliance; 0: none
+
 
 class BusMessage(Struct, frozen=True, tag_field="t"):
     """Anything on the bus."""
@@ -44,7 +46,7 @@ class GatewayAlive(BusMessage):
 
 
 class LinkMessage(BusMessage):
-    """A client message the daemon answers: Hello, Enter, ZoneTokenRequest, Logout."""
+    """A client message the daemon answers: Hello, Enter, ZoneTokenRequest, Logout, Alliance..."""
 
     gateway: str
     incarnation: Incarnation
@@ -169,6 +171,7 @@ class Resident(Struct, frozen=True):
     is_frozen: bool = False
     link: Link | None = None  # the world link it is attached to
     is_withheld: bool = False  # nothing durable is given to it, see Withhold
+    group: Group = 0
 
 
 class Residents(BusMessage):
@@ -375,6 +378,13 @@ class Withhold(BusMessage):
     is_on: bool
 
 
+class Grouped(BusMessage):
+    """The player is in this alliance: its members are shown to each other first. Repeated as Withhold is."""
+
+    session: UUID
+    group: Group
+
+
 class Hail(BusMessage):
     """Broadcast by a starting daemon to its clusters and gateways: announce yourselves at once."""
 
@@ -410,6 +420,7 @@ ToCluster = (
     | Saved
     | Journaled
     | Withhold
+    | Grouped
     | Hail
 )
 

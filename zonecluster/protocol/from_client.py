@@ -18,6 +18,7 @@ MAX_FRAME_BYTES = 8 * 1024  # the largest legal message (a ticket in Hello) is u
 Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 EntityId = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Text = Annotated[str, Meta(min_length=1, max_length=400)]
+CharacterName = Annotated[str, Meta(min_length=1, max_length=40)]
 Token = Annotated[str, Meta(min_length=16, max_length=4096)]
 
 
@@ -86,6 +87,27 @@ class Cast(FromClient):
     target: EntityId = 0
 
 
+class AllianceInvite(FromClient, tag="alliance_invite"):
+    """Invite a character of this world into an alliance, by name; answered by Result."""
+
+    seq: Seq
+    name: CharacterName
+
+
+class AllianceAnswer(FromClient, tag="alliance_answer"):
+    """Accept or decline the invitation of a character; answered by Result."""
+
+    seq: Seq
+    name: CharacterName
+    accept: bool
+
+
+class AllianceLeave(FromClient, tag="alliance_leave"):
+    """Leave the alliance; answered by Result."""
+
+    seq: Seq
+
+
 class Logout(FromClient):
     """Leave the world: saved, released, then Goodbye."""
 
@@ -97,7 +119,20 @@ class Ping(FromClient):
 
 
 ClientMessage = (
-    Hello | Enter | ZoneTokenRequest | Say | Look | Describe | UsePortal | Select | Cast | Logout | Ping
+    Hello
+    | Enter
+    | ZoneTokenRequest
+    | Say
+    | Look
+    | Describe
+    | UsePortal
+    | Select
+    | Cast
+    | AllianceInvite
+    | AllianceAnswer
+    | AllianceLeave
+    | Logout
+    | Ping
 )
 Command = Say | Look | Describe | UsePortal | Select | Cast  # what the player's zone cluster runs, in order
 

@@ -137,6 +137,27 @@ class Described(ToClient):
     entities: list[NearbyEntity]
 
 
+class AllianceInvited(ToClient, tag="alliance_invited"):
+    """A character asks the player into an alliance: AllianceAnswer within so many seconds."""
+
+    inviter: str
+    seconds: int
+
+
+class AllianceMember(Struct, frozen=True):
+    """One member of an alliance."""
+
+    character: UUID
+    name: str
+
+
+class AllianceChanged(ToClient, tag="alliance_changed"):
+    """The player's alliance as it is now: told at each change, and again to a client that came back."""
+
+    leader: str
+    members: list[AllianceMember]
+
+
 class Notice(ToClient):
     """A plain message from the world for the player to read."""
 
@@ -174,6 +195,8 @@ ServerMessage = (
     | Heard
     | Surroundings
     | Described
+    | AllianceInvited
+    | AllianceChanged
     | Notice
     | Refused
     | Goodbye

@@ -132,6 +132,10 @@ class ZoneInstance:
         self.tables.is_frozen[row] = False
         rearm(self.tables, np.array([row]), TICK_S)
 
+    def set_group(self, row: int, group: int) -> None:
+        """Note a player's alliance, 0: none. Its members are shown to each other first."""
+        self.tables.group[row] = group
+
     def set_links(self, row: int, *, has_zone_link: bool, has_world_link: bool) -> None:
         """Tell which links a player has; it moves only with both. A new zone link counts its inputs anew."""
         if has_zone_link and not self.tables.has_zone_link[row]:

@@ -16,6 +16,9 @@ from waystone.gateway.limits import Limits, TokenBucket
 from zonecluster.protocol import from_client, to_client
 from zonecluster.protocol.from_client import (
     MAX_FRAME_BYTES,
+    AllianceAnswer,
+    AllianceInvite,
+    AllianceLeave,
     ClientMessage,
     Command,
     Enter,
@@ -28,6 +31,10 @@ from zonecluster.protocol.from_client import (
 CLOSE_POLICY = 1008  # repeated offences, or no Hello in time
 CLOSE_RESTART = 1012  # the gateway restarts: come back with the resume token
 CLOSE_FULL = 1013  # no room: try again later
+
+
+# What the world daemon answers, once a link is welcomed; all else is a command for the player's cluster.
+ForTheDaemon = Enter | ZoneTokenRequest | AllianceInvite | AllianceAnswer | AllianceLeave | Logout
 
 
 class Phase(Enum):
@@ -106,7 +113,7 @@ class LinkCore:
                     "the world has not welcomed this link", "Say Hello first and wait for Welcome.", message
                 )
             ]
-        if isinstance(message, Enter | ZoneTokenRequest | Logout):
+        if isinstance(message, ForTheDaemon):
             return self._ask(message, now)
         return self._command(message)
 
@@ -165,7 +172,7 @@ class LinkCore:
         self.phase = Phase.ASKED
         return self._forward(message, now)
 
-    def _ask(self, message: Enter | ZoneTokenRequest | Logout, now: float) -> list[Effect]:
+    def _ask(self, message: ForTheDaemon, now: float) -> list[Effect]:
         if isinstance(message, Enter):
             if self._asked_at is not None:
                 return [_not_now("the last Enter is still being answered", "Wait for its answer.")]

@@ -21,7 +21,14 @@ TEXT = (Path(__file__).resolve().parents[3] / "docs" / "protocol.md").read_text(
 
 CLIENT_MESSAGES = typing.get_args(from_client.ClientMessage)
 SERVER_MESSAGES = typing.get_args(to_client.ServerMessage)
-PARTS = (to_client.CharacterSummary, to_client.NearbyEntity, to_client.Exit, bus.OpenLink, bus.Resident)
+PARTS = (
+    to_client.CharacterSummary,
+    to_client.AllianceMember,
+    to_client.NearbyEntity,
+    to_client.Exit,
+    bus.OpenLink,
+    bus.Resident,
+)
 PAYLOADS = {
     "Snapshot header": zone_payloads.SNAPSHOT_HEADER,
     "Entity record": zone_payloads.ENTITY,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from worlds.daemon.core import departure, withholding
+from worlds.daemon.core import alliances, departure, withholding
 from worlds.daemon.core.clusters import Instance
 from worlds.daemon.core.session import ClusterRequest, Phase, Session, Stay
 from worlds.daemon.core.state import REPEAT_S, World
@@ -53,6 +53,8 @@ def settle(w: World, s: Session, m: bus.Admitted) -> None:
     attach(w, s)  # the link may be another than when the cluster was asked
     if s.is_withheld:
         withholding.order(w, s)
+    if s.alliance:
+        alliances.order(w, s)
     w.route(s, s.here.cluster)
     tell_entered(w, s)
     tell_zone(w, s, m)
@@ -68,6 +70,8 @@ def tell_entered(w: World, s: Session) -> None:
     if s.link is not None and not s.has_entered:
         s.has_entered = True
         w.to_link(s.link, Entered(character=s.chosen, name=s.name, line=s.line_kind))
+        if s.alliance:
+            alliances.tell(w, s)
 
 
 def tell_zone(w: World, s: Session, m: bus.Admitted) -> None:

@@ -2,11 +2,19 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import arrival, departure, entering
+from worlds.daemon.core import alliances, arrival, departure, entering
 from worlds.daemon.core.session import IN_PLAY, PLAYABLE, LinkRef, Phase, Session
 from worlds.daemon.core.state import Gateway, World
 from zonecluster.protocol import bus
-from zonecluster.protocol.from_client import Enter, Hello, Logout, ZoneTokenRequest
+from zonecluster.protocol.from_client import (
+    AllianceAnswer,
+    AllianceInvite,
+    AllianceLeave,
+    Enter,
+    Hello,
+    Logout,
+    ZoneTokenRequest,
+)
 from zonecluster.protocol.to_client import Goodbye
 
 SILENCE_S = 4.0  # a gateway says that it lives once a second
@@ -77,6 +85,8 @@ def on_link_message(w: World, m: bus.LinkMessage) -> None:
             _on_token_request(w, s)
         case Logout():
             departure.begin(w, s, departure.LOGOUT)
+        case AllianceInvite() | AllianceAnswer() | AllianceLeave():
+            alliances.on_message(w, s, m.message)
         case other:
             w.log("unexpected_link_message", "warning", kind=type(other).__name__)
 
@@ -118,6 +128,7 @@ def _check_link(w: World, link: LinkRef, session_id: UUID | None) -> None:
         s.link, s.grace_until, s.attached_at, s.has_entered = link, None, w.now, True
         w.by_link[link] = s.id
         arrival.attach(w, s)
+        alliances.tell(w, s)
         return
     # a session that is not known here was in play when its end was lost: nobody can say what it had
     w.to_link(link, Goodbye(reason=RESTARTED, is_saved=session_id is None))

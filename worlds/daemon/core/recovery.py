@@ -6,7 +6,7 @@ on being repeated with the same op_id: nothing that a cluster reported is lost, 
 head is ever admitted. The place is the last one the cluster reported (once a second).
 """
 
-from worlds.daemon.core import arrival, departure, handoff, placement, withholding
+from worlds.daemon.core import alliances, arrival, departure, handoff, placement, withholding
 from worlds.daemon.core.events import OpenSession
 from worlds.daemon.core.saving import WriteHead, backoff
 from worlds.daemon.core.session import GRACE_S, PLAYABLE, Phase, Session, Stay
@@ -87,6 +87,8 @@ def again(w: World, s: Session) -> None:
     """The instance did not take the player: try another, within the same two minutes."""
     s.target = None
     s.move(P.RECOVERING, w.now)
+    if s.leave is not None:
+        departure.begin(w, s, s.leave)
 
 
 def recover(w: World, s: Session) -> None:
@@ -163,6 +165,7 @@ def _at_home(w: World, s: Session, resident: bus.Resident) -> None:
     if resident.is_frozen and s.phase is P.PLAYING:
         handoff.thaw(w, s)
     withholding.compare(w, s, resident)
+    alliances.compare(w, s, resident)
     is_attached = resident.link == (s.link.link if s.link else None)
     if not is_attached and w.now - s.attached_at > REPAIR_AFTER_S:
         arrival.attach(w, s)
@@ -260,6 +263,7 @@ def restore(w: World, s: Session) -> None:
         s.place = Place(zone=zone.slug, position=resident.position, heading_deg=heading)
     handoff.thaw(w, s)  # the dead daemon may have frozen it
     arrival.resume_play(w, s)
+    alliances.rejoin(w, s, resident.group)
     w.update_row(s)
     if s.leave is not None:
         departure.begin(w, s, s.leave)

@@ -220,6 +220,7 @@ class Session:
     recover_by: float | None = None  # RECOVERING and READMITTING together last no longer
     no_handoff_until: float = 0.0
 
+    alliance: int = 0  # its number; 0: none
     leave: Leave | None = None
     failure: Failure | None = None
     is_recorded: bool = False

@@ -63,6 +63,15 @@ class Replay:
 
 
 @dataclass
+class Alliance:
+    """`members`: sessions, the leader first. Until `alone_until`, an instant, one may be the only member."""
+
+    number: int
+    members: list[UUID]
+    alone_until: float = 0.0
+
+
+@dataclass
 class World:
     """Memory and pending effects. `now` and `rng` are those of the event being handled."""
 
@@ -99,6 +108,9 @@ class World:
     housekeeping_at: float = 0.0
     replays: dict[UUID, Replay] = field(default_factory=dict)  # by line
     replay_calls: dict[UUID, UUID] = field(default_factory=dict)  # call → line
+    alliances: dict[int, Alliance] = field(default_factory=dict)  # by number
+    # by (inviter, invited): when it ends, and whether it was declined
+    invitations: dict[tuple[UUID, UUID], tuple[float, bool]] = field(default_factory=dict)
     unknown_clusters: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 

@@ -1,6 +1,7 @@
 """What time brings: each session's next step, and what happens when a phase has lasted too long."""
 
 from worlds.daemon.core import (
+    alliances,
     departure,
     entering,
     gateways,
@@ -33,12 +34,14 @@ def tick(w: World) -> None:
         w.emit(ProbeJournal())
     for s in list(w.sessions.values()):
         _tick_session(w, s)
+    alliances.sweep(w)
     if w.is_loaded:
         leases.renew(w)
         leases.report(w)
     if w.now >= w.housekeeping_at:
         w.housekeeping_at = w.now + HOUSEKEEPING_S
         placement.send_idle_home(w)
+        alliances.forget_old(w)
 
 
 def _tick_session(w: World, s: Session) -> None:
