@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.figures import Meter
-from zonecluster.daemon.phases import EDGES_S, PHASES, TIMES, Buckets
+from zonecluster.daemon.phases import EDGES_S, PHASES, TIMES, Series
 from zonecluster.daemon.steady_clock import SteadyClock
 
 PREFIX = "waystone_zone_"
@@ -66,16 +66,14 @@ class Metrics:
 
     def _time(self) -> Iterable[Metric]:
         phases, pace = self._cluster.phases, self._cluster.pace
-        yield histogram(
-            "tick_phase_cpu_seconds", "CPU time of a tick's phase.", phases.buckets, "phase", PHASES
-        )
+        yield histogram("tick_phase_cpu_seconds", "CPU time of a tick's phase.", phases.cpu, "phase", PHASES)
         told = (
             "Wall time of a tick.",
             "From the begin of a tick to that of the next.",
             "How late a tick began.",
         )
         for series, (name, text) in enumerate(zip(TIMES, told, strict=True)):
-            yield histogram(f"tick_{name}_seconds", text, phases.time_buckets, series=series)
+            yield histogram(f"tick_{name}_seconds", text, phases.times, series=series)
         yield counter(
             "ticks_skipped", "Ticks given up because the cluster was too late for them.", pace.skipped_ticks
         )
@@ -160,12 +158,13 @@ def counters(name: str, text: str, label: str, values: dict[str, int]) -> Metric
 
 
 def histogram(
-    name: str, text: str, buckets: Buckets, label: str = "", names: Iterable[str] = (), series: int = 0
+    name: str, text: str, of: Series, label: str = "", names: Iterable[str] = (), series: int = 0
 ) -> Metric:
     """Return a histogram: of one series, or with a label of all of them."""
     family = HistogramMetricFamily(PREFIX + name, text, labels=[label] if label else [])
-    cumulated = np.cumsum(buckets.counts, axis=1).tolist()
+    counts, sums = of.histogram()
+    cumulated = np.cumsum(counts, axis=1).tolist()
     for row, key in enumerate(names) if label else ((series, ""),):
         edges = list(zip([*EDGES, "+Inf"], cumulated[row], strict=True))
-        family.add_metric([key] if label else [], edges, float(buckets.sums[row]))
+        family.add_metric([key] if label else [], edges, float(sums[row]))
     return family

@@ -6,7 +6,6 @@ less. Not here: what a tick does, and the clock (service.py).
 """
 
 from collections import deque
-from statistics import median
 from typing import Literal
 
 CATCH_UP_TICKS = 3  # a hiccup that lost up to so many is made up for; more would be a burst
@@ -74,7 +73,7 @@ class Pace:
         interval_s = self.interval_s
         self.tick_ms += (cost_s * 1000 - self.tick_ms) * min(interval_s / MEAN_S, 1)
         self._costs.append(cost_s)
-        limit_s = OUTLIER * median(self._costs)
+        limit_s = OUTLIER * sorted(self._costs)[REMEMBERED_COSTS // 2]
         seen_s = sum(min(cost, limit_s) for cost in self._costs) / REMEMBERED_COSTS
         share = RISING if seen_s > self._cost_s else min(interval_s / FALLING_S, 1)
         self._cost_s += (seen_s - self._cost_s) * share

@@ -4,12 +4,13 @@ Kept twice: the last ticks one by one (the admin's figures, benchmarks), all sin
 (/metrics). Nothing here reads the wall clock: the service tells.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import thread_time
 
 import numpy as np
 
 REMEMBERED_TICKS = 4096
+COUNTED_AT_ONCE = 64
 # receive: datagrams taken from the kernel since the last tick; open: headers, decryption; links: who came and
 # went; encode: snapshots as bytes; seal: encryption; send: datagrams given to the kernel; rest: heartbeats,
 # figures.
@@ -27,36 +28,51 @@ EDGES_S = np.array(
 )
 
 
-class Buckets:
-    """One histogram for each of `count` series, all filled by one call. A value on an edge is under it."""
+class Series:
+    """Some values of every tick: the last ticks one by one, and all of them in buckets.
 
-    def __init__(self, count: int) -> None:
-        self.counts = np.zeros((count, len(EDGES_S) + 1), np.int64)  # the last: over all edges
-        self.sums = np.zeros(count)
-        self._series = np.arange(count)
-
-    def add(self, values_s: np.ndarray) -> None:
-        """Count one value (count,) of each series."""
-        self.counts[self._series, np.searchsorted(EDGES_S, values_s)] += 1
-        self.sums += values_s
-
-
-class Ring:
-    """The values of the last ticks, one row for each."""
+    What comes in is kept as it is and counted by the lot: between two ticks numpy's code is no longer in the
+    processor's cache, and one call costs as much as twenty.
+    """
 
     def __init__(self, columns: int) -> None:
-        self._rows = np.zeros((REMEMBERED_TICKS, columns), np.float32)
         self.count = 0
+        self._rows = np.zeros((REMEMBERED_TICKS, columns), np.float32)
+        self._counts = np.zeros((columns, len(EDGES_S) + 1), np.int64)
+        self._sums = np.zeros(columns)
+        self._columns = np.arange(columns)
+        self._waiting: list[Sequence[float]] = []
 
-    def add(self, values: np.ndarray) -> None:
-        """Append a row, over the oldest."""
-        self._rows[self.count % REMEMBERED_TICKS] = values
+    def add(self, values_s: Sequence[float]) -> None:
+        """Note one tick's values, seconds, one for each column."""
+        self._waiting.append(values_s)
         self.count += 1
+        if len(self._waiting) == COUNTED_AT_ONCE:
+            self._count_waiting()
 
     def last(self, ticks: int) -> np.ndarray:
         """Return (n, columns) of up to so many ticks, oldest first."""
+        self._count_waiting()
         count = min(ticks, self.count, REMEMBERED_TICKS)
         return self._rows[np.arange(self.count - count, self.count) % REMEMBERED_TICKS]
+
+    def histogram(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (columns, edges + 1) how many values since the start were in each bucket, and their sums.
+
+        A value on an edge is under it; the last bucket is over all edges.
+        """
+        self._count_waiting()
+        return self._counts, self._sums
+
+    def _count_waiting(self) -> None:
+        if not self._waiting:
+            return
+        values = np.array(self._waiting)
+        first = self.count - len(values)
+        self._rows[np.arange(first, self.count) % REMEMBERED_TICKS] = values
+        np.add.at(self._counts, (self._columns, np.searchsorted(EDGES_S, values)), 1)
+        self._sums += values.sum(axis=0)
+        self._waiting.clear()
 
 
 class Phases:
@@ -66,13 +82,11 @@ class Phases:
     """
 
     def __init__(self, clock: Callable[[], float] = thread_time) -> None:
-        self.buckets = Buckets(len(PHASES))
-        self.time_buckets = Buckets(len(TIMES))
+        self.cpu = Series(len(PHASES))
+        self.times = Series(len(TIMES))
         self._clock = clock
         self._since = clock()
         self._now = [0.0] * len(PHASES)
-        self._ticks = Ring(len(PHASES))
-        self._times = Ring(len(TIMES))
 
     def start(self) -> None:
         """What comes next is timed from here."""
@@ -86,29 +100,25 @@ class Phases:
 
     def end_tick(self) -> None:
         """The present tick is done."""
-        took = np.array(self._now)
-        self._ticks.add(took)
-        self.buckets.add(took)
+        self.cpu.add(self._now)
         self._now = [0.0] * len(PHASES)
 
     def note(self, wall_s: float, interval_s: float, late_s: float) -> None:
         """Note a tick's times by the wall clock."""
-        times = np.array((wall_s, interval_s, late_s))
-        self._times.add(times)
-        self.time_buckets.add(times)
+        self.times.add((wall_s, interval_s, late_s))
 
     @property
     def count(self) -> int:
         """How many ticks there have been."""
-        return self._ticks.count
+        return self.cpu.count
 
     def last(self, ticks: int = REMEMBERED_TICKS) -> np.ndarray:
         """Return (n, phases) seconds of up to so many ticks, oldest first."""
-        return self._ticks.last(ticks)
+        return self.cpu.last(ticks)
 
     def last_times(self, ticks: int = REMEMBERED_TICKS) -> np.ndarray:
         """Return (n, TIMES) seconds of up to so many ticks, oldest first."""
-        return self._times.last(ticks)
+        return self.times.last(ticks)
 
 
 def instability(intervals_s: np.ndarray, dt: float) -> float:

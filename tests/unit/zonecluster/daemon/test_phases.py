@@ -6,12 +6,13 @@ from hypothesis.extra.numpy import arrays
 
 from tests.benchmark.machine import instability as benchmark_instability
 from zonecluster.daemon.phases import (
+    COUNTED_AT_ONCE,
     EDGES_S,
     INDEX,
     PHASES,
     REMEMBERED_TICKS,
-    Buckets,
     Phases,
+    Series,
     instability,
     shares,
 )
@@ -48,24 +49,30 @@ def test_old_ticks_are_forgotten() -> None:
 
 
 def test_buckets_count_every_tick_and_an_edge_is_under_itself() -> None:
-    buckets = Buckets(2)
-    buckets.add(np.array([0.05, 0.0]))
-    buckets.add(np.array([0.0500001, 7.0]))
-    first, second = buckets.counts
+    series = Series(2)
+    series.add([0.05, 0.0])
+    series.add([0.0500001, 7.0])
+    counts, sums = series.histogram()
+    first, second = counts
     assert first[np.searchsorted(EDGES_S, 0.05)] == first[np.searchsorted(EDGES_S, 0.0525)] == 1
     assert (second[0], second[-1]) == (1, 1)
-    assert buckets.counts.sum(axis=1).tolist() == [2, 2]
-    assert buckets.sums.tolist() == pytest.approx([0.1000001, 7.0])
+    assert counts.sum(axis=1).tolist() == [2, 2]
+    assert sums.tolist() == pytest.approx([0.1000001, 7.0])
 
 
-@given(arrays(np.float64, (20, 3), elements=st.floats(0, 100)))
-def test_a_bucket_holds_what_its_edges_say(values: np.ndarray) -> None:
-    buckets = Buckets(3)
-    for row in values:
-        buckets.add(row)
-    cumulated = np.cumsum(buckets.counts, axis=1)[:, :-1]
-    expected = (values[:, :, None] <= EDGES_S).sum(axis=0)
-    np.testing.assert_array_equal(cumulated, expected)
+@given(arrays(np.float64, (COUNTED_AT_ONCE * 2 + 9, 3), elements=st.floats(0, 100)), st.integers(1, 200))
+def test_a_bucket_holds_what_its_edges_say_whenever_it_is_read(values: np.ndarray, every: int) -> None:
+    series = Series(3)
+    for number, row in enumerate(values, 1):
+        series.add(row.tolist())
+        if number % every == 0:
+            np.testing.assert_array_equal(series.last(1)[0], row.astype(np.float32))
+    counts, sums = series.histogram()
+    np.testing.assert_array_equal(
+        np.cumsum(counts, axis=1)[:, :-1], (values[:, :, None] <= EDGES_S).sum(axis=0)
+    )
+    np.testing.assert_allclose(sums, values.sum(axis=0))
+    np.testing.assert_array_equal(series.last(1000), values.astype(np.float32))
 
 
 def test_phases_are_those_that_the_figures_are_promised_for() -> None:
@@ -78,7 +85,7 @@ def test_times_by_the_wall_clock_are_kept_beside() -> None:
     phases.note(0.01, 0.05, 0.001)
     phases.note(0.02, 0.06, 0.0)
     np.testing.assert_allclose(phases.last_times(), [[0.01, 0.05, 0.001], [0.02, 0.06, 0.0]], rtol=1e-6)
-    assert phases.time_buckets.counts.sum() == 6
+    assert phases.times.histogram()[0].sum() == 6
     assert len(phases.last_times(1)) == 1
 
 
