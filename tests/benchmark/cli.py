@@ -50,6 +50,7 @@ def _add_zone_arguments(zone: ArgumentParser) -> None:
     zone.add_argument("--zones", type=int, default=1, help="instances that the players are spread over")
     zone.add_argument("--workload", choices=WORKLOADS, default="zone")
     zone.add_argument("--path", choices=("auto", "batch", "plain"), default="auto")
+    zone.add_argument("--in-c", action="store_true", help="the tick in C: what the machine can do at most")
     zone.add_argument("--clean", type=int, default=8, help="undisturbed seconds that are wanted")
     zone.add_argument("--seconds", type=int, default=25, help="seconds after which it ends all the same")
     zone.add_argument("--settle", type=float, default=3.0, help="seconds before measuring begins")
@@ -131,6 +132,7 @@ def _zone(module: Any, options: Options, out: TextIO) -> None:
             zones=zones,
             workload=options["workload"],
             path=options["path"],
+            in_c=options["in_c"],
             clean_seconds=options["clean"],
             most_seconds=options["seconds"],
             settle_s=options["settle"],

@@ -130,8 +130,8 @@ static int take(struct loop *loop, const uint8_t *data, int size, int slot, doub
     return 1;
 }
 
-int receive(struct loop *loop, int socket, double now) {
-    loop->arrived = 0;
+/* Take what has come, after what came before. */
+int receive_more(struct loop *loop, int socket, double now) {
     for (;;) {
         for (int row = 0; row < RECEIVE_BATCH; row++) loop->in[row].msg_hdr.msg_namelen = sizeof(struct sockaddr_in);
         int count = recvmmsg(socket, loop->in, RECEIVE_BATCH, MSG_DONTWAIT, NULL);
@@ -139,6 +139,11 @@ int receive(struct loop *loop, int socket, double now) {
             if (!take(loop, loop->in_buffers[row], loop->in[row].msg_len, find(loop, &loop->names[row]), now)) loop->drops++;
         if (count < RECEIVE_BATCH) return loop->arrived;
     }
+}
+
+int receive(struct loop *loop, int socket, double now) {
+    loop->arrived = 0;
+    return receive_more(loop, socket, now);
 }
 
 int send_all(struct loop *loop, int socket, const int64_t *slots, int count, const uint8_t *payloads, int stride, const int64_t *lengths, double now) {

@@ -18,24 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmark.c_code import compile_c
+from tests.benchmark.c_tick import compile_tick
 from tests.benchmark.machine import CannotMeasure
 from tests.benchmark.sides import TICK_S, FakeTime, Inputs, Side, Snapshots
 from tests.benchmark.tick_in_c import InC
-from zonecluster.simulation import cursor
-from zonecluster.simulation.tables import MAX_PENDING
-from zonecluster.snapshots import parts
 from zonecluster.snapshots.encoder import DEFAULT_BYTES_PER_S
 
-SOURCE = Path(__file__).with_name("zone_tick.c")
-FIXED = {
-    **{name: getattr(parts, name) for name in ("FOCUS", "RECENT", "URGENT", "URGENT_TICKS")},
-    **{name: getattr(parts, name) for name in ("NEVER_SEEN_TICKS", "FAR_WEIGHT")},
-    **{"MAX_PENDING": MAX_PENDING, "BUFFER_TICKS": cursor.BUFFER_TICKS},
-    **{"STALE_TICKS": round(cursor.STALE_INPUT_S / TICK_S), "LATE_TICKS": round(cursor.LATE_S / TICK_S)},
-}
-# Fused operations would round otherwise than ours.
-SAME_MEANING = ("-ffp-contract=off", *(f"-D{name}={value}" for name, value in FIXED.items()))
 WARM_UP_ROUNDS = 40  # until everybody's cursor, baselines and bandwidth have settled
 HANDED_OVER_ROUNDS = 4  # not measured either
 # Name, our phases, stages of the C code.
@@ -113,7 +101,7 @@ async def _compare(
     players: int, workload: str, rounds: int, tell: Callable[[int], None], bytes_per_s: int
 ) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
-        library = compile_c(Path(folder), SOURCE, *SAME_MEANING)
+        library = compile_tick(Path(folder))
         time = FakeTime()
         ours = Side(players, workload, time, bytes_per_s)
         in_c = InC(players, workload, time, bytes_per_s)

@@ -48,6 +48,7 @@ class Setting:
     players: int
     zones: int = 1
     workload: str = "zone"  # of workloads.py
+    in_c: bool = False  # the tick in C, once everybody is in: what the machine can do
     spare: int = 0  # players beyond these, admitted but left to somebody else to connect
     path: str = "auto"
     clean_seconds: int = 8
@@ -154,6 +155,10 @@ def joined(
             players = Players(tokens, server.port, check=ViewCheck(setting.players, SIZE))
             took = players.join(lambda n: tell(f"{setting.players} players: {n} have joined"))
             players.play(setting.settle_s)
+            if setting.in_c:
+                tell(f"{setting.players} players: the tick is C's from now on")
+                server.ask("in_c")
+                players.play(setting.settle_s)
             yield server, players, took
         finally:
             os.sched_setaffinity(0, before)
@@ -258,7 +263,7 @@ def name_of(setting: Setting) -> str:
     """Return a name that the peers' table sorts by: family, players, and zones where there are several."""
     if setting.zones > 1:
         return f"waystone-zones {setting.players}x{setting.zones}"
-    path = "" if setting.path == "auto" else f"-{setting.path}"
+    path = "-in-C" if setting.in_c else "" if setting.path == "auto" else f"-{setting.path}"
     return f"waystone-{setting.workload}{path} {setting.players}"
 
 

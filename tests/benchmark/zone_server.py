@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 from uuid import UUID, uuid4
 
@@ -20,6 +21,7 @@ import numpy as np
 
 django.setup()
 
+from tests.benchmark.c_tick import STAGES, TickInC, compile_tick  # noqa: E402
 from tests.benchmark.workloads import COMMANDS_PER_S, Talkers, places, zone_content  # noqa: E402
 from worlds.bus import Outbox  # noqa: E402  (models need django.setup first)
 from zonecluster.daemon.config import ClusterConfig  # noqa: E402
@@ -57,8 +59,24 @@ class MeasuredService(Service):
         self.talkers: Talkers | None = None
         self.began: list[float] = []
         self.took: list[float] = []
+        self._in_c: TickInC | None = None
+        self._stages: list[list[float]] = []
+
+    def hand_over_to_c(self) -> None:
+        """From now on ticks are zone_tick.c's: what this machine could do at most. Everybody's link is up."""
+        with TemporaryDirectory() as folder:
+            self._in_c = TickInC(compile_tick(Path(folder)), self)
+
+    def receive(self) -> None:
+        if self._in_c is None:
+            super().receive()
+        else:
+            self._in_c.receive(self.clock())
 
     def tick(self) -> None:
+        if self._in_c is not None:
+            self._tick_in_c(self._in_c)
+            return
         if self.talkers is not None:
             self.handle_batch(self.talkers.next_tick())
         began = monotonic()
@@ -66,20 +84,30 @@ class MeasuredService(Service):
         self.began.append(began)
         self.took.append(monotonic() - began)
 
+    def _tick_in_c(self, in_c: TickInC) -> None:
+        began = monotonic()
+        self.cluster.pace.begin(began)
+        in_c.tick(int(self.clock() * 1000), self.clock())
+        self.began.append(began)
+        self.took.append(monotonic() - began)
+        self._stages.append(in_c.stages_ms())
+
     def forget(self) -> None:
         """Begin a new window."""
+        self._stages.clear()
         self.began.clear()
         self.took.clear()
 
     def report(self) -> dict[str, object]:
         """Return the window's ticks (monotonic seconds), the CPU time of their phases, and counters."""
-        phases = self.cluster.phases.last(len(self.began)) * 1000
+        is_in_c = self._in_c is not None
+        phases_ms = self._stages if is_in_c else (self.cluster.phases.last(len(self.began)) * 1000).tolist()
         return {
             "began": self.began,
             "took": self.took,
-            "phase_names": PHASES,
-            "phases_ms": phases.round(4).tolist(),
-            "path": self.cluster.links.path.name,
+            "phase_names": STAGES if is_in_c else PHASES,
+            "phases_ms": phases_ms,
+            "path": "C" if is_in_c else self.cluster.links.path.name,
             "links": self.cluster.links.statistics(),
             "counters": dict(self.cluster.counters),
         }
@@ -127,6 +155,9 @@ async def serve(service: MeasuredService, tokens_file: Path, arguments: dict) ->
         match line.strip():
             case b"reset":
                 service.forget()
+                answer({})
+            case b"in_c":
+                service.hand_over_to_c()
                 answer({})
             case b"report":
                 answer(service.report())

@@ -701,15 +701,16 @@ struct zone *make_zone(struct loop *loop, const struct tables *tables, const str
 }
 
 /* What came since the last tick may be taken and opened before it. */
-int zone_receive(struct zone *z, int socket, double now) { return receive(z->loop, socket, now); }
+int zone_receive(struct zone *z, int socket, double now) { return receive_more(z->loop, socket, now); }
 
 int zone_tick(struct zone *z, int socket, int64_t tick, uint64_t time_ms, double now) {
     uint64_t at[8];
     struct entity *records = z->v.history + (size_t)(tick % TICKS) * z->t.rows;
     at[0] = cpu_ns();
-    receive(z->loop, socket, now);
+    receive_more(z->loop, socket, now);
     at[1] = cpu_ns();
     play_inputs(z, tick);
+    z->loop->arrived = 0;
     at[2] = cpu_ns();
     move_all(&z->t);
     at[3] = cpu_ns();
