@@ -11,6 +11,7 @@ import numpy as np
 
 from zonecluster.protocol.zone_payloads import ENTITY, MAX_BASELINE_TICKS, MAX_NEAREST
 
+WHOLE_RECORD = np.dtype("V16")  # an ENTITY in one piece: copied many times faster than field by field
 EMPTY_PLACE = 0xFFFF_FFFF
 TICK_SHIFT = 24  # a word of a view: row, and the low 8 bits of its record's tick above it
 ROW_BITS = (1 << TICK_SHIFT) - 1
@@ -79,7 +80,7 @@ class Baselines:
             grown = np.zeros((MAX_BASELINE_TICKS, len(records)), ENTITY)
             grown[:, :rows] = self.history
             self.history = grown
-        self.history[tick % MAX_BASELINE_TICKS] = records
+        self.history[tick % MAX_BASELINE_TICKS].view(WHOLE_RECORD)[:] = records.view(WHOLE_RECORD)
         self.tick = tick
 
     def baseline_ticks(self, slots: np.ndarray) -> np.ndarray:

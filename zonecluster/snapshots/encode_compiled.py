@@ -63,7 +63,7 @@ def warm_up() -> None:
         baselines.links,
         baselines.history,
         1,
-        Viewers(one * 0, one * 0, nearest, np.ones(1, np.int32), one * 0, one),
+        Viewers(one * 0, one * 0, nearest, np.ones(1, np.int32), one * 0, one, one),
         Focus(np.zeros(2, np.uint32), np.zeros(2, np.uint32)),
         Outbox(
             np.zeros((1, LEAST_SNAPSHOT_BYTES), np.uint8), np.zeros((1, MAX_PAYLOAD_BYTES), np.uint8), one * 0

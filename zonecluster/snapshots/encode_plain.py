@@ -205,8 +205,8 @@ def choose(
     fixed = LEAST_SNAPSHOT_BYTES + (places + 7) // 8 + is_vacated.sum(axis=1)
     costs = lengths - (is_vacated & matched.is_new)
     is_sent = np.ones(lengths.shape, bool)
-    room = viewers.budgets - fixed
-    for index in np.flatnonzero(costs.sum(axis=1) > room).tolist():
+    room = viewers.rations - fixed
+    for index in np.flatnonzero(costs.sum(axis=1) + fixed > viewers.budgets).tolist():
         one = Matched(*(column[index] for column in matched))
         keys = urgency(one, links, history, tick, Viewers(*(column[index] for column in viewers)), focus)
         is_sent[index] = lengths[index] == 0

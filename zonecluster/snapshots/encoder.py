@@ -11,14 +11,12 @@ import structlog
 
 from zonecluster.interest.scene import Seen
 from zonecluster.protocol.zone_payloads import (
-    ENTITY,
     FROZEN_FLAG,
-    LEAST_SNAPSHOT_BYTES,
     MAX_PAYLOAD_BYTES,
     SNAPSHOT,
     SNAPSHOT_HEADER,
 )
-from zonecluster.snapshots.baselines import Baselines
+from zonecluster.snapshots.baselines import WHOLE_RECORD, Baselines
 from zonecluster.snapshots.encode_plain import write_plain
 from zonecluster.snapshots.parts import Clock, Focus, Outbox, OwnState, Viewers, Write
 
@@ -27,6 +25,7 @@ log = structlog.get_logger(__name__)
 Choice = Literal["auto", "batch", "plain"]  # as WAYSTONE_PACKET_PATH: one choice for all compiled code
 COMPILED = "zonecluster.snapshots.encode_compiled"
 
+HEAD = np.dtype([*SNAPSHOT_HEADER.descr, ("own", WHOLE_RECORD)])
 TICKS_PER_S = 20
 DEFAULT_BYTES_PER_S = 16_000
 # Enough in each tick for the player itself and to let everybody leave its view, and for some changes besides.
@@ -89,6 +88,7 @@ class Encoder:
             counts=np.require(seen.counts, np.int32, ["C", "W"]),
             baselines=self.baselines.baseline_ticks(slots),
             budgets=np.minimum(buckets, MAX_PAYLOAD_BYTES),
+            rations=np.full(len(slots), min(self._bytes_per_tick, MAX_PAYLOAD_BYTES)),
         )
         if len(self._payloads) < len(slots):
             self._payloads = np.zeros((len(slots) * 5 // 4, MAX_PAYLOAD_BYTES), np.uint8)
@@ -105,21 +105,19 @@ class Encoder:
 
 def heads(job: Viewers, records: np.ndarray, own: OwnState, clock: Clock) -> np.ndarray:
     """Return (m, 50) u8: header and own entity of each snapshot; `slots` is written with the view."""
-    head = np.zeros(len(job.rows), np.dtype([("header", SNAPSHOT_HEADER), ("own", ENTITY)]))
-    header = head["header"]
-    header["kind"] = SNAPSHOT
-    header["flags"] = np.where(own.is_frozen, FROZEN_FLAG, 0)
-    header["input_lead"] = own.input_lead
-    header["tick"] = clock.tick
-    header["baseline_tick"] = job.baselines
-    header["input_ack"] = own.input_ack
-    header["time_ms"] = clock.time_ms
-    header["dilation"] = min(max(round(clock.dilation * 1000), 0), 0xFFFF)
-    header["instance"] = own.instance
-    header["corrections"] = own.corrections
-    header["top_speed"] = np.clip(np.rint(own.top_speed * 256), 0, 0xFFFF)
-    head["own"] = records[job.rows]
-    return head.view(np.uint8).reshape(len(job.rows), LEAST_SNAPSHOT_BYTES)
+    common = np.zeros(1, HEAD)
+    common["kind"], common["tick"], common["time_ms"] = SNAPSHOT, clock.tick, clock.time_ms
+    common["dilation"] = min(max(round(clock.dilation * 1000), 0), 0xFFFF)
+    octets = np.empty((len(job.rows), HEAD.itemsize), np.uint8)
+    octets[:] = common.view(np.uint8)
+    head = octets.view(HEAD)[:, 0]
+    head["flags"] = np.where(own.is_frozen, FROZEN_FLAG, 0)
+    head["baseline_tick"] = job.baselines
+    for name in ("input_lead", "input_ack", "instance", "corrections"):
+        head[name] = getattr(own, name)
+    head["top_speed"] = np.clip(np.rint(own.top_speed * 256), 0, 0xFFFF)
+    head["own"] = records.view(WHOLE_RECORD)[job.rows]
+    return octets
 
 
 def open_encoder(choice: Choice, slots: int, bytes_per_s: int = DEFAULT_BYTES_PER_S) -> Encoder:

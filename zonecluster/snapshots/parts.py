@@ -49,7 +49,8 @@ class Viewers(NamedTuple):
     seen: np.ndarray  # (m, 64) i4: rows of others, nearest first
     counts: np.ndarray  # (m,) i4: how many of them
     baselines: np.ndarray  # (m,) i8: ticks; 0: nothing
-    budgets: np.ndarray  # (m,) i8: bytes that the payload may have
+    budgets: np.ndarray  # (m,) i8: bytes that the payload may have if everything is in it
+    rations: np.ndarray  # (m,) i8: else; always the same, or the next tick had to take back what was told
 
 
 class Outbox(NamedTuple):
