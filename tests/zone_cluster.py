@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +16,7 @@ from zonecluster.daemon.content import load_zone
 from zonecluster.daemon.players import Player
 from zonecluster.daemon.requests import zone_loaded
 from zonecluster.daemon.service import Service
+from zonecluster.packets.path import Choice
 from zonecluster.protocol import bus
 from zonecluster.protocol.netcode import ClientCore, ClientState, PayloadReceived
 from zonecluster.protocol.snapshot_view import Snapshot, SnapshotReader
@@ -39,8 +41,9 @@ class RecordingOutbox(Outbox):
 class ClusterUnderTest:
     """The service with its steps called by hand."""
 
-    def __init__(self, wall_clock: Callable[[], float] = monotonic) -> None:
-        self.service = Service(load_config("demo", "east"), wall_clock)
+    def __init__(self, wall_clock: Callable[[], float] = monotonic, packet_path: Choice = "auto") -> None:
+        config = replace(load_config("demo", "east"), packet_path=packet_path)
+        self.service = Service(config, wall_clock)
         self.cluster = self.service.cluster
         self.outbox = self.cluster.outbox = RecordingOutbox()
         for number, slug in ((HARBOUR, "harbour"), (MOSSGATE, "mossgate")):

@@ -12,6 +12,7 @@ from waystone_client.input_log import STILL, InputLog, wish_of
 from waystone_client.interpolation import Interpolation, ServerClock, Shown
 from waystone_client.prediction import OwnState, Prediction
 from waystone_client.steering import Steering
+from waystone_client.udp_sockets import UNREACHABLE, UdpSockets
 from zonecluster.protocol.netcode import ClientCore, ClientState, PayloadReceived, StateChanged
 from zonecluster.protocol.snapshot_view import Refused, Snapshot, SnapshotReader
 
@@ -53,26 +54,30 @@ class ZoneLink(asyncio.DatagramProtocol):
         self._wish = STILL
         self._others = Interpolation(size)
         self._clock = ServerClock()
-        self._transport: asyncio.DatagramTransport | None = None
+        self._sockets = UdpSockets()
         self._ticker: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Shake hands with the zone cluster and wait for the first snapshot.
 
-        Raises: ZoneLinkFailed: bad token, denied, or no answer within 5 s.
+        Raises: ZoneLinkFailed: bad token, denied, or no answer within 5 s at any of the zone's addresses.
         """
         address = self._core.server_address
         if address is None:
             raise ZoneLinkFailed(
                 "bad_connect_token", f"The connect token is not valid: {self._core.refusal}."
             )
-        loop = asyncio.get_running_loop()
-        local = ("::", 0) if ":" in address[0] else ("0.0.0.0", 0)
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=local)
+        try:
+            await self._sockets.open(self._core.server_addresses, self)
+        except OSError as error:
+            reason = f"There is no way to {address[0]} from here: {error}."
+            raise ZoneLinkFailed("zone_unreachable", reason) from error
         self._ticker = asyncio.create_task(self._tick_often(), name="zone-link")
         waits = [asyncio.create_task(event.wait()) for event in (self._seen, self.closed)]
         try:
             await asyncio.wait(waits, timeout=CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
+            while not self._seen.is_set() and self._core.try_next_server(time.monotonic()):
+                await asyncio.wait(waits, timeout=CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
@@ -88,16 +93,14 @@ class ZoneLink(asyncio.DatagramProtocol):
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
-        if self._transport is not None:
-            self._transport.close()
+        self._sockets.close()
         self._end()
 
     def abort(self) -> None:
         """Fall silent, as a crash or a pulled cable would."""
         if self._ticker is not None:
             self._ticker.cancel()
-        if self._transport is not None:
-            self._transport.abort()
+        self._sockets.abort()
         self._end()
 
     @property
@@ -135,7 +138,9 @@ class ZoneLink(asyncio.DatagramProtocol):
         self._flush()
 
     def error_received(self, exc: Exception) -> None:
-        """Nobody listens there (yet): the core's own time-outs decide."""
+        """Turn to the zone's next address where this one is out of reach; else the time-outs decide."""
+        if isinstance(exc, OSError) and exc.errno in UNREACHABLE:
+            self._core.try_next_server(time.monotonic())
 
     async def _tick_often(self) -> None:
         due = time.monotonic()
@@ -180,7 +185,6 @@ class ZoneLink(asyncio.DatagramProtocol):
         self._on_snapshot(snapshot)
 
     def _flush(self) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return
         for data, address in self._core.datagrams_to_send():
-            self._transport.sendto(data, address)
+            if not self._sockets.send(data, address):
+                self._core.try_next_server(time.monotonic())

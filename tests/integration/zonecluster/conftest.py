@@ -7,6 +7,7 @@ import pytest
 
 from tests.zone_cluster import ClusterUnderTest, UdpPlayer, run_until
 from worlds.models import CreatureKind, CreatureSpawn, World, Zone, ZoneCluster, ZoneLink
+from zonecluster.packets.path import Choice
 
 
 @pytest.fixture
@@ -46,10 +47,16 @@ def world(transactional_db: None) -> World:
     return world
 
 
+@pytest.fixture(params=["batch", "plain"])
+def packet_path(request: pytest.FixtureRequest) -> Choice:
+    """Each way in which a cluster can run: compiled, and without."""
+    return request.param
+
+
 @pytest.fixture
-def cluster(world: World) -> Iterator[ClusterUnderTest]:
+def cluster(world: World, packet_path: Choice) -> Iterator[ClusterUnderTest]:
     """Yield the cluster `east` of the world, both zones open."""
-    under_test = ClusterUnderTest()
+    under_test = ClusterUnderTest(packet_path=packet_path)
     yield under_test
     under_test.cluster.links.close()
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.embedded_servers import wait_until
 from zonecluster.packets.path import open_path
+from zonecluster.packets.udp_socket import CannotBind, bound_socket
 from zonecluster.protocol.netcode import (
     PROTOCOL_ID,
     ClientCore,
@@ -33,9 +34,9 @@ def bound(family: str) -> socket.socket:
 class Echo:
     """A server that sends every payload back, and one client of it."""
 
-    def __init__(self, choice, family: str) -> None:
-        self.server, self.client = bound(family), bound(family)
-        address, key = self.server.getsockname()[:2], secrets.token_bytes(32)
+    def __init__(self, choice, family: str, server: socket.socket | None = None) -> None:
+        self.server, self.client = server or bound(family), bound(family)
+        address, key = (FAMILIES[family][1], self.server.getsockname()[1]), secrets.token_bytes(32)
         core = ServerCore(
             protocol_id=PROTOCOL_ID,
             private_key=key,
@@ -90,6 +91,17 @@ class Echo:
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("choice", ["batch", "plain"])
+def test_one_socket_on_all_addresses_serves_both_families(choice, family: str) -> None:
+    echo = Echo(choice, family, bound_socket("::", 0))
+    echo.until(lambda: echo.core.state is ClientState.CONNECTED)
+    echo.core.send_payload(b"hello", monotonic())
+    echo.until(lambda: echo.heard == [b"hello"])
+    echo.server.close()
+    echo.client.close()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("choice", ["batch", "plain"])
 def test_payloads_of_every_size_come_back_and_a_goodbye_is_heard(choice, family: str) -> None:
     echo = Echo(choice, family)
     echo.until(lambda: echo.core.state is ClientState.CONNECTED)
@@ -105,3 +117,16 @@ def test_payloads_of_every_size_come_back_and_a_goodbye_is_heard(choice, family:
     assert statistics["payloads_received"] == statistics["payloads_sent"] == len(sent)
     echo.server.close()
     echo.client.close()
+
+
+def test_a_port_that_is_taken_is_told_with_what_to_do() -> None:
+    for host in ("127.0.0.1", "::1", "::"):
+        taken = bound_socket(host, 0)
+        with taken, pytest.raises(CannotBind, match="is taken by another process"):
+            bound_socket(host, taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "no.such.host.invalid"])
+def test_an_address_of_another_machine_is_told(host: str) -> None:
+    with pytest.raises(CannotBind, match=f"Cannot listen on UDP {host}"):
+        bound_socket(host, 0)

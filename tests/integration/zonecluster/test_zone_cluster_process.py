@@ -149,9 +149,9 @@ def end(process: subprocess.Popen[str]) -> str:
 
 
 async def test_from_start_through_play_to_sigterm(
-    start: Callable[..., subprocess.Popen[str]], daemon: Daemon
+    start: Callable[..., subprocess.Popen[str]], daemon: Daemon, packet_path: str
 ) -> None:
-    process = start()
+    process = start(WAYSTONE_PACKET_PATH=packet_path)
     alive = await daemon.ask(bus.Hail("demo"), lambda m: isinstance(m, bus.ClusterAlive))
     assert alive.cluster == "east" and alive.instances == [] and alive.incarnation > 0
     opened = await daemon.ask(

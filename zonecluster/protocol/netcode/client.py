@@ -75,6 +75,21 @@ class ClientCore:
         """The server being tried or connected to; None with an invalid token."""
         return self._token.server_addresses[self._server] if self._token else None
 
+    @property
+    def server_addresses(self) -> tuple[Address, ...]:
+        """All that the token names; none with an invalid token."""
+        return self._token.server_addresses if self._token else ()
+
+    def try_next_server(self, now: float) -> bool:
+        """Give up on the server being tried, as where the shell knows it to be out of reach.
+
+        Returns: whether there is another to try; without effect where there is none, or once connected.
+        """
+        if self.state not in _CONNECTING or self._server + 1 >= len(self.server_addresses):
+            return False
+        self._fail(ClientEvent.TIMED_OUT, now)
+        return True
+
     def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
         """Take one datagram. Never raises for what is in it; what is thrown away is counted in `drops`."""
         drop = self._receive(data, address, now)

@@ -228,6 +228,24 @@ def test_denied_or_silent_it_goes_on_to_the_next_server():
     assert set(targets) == {SERVER, SECOND, third}
 
 
+def test_the_shell_may_give_up_on_a_server_but_not_on_the_last_nor_once_connected():
+    other = ("2001:db8::6", 40001)
+    core = ClientCore(mint(server_addresses=[SERVER, other]), 0.0)
+    assert core.server_addresses == (SERVER, other)
+    core.handle_timeout(0.0)
+    core.datagrams_to_send()
+    assert core.try_next_server(0.5)
+    assert core.server_address == other
+    assert core.state is ClientState.SENDING_CONNECTION_REQUEST
+    core.handle_timeout(0.5)
+    ((_, address),) = core.datagrams_to_send()
+    assert address == other
+    assert not core.try_next_server(0.6)
+    assert core.state is ClientState.SENDING_CONNECTION_REQUEST
+    assert not ClientCore(b"no token", 0.0).try_next_server(0.0)
+    assert ClientCore(b"no token", 0.0).server_addresses == ()
+
+
 def test_sequences_go_on_at_the_next_server_since_the_key_is_the_same():
     core, far_end = fresh(server_addresses=[SERVER, SECOND])
     core.receive_datagram(far_end.packet(2, CHALLENGE), SERVER, 0.0)
