@@ -19,6 +19,8 @@ STALE_INPUT_S = 1.0  # a client that says nothing new for so long has its walker
 LATE_S = 0.5  # a client all of whose inputs come late for so long has its cursor set back
 FULL_WISH = 127
 ROUNDED_WISH = 128  # a wish of up to this is merely rounded: cut, not counted
+PENDING_BITS = MAX_PENDING - 1  # of a client tick: where it waits in the ring; cheaper than a remainder
+assert MAX_PENDING & PENDING_BITS == 0
 HALF = np.uint64(32)  # bits of a key: the client tick above, the rest of the record below
 
 
@@ -86,12 +88,14 @@ def _due(
 
     Of several records with one number the greatest counts, so that the order of arrival never matters.
     """
-    is_new = keys >> HALF > tables.playing[rows] >> HALF
-    is_due = is_new & (seqs <= tables.cursor[rows])
-    waits = is_new & ~is_due
-    slots = rows[waits] * MAX_PENDING + seqs[waits] % MAX_PENDING
+    played = (tables.playing >> HALF).astype(np.int64)
+    new = np.flatnonzero(seqs > played[rows])
+    rows, seqs, keys = rows[new], seqs[new], keys[new]
+    is_due = seqs <= tables.cursor[rows]
+    waits = ~is_due
+    slots = rows[waits] * MAX_PENDING + (seqs[waits] & PENDING_BITS)
     np.maximum.at(tables.pending.reshape(-1), slots, keys[waits])
-    due = tables.pending[np.arange(len(tables)), tables.cursor % MAX_PENDING]
+    due = tables.pending[np.arange(len(tables)), tables.cursor & PENDING_BITS]
     due[due >> HALF != tables.cursor.astype(np.uint64)] = 0
     jumped = np.flatnonzero(is_moved)  # over some that waited
     waiting = tables.pending[jumped]
@@ -107,10 +111,10 @@ def _play(tables: Tables, due: np.ndarray) -> None:
     rows = np.flatnonzero(due)
     keys = tables.playing[rows] = due[rows]
     records = (keys << HALF | keys >> HALF).astype("<u8").view(INPUT_RECORD)
-    move = np.stack([records["move_x"], records["move_y"]], axis=1).astype(np.float32)
-    length = np.sqrt(move[:, 0] * move[:, 0] + move[:, 1] * move[:, 1])
-    is_cut = length > FULL_WISH
-    tables.wish[rows] = move / np.where(is_cut, length, np.float32(FULL_WISH))[:, None]
+    east, north = records["move_x"].astype(np.float32), records["move_y"].astype(np.float32)
+    length = np.sqrt(east * east + north * north)
+    full = np.maximum(length, np.float32(FULL_WISH))
+    tables.wish[rows, 0], tables.wish[rows, 1] = east / full, north / full
     tables.heading_deg[rows] = records["heading"].astype(np.float32) * np.float32(360 / 256)
     is_wrong = length > ROUNDED_WISH
     _correct(tables, rows[is_wrong])
