@@ -329,8 +329,9 @@ def read_frame(frame: str | bytes) -> ServerMessage:
 
     A newer server may say what this client does not know; nothing depends on it.
     """
-    decoder = to_client.msgpack_decoder if isinstance(frame, bytes) else to_client.json_decoder
     try:
-        return decoder.decode(frame)
+        if isinstance(frame, bytes):
+            return to_client.msgpack_decoder.decode(frame)
+        return to_client.json_decoder.decode(frame)
     except UNREADABLE as error:
         return to_client.Notice(f"a message that cannot be read: {error}", "warning")
