@@ -105,7 +105,7 @@ class TickInC:
                 self._pointer(links.bucket, "i8"),
                 self._pointer(baselines.history, ENTITY),
                 *(self._pointer(np.zeros(shape, kind), kind) for kind, shape in room),
-                *(0, 0),  # stamps, looks: the C code's own
+                0,  # stamps: the C code's own
             ]
         )
 

@@ -13,6 +13,7 @@ from time import monotonic
 
 import numpy as np
 
+from zonecluster.compiled import warm_up
 from zonecluster.packets import lookup, mmsg, opening, sealing, wall
 from zonecluster.packets.counters import COUNTERS
 from zonecluster.packets.sodium import expose_sodium
@@ -71,6 +72,7 @@ class Swarm:
     """Up to `count` clients of one server. Clients are known by number, 0..count-1."""
 
     def __init__(self, count: int, server: Address) -> None:
+        warm_up("zonecluster.packets.batch_path")  # not while somebody joins
         self.count = count
         self.socket = big_socket("0.0.0.0")
         self.socket.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)

@@ -58,8 +58,7 @@ struct views {
     uint8_t *payloads;         /* (viewers, 1150) */
     int64_t *lengths;
     int32_t *seen, *counts;    /* (viewers, 64), (viewers,) */
-    uint64_t *stamps;          /* by row: who looked last, and at which rank he saw it */
-    uint64_t looks;
+    uint32_t *stamps;          /* by row: who looked last, and at which rank he saw it */
 };
 
 /* Scratch of interest: as in zonecluster/interest/grid.py. */
@@ -543,8 +542,7 @@ static void match(struct zone *z, struct view *view, int viewer, uint32_t tick, 
     const uint32_t *words = v->words + (slot * TICKS + baseline % TICKS) * PLACES;
     int base_places = baseline ? v->places[slot * TICKS + baseline % TICKS] : 0, count = v->counts[viewer];
     const int32_t *seen = v->seen + (size_t)viewer * PLACES;
-    uint64_t look = ++v->looks << 8, placed = 0;
-    for (int rank = 0; rank < count; rank++) v->stamps[seen[rank]] = look | rank;
+    uint64_t placed = 0;
     for (int place = 0; place < PLACES; place++) {
         uint32_t word = words[place];
         int age = (tick - (word >> 24)) & 255, row = word & ROW_BITS;
@@ -557,12 +555,14 @@ static void match(struct zone *z, struct view *view, int viewer, uint32_t tick, 
         view->rows[place] = 0;
         view->ranks[place] = 0;
         view->is_sent[place] = 1;
-        if (!was_there || age >= TICKS || v->stamps[row] >> 8 != look >> 8) continue;
+        int rank = 0;
+        while (rank < count && seen[rank] != row) rank++;
+        if (!was_there || age >= TICKS || rank == count) continue;
         const struct entity *before = v->history + (size_t)((tick - age) % TICKS) * z->t.rows + row;
         if (before->id != now[row].id) continue;
         view->is_kept[place] = 1;
         view->rows[place] = row;
-        view->ranks[place] = v->stamps[row] & 255;
+        view->ranks[place] = rank;
         placed |= 1ull << view->ranks[place];
         view->lengths[place] = delta_bytes(before, now + row, view->changes[place]);
     }
@@ -589,16 +589,14 @@ static int is_recent(const struct views *v, int64_t slot, uint32_t tick, uint32_
     return 0;
 }
 
-static void choose_changes(struct zone *z, struct view *view, int viewer, uint32_t tick, uint32_t baseline, int budget) {
+static void choose_changes(struct zone *z, struct view *view, int viewer, uint32_t tick, uint32_t baseline, int ration) {
     const struct entity *now = z->v.history + (size_t)(tick % TICKS) * z->t.rows;
-    int places = places_of(view, 0), costs[PLACES], keys[PLACES], total = 0, room = budget - LEAST - (places + 7) / 8;
+    int places = places_of(view, 0), costs[PLACES], keys[PLACES], room = ration - LEAST - (places + 7) / 8;
     for (int place = 0; place < PLACES; place++) {
         int vacated = view->was_there[place] && !view->is_kept[place] && place < places;
         room -= vacated;
         costs[place] = view->lengths[place] - (vacated && view->is_new[place]);
-        total += costs[place];
     }
-    if (total <= room) return;
     int64_t me = z->v.rows[viewer];
     for (int place = 0; place < PLACES; place++) {
         int row = view->rows[place], age = view->is_new[place] ? NEVER_SEEN_TICKS : view->ages[place];
@@ -618,18 +616,14 @@ static void choose_changes(struct zone *z, struct view *view, int viewer, uint32
     }
 }
 
-static void write_snapshot(struct zone *z, struct view *view, int viewer, uint32_t tick, uint32_t baseline, uint64_t time_ms) {
+/* Header and own entity; the view's places come last. */
+static void write_head(struct zone *z, int viewer, uint32_t tick, uint32_t baseline, uint64_t time_ms, uint8_t *out) {
     struct tables *t = &z->t;
-    struct views *v = &z->v;
-    int64_t row = v->rows[viewer], slot = v->slots[viewer], lead = t->newest_seq[row] - t->cursor[row];
-    uint8_t *out = v->payloads + (size_t)viewer * MAX_PAYLOAD;
-    int places = places_of(view, 1), at = LEAST + (places + 7) / 8;
-    uint64_t mask = 0;
-    uint32_t ack = t->cursor[row], *words = v->words + (slot * TICKS + tick % TICKS) * PLACES;
+    int64_t row = z->v.rows[viewer], lead = t->newest_seq[row] - t->cursor[row];
+    uint32_t ack = t->cursor[row];
     uint16_t dilation = 1000, top_speed = rintf(t->top_speed[row] * 256);
-    memset(out, 0, HEAD);
     out[0] = 1;
-    out[2] = places;
+    out[1] = 0;
     out[3] = (int8_t)(lead < -128 ? -128 : lead > 127 ? 127 : lead);
     memcpy(out + 4, &tick, 4);
     memcpy(out + 8, &baseline, 4);
@@ -639,7 +633,74 @@ static void write_snapshot(struct zone *z, struct view *view, int viewer, uint32
     memcpy(out + 26, &t->numbers[t->place[row]], 4);
     memcpy(out + 30, &t->corrections[row], 2);
     memcpy(out + 32, &top_speed, 2);
-    memcpy(out + HEAD, v->history + (size_t)(tick % TICKS) * t->rows + row, ENTITY);
+    memcpy(out + HEAD, z->v.history + (size_t)(tick % TICKS) * t->rows + row, ENTITY);
+}
+
+/* All changes, however many bytes they are; returns where they end. The words of the view are written. */
+static int write_all(struct zone *z, int viewer, uint32_t tick, uint32_t baseline, uint8_t *out, int *places) {
+    struct views *v = &z->v;
+    size_t rows = z->t.rows;
+    const struct entity *history = v->history, *now = history + (tick % TICKS) * rows;
+    int64_t slot = v->slots[viewer];
+    const uint32_t *was = v->words + (slot * TICKS + baseline % TICKS) * PLACES;
+    uint32_t *words = v->words + (slot * TICKS + tick % TICKS) * PLACES, stamp = (tick & 255) << 24;
+    int before = baseline ? v->places[slot * TICKS + baseline % TICKS] : 0, count = v->counts[viewer], kept = 0, free = 0, last = 0;
+    const int32_t *seen = v->seen + (size_t)viewer * PLACES;
+    uint32_t look = (uint32_t)(viewer + 1) << 6, *stamps = v->stamps;
+    int8_t ranks[PLACES]; /* of who was there and is kept; -1 */
+    int coming[PLACES];   /* row of who comes into a place; -1 */
+    for (int rank = 0; rank < count; rank++) stamps[seen[rank]] = look | rank;
+    for (int place = 0; place < before; place++) {
+        uint32_t word = was[place], row = word & ROW_BITS, age = (tick - (word >> 24)) & 255, found;
+        ranks[place] = coming[place] = -1;
+        if (word == EMPTY_PLACE || age >= TICKS) continue;
+        found = stamps[row] - look;
+        if (found >= PLACES || history[((tick - age) % TICKS) * rows + row].id != now[row].id) continue;
+        ranks[place] = found;
+        stamps[row] = 0;
+        last = place + 1;
+        kept++;
+    }
+    if (kept < count) {
+        for (int rank = 0; rank < count; rank++) {
+            if (stamps[seen[rank]] != (look | rank)) continue;
+            while (free < before && ranks[free] >= 0) free++;
+            ranks[free] = -1;
+            coming[free++] = seen[rank];
+        }
+        if (free > last) last = free;
+    }
+    int at = LEAST + (last + 7) / 8;
+    uint64_t mask = 0;
+    for (int place = 0; place < last; place++) {
+        int start = at;
+        if (ranks[place] >= 0) {
+            uint32_t word = was[place], row = word & ROW_BITS, age = (tick - (word >> 24)) & 255;
+            const struct entity *then = history + ((tick - age) % TICKS) * rows + row;
+            if (memcmp(then, now + row, ENTITY)) at += delta_bytes(then, now + row, out + at);
+            words[place] = row | stamp;
+        } else if (coming[place] >= 0) {
+            out[at] = WHOLE;
+            memcpy(out + at + 1, now + coming[place], ENTITY);
+            at += WHOLE_BYTES;
+            words[place] = coming[place] | stamp;
+        } else {
+            if (place < before && was[place] != EMPTY_PLACE) out[at++] = LEFT;
+            words[place] = EMPTY_PLACE;
+        }
+        mask |= (uint64_t)(at != start) << place;
+    }
+    memcpy(out + LEAST, &mask, (last + 7) / 8);
+    *places = last;
+    return at;
+}
+
+/* As many changes as were chosen; returns where they end. */
+static int write_chosen(struct zone *z, struct view *view, int viewer, uint32_t tick, uint8_t *out, int *last) {
+    struct views *v = &z->v;
+    int places = places_of(view, 1), at = LEAST + (places + 7) / 8;
+    uint32_t *words = v->words + (v->slots[viewer] * TICKS + tick % TICKS) * PLACES;
+    uint64_t mask = 0;
     for (int place = 0; place < PLACES; place++) {
         int taken = view->is_kept[place] || (view->is_new[place] && view->is_sent[place]);
         words[place] = !taken ? EMPTY_PLACE : view->is_sent[place] ? (uint32_t)view->rows[place] | (tick & 255) << 24 : view->words[place];
@@ -653,22 +714,48 @@ static void write_snapshot(struct zone *z, struct view *view, int viewer, uint32
         }
     }
     memcpy(out + LEAST, &mask, (places + 7) / 8);
-    v->places[slot * TICKS + tick % TICKS] = places;
-    v->lengths[viewer] = at;
+    *last = places;
+    return at;
+}
+
+static uint32_t baseline_of(const struct views *v, int viewer, uint32_t tick) {
+    uint32_t acknowledged = v->acknowledged[v->slots[viewer]];
+    return tick - acknowledged < TICKS ? acknowledged : 0;
+}
+
+static void prefetch_words(const struct views *v, int viewer, uint32_t tick) {
+    if (viewer >= v->viewers) return;
+    const char *words = (const char *)(v->words + v->slots[viewer] * TICKS * PLACES);
+    const char *was = words + baseline_of(v, viewer, tick) % TICKS * PLACES * 4, *here = words + tick % TICKS * PLACES * 4;
+    for (int line = 0; line < PLACES * 4 / 64; line++) {
+        __builtin_prefetch(was + 64 * line);
+        __builtin_prefetch(here + 64 * line);
+    }
 }
 
 void encode_all(struct zone *z, uint32_t tick, uint64_t time_ms) {
     struct views *v = &z->v;
     struct view view;
+    memset(v->stamps, 0, z->t.rows * sizeof *v->stamps);
     for (int viewer = 0; viewer < v->viewers; viewer++) {
+        prefetch_words(v, viewer + 1, tick);
         int64_t slot = v->slots[viewer], bucket = v->bucket[slot] + v->bytes_per_tick;
-        uint32_t acknowledged = v->acknowledged[slot], baseline = tick - acknowledged < TICKS ? acknowledged : 0;
+        uint32_t baseline = baseline_of(v, viewer, tick);
+        uint8_t *out = v->payloads + (size_t)viewer * MAX_PAYLOAD;
         if (bucket > v->full_bucket) bucket = v->full_bucket;
-        match(z, &view, viewer, tick, baseline);
-        choose_changes(z, &view, viewer, tick, baseline, bucket < MAX_PAYLOAD ? bucket : MAX_PAYLOAD);
-        write_snapshot(z, &view, viewer, tick, baseline, time_ms);
+        int budget = bucket < MAX_PAYLOAD ? bucket : MAX_PAYLOAD, places;
+        write_head(z, viewer, tick, baseline, time_ms, out);
+        int end = write_all(z, viewer, tick, baseline, out, &places);
+        if (end > budget) {
+            match(z, &view, viewer, tick, baseline);
+            choose_changes(z, &view, viewer, tick, baseline, v->bytes_per_tick < MAX_PAYLOAD ? v->bytes_per_tick : MAX_PAYLOAD);
+            end = write_chosen(z, &view, viewer, tick, out, &places);
+        }
+        out[2] = places;
+        v->places[slot * TICKS + tick % TICKS] = places;
+        v->lengths[viewer] = end;
         v->ticks[slot * TICKS + tick % TICKS] = v->latest[slot] = tick;
-        v->bucket[slot] = bucket - v->lengths[viewer];
+        v->bucket[slot] = bucket - end;
     }
 }
 
@@ -686,7 +773,7 @@ struct zone *make_zone(struct loop *loop, const struct tables *tables, const str
     z->loop = loop;
     z->t = *tables;
     z->v = *views;
-    z->v.stamps = calloc(rows, sizeof(uint64_t));
+    z->v.stamps = calloc(rows, sizeof(uint32_t));
     z->inputs.due = calloc(rows, sizeof(uint64_t));
     z->inputs.said = calloc(rows, 1);
     z->inputs.moved = calloc(rows, 1);
