@@ -205,43 +205,54 @@ def choose(
     fixed = LEAST_SNAPSHOT_BYTES + (places + 7) // 8 + is_vacated.sum(axis=1)
     costs = lengths - (is_vacated & matched.is_new)
     is_sent = np.ones(lengths.shape, bool)
-    room = viewers.rations - fixed
-    for index in np.flatnonzero(costs.sum(axis=1) + fixed > viewers.budgets).tolist():
-        one = Matched(*(column[index] for column in matched))
-        keys = urgency(one, links, history, tick, Viewers(*(column[index] for column in viewers)), focus)
-        is_sent[index] = lengths[index] == 0
-        left = int(room[index])
-        for place in np.argsort(-keys, kind="stable").tolist():
-            cost = int(costs[index, place])
-            if cost and cost <= left:
-                is_sent[index, place] = True
-                left -= cost
+    short = np.flatnonzero(costs.sum(axis=1) + fixed > viewers.budgets)
+    if len(short):
+        some = Matched(*(column[short] for column in matched))
+        keys = urgency(some, links, history, tick, Viewers(*(column[short] for column in viewers)), focus)
+        is_sent[short] = chosen(keys, costs[short], (viewers.rations - fixed)[short]) | (lengths[short] == 0)
     return is_sent
 
 
+def chosen(keys: np.ndarray, costs: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Return (k, 64) bool: of those that cost anything, by descending key, each that still fits.
+
+    Among equal keys the lowest place is first. Args: room: (k,) bytes in all.
+    """
+    order = np.argsort(-keys, axis=1, kind="stable")
+    viewers, left = np.arange(len(room)), room.copy()
+    is_chosen = np.zeros(costs.shape, bool)
+    for place in order.T:
+        cost = costs[viewers, place]
+        does_fit = (cost > 0) & (cost <= left)
+        is_chosen[viewers, place] = does_fit
+        left -= cost * does_fit
+    return is_chosen
+
+
 def urgency(
-    matched: Matched, links: Links, history: np.ndarray, tick: int, viewer: Viewers, focus: Focus
+    matched: Matched, links: Links, history: np.ndarray, tick: int, viewers: Viewers, focus: Focus
 ) -> np.ndarray:
-    """Return (64,) for one viewer: the greatest number is told of first; among equals the lowest place."""
-    now, rows = _now(history, tick), matched.rows
-    ages = np.where(matched.is_new, NEVER_SEEN_TICKS, matched.ages)
-    own_group, selected = focus.group[viewer.rows], focus.selected[viewer.rows]
-    is_focus = (selected != 0) & (now["id"][rows] == selected)
+    """Return (k, 64), by viewer and place: the greatest number is told of first."""
+    rows, ages = matched.rows, np.where(matched.is_new, NEVER_SEEN_TICKS, matched.ages)
+    own_group, selected = focus.group[viewers.rows][:, None], focus.selected[viewers.rows][:, None]
+    is_focus = (selected != 0) & (_now(history, tick)["id"][rows] == selected)
     is_focus |= (own_group != 0) & (focus.group[rows] == own_group)
-    is_recent = np.isin(rows, rows_since_baseline(links, tick, viewer))
+    since = rows_since_baseline(links, tick, viewers)
+    is_recent = (rows[:, :, None] == since[:, None, :]).any(axis=2)
     kind = np.select([is_focus, is_recent, ages >= URGENT_TICKS], [FOCUS, RECENT, URGENT], 0)
     return kind + ages * (FAR_WEIGHT - matched.rank)
 
 
-def rows_since_baseline(links: Links, tick: int, viewer: Viewers) -> np.ndarray:
-    """Return the rows that the newest view shows as they were after the baseline."""
-    slot, latest = viewer.slots, int(links.latest[viewer.slots])
-    if viewer.baselines == 0 or latest <= viewer.baselines or tick - latest >= MAX_BASELINE_TICKS:
-        return np.empty(0, np.int64)
+def rows_since_baseline(links: Links, tick: int, viewers: Viewers) -> np.ndarray:
+    """Return (k, 64): rows that the newest view shows as they were after the baseline, and -1."""
+    latest = links.latest[viewers.slots].astype(np.int64)
     at = latest % MAX_BASELINE_TICKS
-    words = links.words[slot, at, : links.places[slot, at]]
+    words, places = links.words[viewers.slots, at], links.places[viewers.slots, at]
+    is_between = (viewers.baselines > 0) & (latest > viewers.baselines) & (tick - latest < MAX_BASELINE_TICKS)
     ages = (tick - (words >> TICK_SHIFT).astype(np.int64)) & TICK_BITS
-    return (words & ROW_BITS)[(words != EMPTY_PLACE) & (ages < tick - viewer.baselines)].astype(np.int64)
+    is_since = (ages < (tick - viewers.baselines)[:, None]) & (words != EMPTY_PLACE)
+    is_since &= is_between[:, None] & (places[:, None] > PLACES)
+    return np.where(is_since, (words & ROW_BITS).astype(np.int64), -1)
 
 
 def _keep(
