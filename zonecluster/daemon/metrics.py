@@ -89,7 +89,7 @@ class Metrics:
         cluster = self._cluster
         yield gauge("players", "Players in play here.", len(cluster.roster.active))
         yield gauge("players_max", "Players that may be in play here.", cluster.config.max_players)
-        yield gauge("links", "Zone links that are up.", len(cluster.links.viewers()[0]))
+        yield gauge("links", "Zone links that are up.", len(cluster.links.of_rows.viewers()[0]))
         yield gauge("instances", "Zone instances that are open.", len(cluster.instances))
         yield gauge("entities", "Players and creatures.", int(np.count_nonzero(cluster.tables.alive)))
 

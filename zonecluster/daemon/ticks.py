@@ -35,7 +35,7 @@ class Ticks:
         try:
             self._views = Views(
                 choice,
-                cluster.links.slot_count,
+                len(cluster.links.of_rows.rows),
                 cluster.config.bytes_per_player,
                 sights=cluster.sights,
                 tell_fault=self.sight_failed,
@@ -102,14 +102,14 @@ class Ticks:
         if player is None:
             self._cluster.links.drop(client_id)
             return
-        if not self._cluster.links.is_up(client_id):  # gone again within the same tick
+        if not self._cluster.links.of_rows.is_up(client_id):  # gone again within the same tick
             return
         older = player.client_id
         if older is not None and player.minted.index(older) > player.minted.index(client_id):
             self._cluster.links.drop(client_id)
             return
         player.client_id = client_id
-        self._views.forget(self._cluster.links.assign(client_id, player.row))
+        self._views.forget(self._cluster.links.of_rows.assign(client_id, player.row))
         if older is not None:
             self._cluster.links.drop(older)
         player.instance.restart_inputs(player.row)
@@ -129,7 +129,7 @@ class Ticks:
         """Decode what came on all links since the last tick."""
         links, counters = self._cluster.links, self._cluster.counters
         arrivals = links.take_arrivals()
-        rows = links.rows[arrivals.slots]
+        rows = links.of_rows.rows[arrivals.slots]
         inputs = decode_input_matrix(rows, arrivals.data[:, :MAX_INPUT_BYTES], arrivals.lengths)
         counters["payloads_dropped"] += int(np.count_nonzero(rows < 0))
         counters["inputs_refused"] += inputs.refused
@@ -146,7 +146,7 @@ class Ticks:
     def send_snapshots(self, now: float) -> None:
         """Show every player with a zone link what it sees."""
         cluster = self._cluster
-        viewers, slots = cluster.links.viewers()
+        viewers, slots = cluster.links.of_rows.viewers()
         clock = Clock(cluster.tables.tick, int(now * 1000), cluster.pace.dilation)
         payloads, lengths = self._views.snapshots(cluster.tables, viewers, slots, clock, cluster.phases.lap)
         cluster.links.send(slots, payloads, lengths)

@@ -14,6 +14,7 @@ import numpy as np
 import structlog
 
 from zonecluster.daemon.config import CannotStart, ClusterConfig
+from zonecluster.daemon.link_rows import LinkRows
 from zonecluster.packets.arrivals import Arrivals
 from zonecluster.packets.path import open_path
 from zonecluster.packets.udp_socket import CannotBind, bound_socket
@@ -29,7 +30,6 @@ log = structlog.get_logger(__name__)
 
 TOKEN_LIFE_S = 45  # to connect in
 TIMEOUT_S = 10  # of silence, then the link is lost
-NOBODY = -1
 
 
 class ZoneLinks:
@@ -71,9 +71,7 @@ class ZoneLinks:
                 f"The packet path {config.packet_path!r} cannot run here: {error}. "
                 "Set WAYSTONE_PACKET_PATH=auto to use what can."
             ) from error
-        self._slots: dict[int, int] = {}  # by client id
-        self.rows = np.full(slots, NOBODY, np.int64)  # by slot: row of the tables whose link it is
-        self._slot_of_row: dict[int, int] = {}  # where a new link replaces an older one, the new one's
+        self.of_rows = LinkRows(slots)
 
     @property
     def port(self) -> int:
@@ -105,41 +103,14 @@ class ZoneLinks:
         events = self.path.take_events()
         for event in events:
             if isinstance(event, Connected):
-                self._slots[event.client_id] = event.slot
+                self.of_rows.add(event.client_id, event.slot)
             else:
-                self._release(event.client_id)
+                self.of_rows.release(event.client_id)
         return events
 
     def take_arrivals(self) -> Arrivals:
         """Return the payloads since the last call, after `take_events`; good until the next `receive`."""
         return self.path.take_arrivals()
-
-    @property
-    def slot_count(self) -> int:
-        """How many link slots there are."""
-        return len(self.rows)
-
-    def is_up(self, client_id: int) -> bool:
-        """Whether this link is up, as far as `take_events` has told."""
-        return client_id in self._slots
-
-    def assign(self, client_id: int, row: int) -> int:
-        """From now on this link's payloads go to a row of the tables, and its snapshots to the link.
-
-        Returns: the slot; the row's former link, if it is up, is nobody's.
-        Raises: KeyError: the link is not up.
-        """
-        slot = self._slots[client_id]
-        former = self._slot_of_row.get(row)
-        if former is not None:
-            self.rows[former] = NOBODY
-        self.rows[slot], self._slot_of_row[row] = row, slot
-        return slot
-
-    def viewers(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows (m,) that have a link, and its slot (m,)."""
-        slots = np.flatnonzero(self.rows != NOBODY)
-        return self.rows[slots], slots
 
     def send(self, slots: np.ndarray, payloads: np.ndarray, lengths: np.ndarray) -> int:
         """Send each slot's payload (m, length); returns how many of the links are up."""
@@ -147,16 +118,8 @@ class ZoneLinks:
 
     def drop(self, client_id: int) -> None:
         """Close one link, if it is up."""
-        self._release(client_id)
+        self.of_rows.release(client_id)
         self.path.disconnect(client_id, self._clock())
-
-    def _release(self, client_id: int) -> None:
-        """The link is nobody's any more. Its row may have another by now: that one stays."""
-        slot = self._slots.pop(client_id, NOBODY)
-        if slot == NOBODY or self.rows[slot] == NOBODY:
-            return
-        del self._slot_of_row[int(self.rows[slot])]
-        self.rows[slot] = NOBODY
 
     def keep_alive(self) -> None:
         """Close silent links, and send keep-alives to those that were sent nothing for a while.
