@@ -13,6 +13,8 @@ from typing import Any
 import psycopg
 
 from tests.embedded_servers import free_port, wait_until
+from worlds.daemon.journal.records import Write
+from worlds.daemon.journal.recovery import recover
 
 ROOT = Path(__file__).resolve().parents[2]
 START_DEADLINE_S = 300.0  # two shared cores, eight processes
@@ -140,6 +142,13 @@ class Stack:
             character,
         )
         return json.loads(bytes(rows[0][0]))
+
+    def journaled_states(self) -> list[dict[str, Any]]:
+        """Return the characters' states of all writes in the demo world's journal."""
+        paths = sorted((self.state_dir / "journal" / "demo").glob("*.journal"))
+        segments = recover([(path.name, path.read_bytes()) for path in paths])
+        records = [record for each in segments for commit in each.commits for record in commit.records]
+        return [json.loads(record.state) for record in records if isinstance(record, Write)]
 
     def logs(self) -> str:
         """Return the ends of all logs, for a failure's report."""

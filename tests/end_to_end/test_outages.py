@@ -107,6 +107,52 @@ async def reach_other_zone(player: Player) -> None:
             assert asyncio.get_running_loop().time() < deadline, "no handoff"
 
 
+async def walks_until_journaled(stack: Stack, player: Player, known: int) -> int:
+    """Walk until the world's journal has more metres than were known; return how many."""
+    x, y, _ = player.position
+    deadline = asyncio.get_running_loop().time() + BACK_S
+    while True:
+        await player.walk_to(x - 8, y - 8, deadline_s=30)
+        await player.walk_to(x - 2, y - 2, deadline_s=30)
+        newest = max(
+            (state["attributes"].get("metres_walked", 0) for state in stack.journaled_states()), default=0
+        )
+        if newest > known:
+            return newest
+        assert asyncio.get_running_loop().time() < deadline, "nothing was journaled"
+
+
+async def test_everything_of_a_world_dies_while_the_master_is_away(
+    stack: Stack, introduce: Introduce
+) -> None:
+    """What the player has done is nowhere but in the world's journal; when the master is back it has it."""
+    person = await introduce("Alice")
+    alice = await person.enter()
+    saved = await has_saved_discovery(stack, alice)
+    before = {name: stack.pid_of(name) for name in ("worlddaemon", "zonecluster-east", "zonecluster-west")}
+    stack.pause("web")
+    try:
+        metres = await walks_until_journaled(stack, alice, saved["attributes"].get("metres_walked", 0))
+        for name in before:
+            stack.kill(name)
+        for name, pid in before.items():
+            await alice.wait_until(
+                lambda name=name, pid=pid: stack.pid_of(name) not in (None, pid), BACK_S, f"{name} to be back"
+            )
+        assert stack.saved_state(alice.name)["attributes"].get("metres_walked", 0) < metres
+    finally:
+        stack.unpause("web")
+
+    def is_handed_in() -> bool:
+        return stack.saved_state(alice.name)["attributes"].get("metres_walked", 0) >= metres
+
+    await alice.wait_until(is_handed_in, BACK_S, "the journal to be handed in")
+    await settled(alice)
+    assert alice.link.resumed == 0, "the world link never broke"
+    await alice.log_out()
+    assert stack.saved_state(alice.name)["attributes"]["metres_walked"] >= metres
+
+
 async def test_a_restart_of_valkey(stack: Stack, introduce: Introduce) -> None:
     person = await introduce("Alice")
     alice = await person.enter()

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Faults:
-    """How bad the outside is. The first group: probability for each message; the second: rate per second."""
+    """How bad the outside is. The first group: probability each time; the second: rate per second."""
 
     bus_lost: float = 0.03
     bus_doubled: float = 0.03
@@ -25,6 +25,8 @@ class Faults:
     answer_lost: float = 0.04
     answer_doubled: float = 0.03  # up to 90 s later, in the same process
 
+    disk_slow: float = 0.01  # a commit takes up to 3 s longer
+
     cluster_death: float = 0.004
     cluster_pause: float = 0.004  # up to 8 s; one in four: up to 200 s
     daemon_death: float = 0.004
@@ -32,6 +34,8 @@ class Faults:
     daemon_restored: float = 0.002  # its machine goes back to a snapshot of some seconds ago
     gateway_death: float = 0.003
     master_outage: float = 0.003  # up to 20 s; one in three: up to 240 s
+    disk_full: float = 0.003  # nothing can be journaled for up to 20 s; one in two: up to 240 s
+    refusal: float = 0.003  # the master takes nothing of a world for so long: a revoked key, a wrong clock
     attack: float = 0.02  # by a world that has learned another's secrets
 
     link_cut: float = 0.01  # per player

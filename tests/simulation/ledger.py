@@ -14,7 +14,7 @@ from uuid import UUID
 
 from characters.core import Repository, Version
 from worlds.uplink import messages as uplink
-from zonecluster.protocol.character import CharacterState, decode_state, next_chain, state_hash
+from zonecluster.protocol.character import CharacterState, decode_state, encode_state, next_chain, state_hash
 
 Gains = Mapping[str, int]
 Life = tuple[str, int]  # a world's slug, and which of its daemon's processes
@@ -43,6 +43,12 @@ PROMISES = {
     "admitted": "a player was admitted with another state than the master's",
     "handoff": "gains were lost in a handoff",
     "removed": "a player was taken out of the zone before the master had the state",
+    "shown": "a player was shown gains that were on no disk",
+    "kept": "gains that the world had on its disk and had shown were lost",
+    "aside": "a write was set aside that the master has or would have taken",
+    "given": "gains were given although nothing could be saved",
+    "stayed": "a player whose saves had failed for minutes was not put out",
+    "put out": "a player was put out although the master was only away",
     "vanished": "gains vanished although nothing had died",
     "stuck": "a session is stuck",
     "astray": "a player cannot play although all is well",
@@ -80,9 +86,15 @@ class Ledger:
         self.newest: dict[UUID, Version] = {}
         self.gains: dict[UUID, Gains] = {}  # of each line's head
         self.chains: dict[tuple[UUID, int], bytes] = {}
+        self.written: dict[tuple[UUID, int], tuple[int, bytes]] = {}  # line, version → epoch, state
         self.grants: dict[UUID, Grant] = {}
         self.acknowledged: dict[tuple[UUID, int], bytes] = {}
         self.promised: dict[UUID, Gains] = {}
+        self.offered: dict[UUID, Life] = {}  # op_id → the process that had it journaled first
+        self.shown: dict[tuple[str, UUID, int], dict[str, int]] = {}  # world, line, epoch → what was shown
+        self.set_aside: set[tuple[str, UUID]] = set()  # world, line
+        self.given_up: set[UUID] = set()  # op_ids
+        self.excused: set[str] = set()  # worlds whose machine went back to a snapshot
         self.writes = 0
         self._seen = 0
 
@@ -131,6 +143,7 @@ class Ledger:
                 self._check_content(version, state)
             self.newest[version.line], self.gains[version.line] = version, gains_of(state)
             self.chains[(version.line, version.version)] = version.chain
+            self.written[(version.line, version.version)] = (version.epoch, version.state)
 
     def _check_chain(self, version: Version) -> None:
         last = self.newest.get(version.line)
@@ -147,7 +160,9 @@ class Ledger:
         grant = self.grants.get(version.line)
         if grant is None or grant.life is None or version.world != grant.life[0] or grant.is_over:
             raise Violation("writer", f"version {version.version} by {version.world}; the lease: {grant}")
-        if version.epoch != grant.epoch or life != grant.life:
+        is_replay = life is not None and grant.life == self.offered.get(version.op_id)
+        is_successor = is_replay and life[0] == grant.life[0] and life[1] > grant.life[1]
+        if version.epoch != grant.epoch or not (life == grant.life or is_successor):
             raise Violation("fenced", f"by {life} of epoch {version.epoch}; the lease: {grant}")
 
     def _check_content(self, version: Version, state: CharacterState) -> None:
@@ -175,6 +190,43 @@ class Ledger:
             whose = "its own" if grant.epoch == epoch else f"its own newer epoch {grant.epoch}"
             raise Violation("refused", f"{life} of epoch {epoch}, while the lease is {whose}: {cause}")
 
+    def show(self, world: str, line: UUID, epoch: int, gains: Gains, on_disk: Gains) -> None:
+        """A player is shown gains. Args: on_disk: what the world's disk has of the line."""
+        if not has_all(on_disk, gains) and not has_all(self.gains[line], gains):
+            raise Violation("shown", f"{world}: {dict(gains)}; on disk {dict(on_disk)}")
+        shown = self.shown.setdefault((world, line, epoch), {})
+        for source, number in gains.items():
+            shown[source] = max(shown.get(source, 0), number)
+
+    def check_set_aside(self, world: str, save: uplink.Save, reason: str) -> None:
+        """A world gives up a write: was it really refused, and another world's right to refuse it?"""
+        self.set_aside.add((world, save.line))
+        is_again = save.op_id in self.given_up  # the disk has it twice: the note that it is done was lost
+        self.given_up.add(save.op_id)
+        if world in self.excused or is_again:
+            return
+        version = self.repository.journal.get(save.op_id)
+        grant = self.grants.get(save.line)
+        is_same = self.written.get((save.line, save.version + 1)) == (save.epoch, encode_state(save.state))
+        is_own = grant is not None and grant.life is not None and grant.life[0] == world
+        is_missed = is_own and not has_all(self.gains[save.line], gains_of(save.state))
+        if version is not None or is_same or is_missed:
+            whose = "the master has it" if version or is_same else f"the lease is its own: {grant}"
+            raise Violation(
+                "aside", f"{world}, version {save.version}, epoch {save.epoch}, {whose}: {reason}"
+            )
+
+    def check_shown(self) -> None:
+        """What was shown is in the head; a world that lost its lease before it could hand in has said so."""
+        for (world, line, epoch), shown in self.shown.items():
+            if world in self.excused or (world, line) in self.set_aside:
+                continue
+            head = self.gains[line]
+            if not has_all(head, shown):
+                lacking = {source: (n, head.get(source, 0)) for source, n in shown.items()
+                           if head.get(source, 0) < n}  # fmt: skip
+                raise Violation("kept", f"{world} under epoch {epoch}: (shown, saved) {lacking}")
+
     def head_of(self, line: UUID) -> Gains:
         """Return what the newest version has."""
         return self.gains[line]
@@ -198,6 +250,7 @@ class Ledger:
         for (line, version), chain in self.acknowledged.items():
             if self.chains.get((line, version)) != chain:
                 raise Violation("forgotten", f"version {version}")
+        self.check_shown()
         if is_harmless:
             saved: dict[str, int] = defaultdict(int)
             for gains in self.gains.values():

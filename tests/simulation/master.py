@@ -68,6 +68,8 @@ class Master:
                 is_answered = True
                 if isinstance(what, uplink.Saved) and what.refusal is None:
                     self.ledger.acknowledge(call.request.line, what)
+                if isinstance(call.request, uplink.Save):
+                    world.answered_save(call.request.line, what)
                 world.feed(Answered(call.id, what))
 
         self.sim.after(TIMEOUT_S, lambda: answer(Unreachable("no answer")))
@@ -87,6 +89,10 @@ class Master:
         if self.is_down:
             if answer is not None:
                 answer(Unreachable("down"))
+            return
+        if now < world.refusing_until:
+            if answer is not None:
+                answer(uplink.Refusal("bad_proof", "the key of this world was revoked"))
             return
         if isinstance(call.request, uplink.Save):
             self.stolen.append(call.request)

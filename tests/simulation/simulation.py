@@ -112,6 +112,7 @@ class Simulation:
         self.master.down_until = -1.0
         for world in self.worlds:
             world.paused_until = self.now - 0.001
+            world.disk.full_until = world.refusing_until = -1.0
             for cluster in world.clusters.values():
                 if cluster is not None:
                     cluster.paused_until = -1.0

@@ -13,25 +13,32 @@ from random import Random
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from tests.model_cluster import Entity
 from tests.model_gateway import Gateway
-from tests.simulation.cluster import Cluster, Entity
-from tests.simulation.ledger import Life, Violation, gains_of, has_all
+from tests.simulation.cluster import Cluster
+from tests.simulation.disk import Disk
+from tests.simulation.ledger import Gains, Life, Violation, gains_of, has_all
 from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
 from worlds.daemon.core.daemon import DaemonCore
 from worlds.daemon.core.effects import (
     Call,
     CloseSession,
     HailAll,
+    Journal,
     Log,
+    ProbeJournal,
     RecordSession,
     SendToCluster,
     SendToGateway,
     SessionRow,
+    SetAside,
+    StoreReceipt,
     UpdateSession,
 )
 from worlds.daemon.core.events import (
     Answered,
     FromBus,
+    JournalLoaded,
     OpenSession,
     Recorded,
     SessionsLoaded,
@@ -39,6 +46,7 @@ from worlds.daemon.core.events import (
     Unreachable,
 )
 from worlds.daemon.core.session import PLAYABLE, IllegalMove, Phase, Session
+from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import Place
 from zonecluster.protocol.to_client import Goodbye
@@ -47,6 +55,8 @@ if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
 SLACK_S = 1.1  # deadlines are looked at once per tick, and ticks are coarse when all is calm
+WITHHOLD_S = 5.0 + 12.0  # rule 9, and how long news may take on a bus that loses
+PUT_OUT_S = (110.0, 140.0)  # not earlier, not later: two minutes, by clocks that are wrong
 LONG_S, SHORT_S = (125.0, 200.0), (0.5, 8.0)
 CLUSTERS = ("east", "west")
 LOG_KEPT = 400
@@ -82,7 +92,12 @@ class SimulatedWorld:
         self.paused_until = -1.0
         self.held: list[object] = []
         self.is_restored = False
-        self.snapshot: tuple[int, object] | None = None
+        self.snapshot: tuple[int, object, bytes] | None = None
+        self.disk = Disk(self)
+        self.unsaved_since: dict[UUID, float] = {}  # session → since when it was seen in play and unsaved
+        self.refused_since: dict[UUID, float] = {}  # line → since when this process is told no
+        self.refusing_until = -1.0  # the master takes nothing of this world: a revoked key, a wrong clock
+        self.woke_at = 0.0  # since when this process runs without a pause
         self.processes = 0
         self.clusters: dict[str, Cluster | None] = {}
         self.cluster_reborn_at: dict[str, float] = dict.fromkeys(CLUSTERS, 0.0)
@@ -170,6 +185,10 @@ class SimulatedWorld:
             self.gateway = Gateway(self.to_daemon, self.sim.rng, self.rng.getrandbits(60))
         if self.core is None or now < self.paused_until:
             return
+        if (force := strikes("disk_full", self.slug, now, seconds)) is not None:
+            self.disk.full_until = now + (20 * force if force < 0.5 else 240 * force)
+        if (force := strikes("refusal", self.slug, now, seconds)) is not None:
+            self.refusing_until = now + (20 * force if force < 0.5 else 240 * force)
         if (force := strikes("daemon_pause", self.slug, now, seconds)) is not None:
             self.paused_until = now + (SHORT_S[1] * force if force < 0.67 else LONG_S[1] * force)
         if (force := strikes("daemon_death", self.slug, now, seconds)) is not None:
@@ -180,16 +199,20 @@ class SimulatedWorld:
         elif (force := strikes("daemon_restored", self.slug, now, seconds)) is not None:
             self.restore_daemon(force)
         elif self.sim.chaos.faults.daemon_restored and self.sim.is_time(10.0) and self.core is not None:
-            self.snapshot = (self.generation, deepcopy(self.core.world))
+            self.snapshot = (self.generation, deepcopy(self.core.world), self.disk.snapshot())
 
     def kill_daemon(self, seconds: float) -> None:
         self.core, self.held, self.is_restored, self.paused_until = None, [], False, -1.0
         self.leases.clear()
+        self.refused_since.clear()
+        self.disk.tear()
         self.reborn_at = self.sim.now + seconds
 
     def start_daemon(self) -> None:
         self.generation += 1
+        self.woke_at = self.sim.now
         self.core = DaemonCore(self.catalog, datetime(2026, 11, 23, tzinfo=UTC), self.generation << 40)
+        self.feed(JournalLoaded(list(self.disk.read())))
         self.feed(SessionsLoaded(sorted(self.rows.values(), key=lambda row: row.id)))
 
     def restore_daemon(self, force: float) -> None:
@@ -201,7 +224,9 @@ class SimulatedWorld:
         if self.snapshot is None or self.snapshot[0] != self.generation or self.core is None:
             return
         self.core.world = deepcopy(self.snapshot[1])
+        self.disk.restore(self.snapshot[2])
         self.is_restored = True
+        self.sim.ledger.excused.add(self.slug)
         for call in list(self.core.world.calls):
             self.feed(Answered(call, Unreachable("the connection is of another time")))
         generation = self.generation
@@ -217,6 +242,7 @@ class SimulatedWorld:
     def resume_daemon(self) -> None:
         """After a pause everything comes at once, the time-outs of the uplink among the first."""
         held, self.held = self.held, []
+        self.woke_at = self.sim.now
         self.rng.shuffle(held)
         for event in held:
             self.feed(event)
@@ -271,6 +297,13 @@ class SimulatedWorld:
                     self.rows[row.id] = open_session(replace(row, stay=stay))
             case CloseSession(session, _):
                 self.rows.pop(session, None)
+            case Journal(_, write):
+                self.sim.ledger.offered.setdefault(write.save.op_id, self.life)
+                self.disk.take(effect)
+            case ProbeJournal() | SetAside():
+                self.disk.take(effect)
+            case StoreReceipt():
+                self.disk.finish(effect.line, effect.version)
             case Log(event, _, fields):
                 self.note(event, fields)
 
@@ -294,14 +327,63 @@ class SimulatedWorld:
             session = UUID(str(fields["session"]))
             if fields["reason"] == "stale" and session in self.leases:
                 self.sim.ledger.check_put_out(self.life, *self.leases[session], str(fields["reason"]))
+        elif event == "put_out_unsaved" and not self.is_restored:
+            since = self.failing_since(self.leases[UUID(str(fields["session"]))][0])
+            if since is None or self.sim.now - since < PUT_OUT_S[0]:
+                raise Violation("put out", f"{self.slug}: saves fail since {since}, it is {self.sim.now:.2f}")
 
     # ---------------------------------------------------------------- what must be true
+
+    def show(self, entity: Entity, gains: Gains) -> None:
+        """A player is shown gains that are durable."""
+        s = self.core.world.sessions.get(entity.session) if self.core is not None else None
+        if s is not None and s.writer is not None and not self.is_restored:
+            self.sim.ledger.show(
+                self.slug, s.head.line, s.head.epoch, gains, self.disk.gains.get(s.head.line, {})
+            )
+
+    def failing_since(self, line: UUID) -> float | None:
+        """Return since when this process knows that a line cannot be saved."""
+        since = [self.refused_since.get(line), self.disk.failing_since]
+        return min((instant for instant in since if instant is not None), default=None)
+
+    def answered_save(self, line: UUID, answer: object) -> None:
+        """The daemon hears what became of a write."""
+        if isinstance(answer, uplink.Refusal) or (isinstance(answer, uplink.Saved) and answer.refusal):
+            self.refused_since.setdefault(line, self.sim.now)
+        else:
+            self.refused_since.pop(line, None)
+
+    def check_gives(self, cluster: Cluster, entity: Entity) -> None:
+        """Nobody gains anything that cannot be saved."""
+        s = self.core.world.sessions.get(entity.session) if self.core is not None else None
+        if s is None or s.phase not in PLAYABLE or s.writer is None or self.home_entity(s) is not entity:
+            return
+        since = self.failing_since(s.head.line)
+        if since is None or self.is_restored or self.sim.now < self.paused_until:
+            return
+        known_at = max(since, self.woke_at, cluster.paused_until, s.since)
+        if self.sim.now - known_at > WITHHOLD_S:
+            raise Violation("given", f"{self.slug}: saves fail since {since:.2f}, it is {self.sim.now:.2f}")
+
+    def check_stays(self, s: Session) -> None:
+        """Nobody stays for minutes who cannot be saved."""
+        if s.writer is None or s.phase not in PLAYABLE:
+            return
+        since = self.failing_since(s.head.line)
+        if since is None or self.is_restored or not s.is_dirty:
+            self.unsaved_since.pop(s.id, None)
+            return
+        known_at = self.unsaved_since.setdefault(s.id, self.sim.now)
+        if self.sim.now - max(since, self.woke_at, known_at) > PUT_OUT_S[1]:
+            raise Violation("stayed", f"{self.slug}: saves fail since {since:.2f}, {s.phase}")
 
     def check_deadlines(self) -> None:
         if self.core is None:
             return
         now = self.clock()
         for s in self.core.world.sessions.values():
+            self.check_stays(s)
             if s.deadline is not None and now > s.deadline + SLACK_S:
                 raise Violation("stuck", f"{self.slug}: in {s.phase} since {s.since:.2f}, it is {now:.2f}")
 

@@ -288,7 +288,7 @@ class DaemonService:
                 if isinstance(effect, RecordSession):
                     self.handle(Recorded(effect.row.id))
                 elif isinstance(effect, StoreReceipt):
-                    self._journal.finish(effect.op_id)
+                    self._journal.finish(effect.line, effect.version)
 
     def _write(self, effects: list[rows.RowEffect]) -> None:
         """Write together; if the database refuses that, one by one, so that one bad row stops no other."""

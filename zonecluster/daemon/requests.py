@@ -237,7 +237,7 @@ def take_checkpoint(cluster: Cluster, message: bus.TakeCheckpoint) -> None:
 
 def saved(cluster: Cluster, message: bus.Saved) -> None:
     """A checkpoint was accepted."""
-    player = cluster.roster.find(message.session)
+    player = _of_stay(cluster, message)
     if player is not None:
         player.saved(message.serial)
         cluster.tell_news(player, message.serial)
@@ -245,9 +245,17 @@ def saved(cluster: Cluster, message: bus.Saved) -> None:
 
 def journaled(cluster: Cluster, message: bus.Journaled) -> None:
     """A document is durable: what is new in it may be told."""
-    player = cluster.roster.find(message.session)
+    player = _of_stay(cluster, message)
     if player is not None:
         cluster.tell_news(player, message.serial)
+
+
+def _of_stay(cluster: Cluster, message: bus.Saved | bus.Journaled) -> Player | None:
+    """Return the player who sent that document: a late message may be about another stay of the session."""
+    for player in (cluster.roster.active.get(message.session), cluster.roster.leaving.get(message.session)):
+        if player is not None and message.stay in (0, player.stay):
+            return player
+    return None
 
 
 def withhold(cluster: Cluster, message: bus.Withhold) -> None:

@@ -359,6 +359,7 @@ class Saved(BusMessage):
 
     session: UUID
     serial: int = 0  # of the Checkpoint or Frozen that was accepted; 0: the last one sent
+    stay: Order = 0  # of the entity that sent it; another one has serials of its own. 0: any
 
 
 class Journaled(BusMessage):
@@ -366,6 +367,7 @@ class Journaled(BusMessage):
 
     session: UUID
     serial: int
+    stay: Order = 0  # of the entity that sent it
 
 
 class Withhold(BusMessage):

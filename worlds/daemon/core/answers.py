@@ -109,8 +109,9 @@ def journaled(w: World, tickets: tuple[int, ...]) -> None:
     for ticket, s in _of_tickets(w, tickets):
         if s.writer is not None:
             s.head.journaled(ticket.save, is_kept=True)
-        if ticket.serial and s.home is not None:
-            w.to_cluster(s.here.cluster, bus.Journaled(session=s.id, serial=ticket.serial))
+        if ticket.serial and s.home is not None and s.here.order == ticket.stay:
+            message = bus.Journaled(session=s.id, serial=ticket.serial, stay=ticket.stay)
+            w.to_cluster(s.here.cluster, message)
 
 
 def journal_failed(w: World, tickets: tuple[int, ...], cause: str) -> None:
@@ -133,4 +134,4 @@ def _journal_the_rest(w: World) -> None:
     for s in w.sessions.values():
         if s.writer is not None:
             for save in s.head.not_kept():
-                w.keep(s, save, 0)
+                w.keep(s, save)

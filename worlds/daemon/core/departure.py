@@ -47,7 +47,7 @@ def offer(w: World, s: Session, kind: str, state: CharacterState, serial: int = 
 
     Returns: the offer; None if the document is too large (logged, the older state stays the newest).
     """
-    new = Offer(w.new_id(), kind, state, serial)
+    new = Offer(w.new_id(), kind, state, serial, s.here.order if serial and s.home is not None else 0)
     try:
         s.head.offer(new)
     except InvalidState as error:

@@ -3,8 +3,9 @@
 Memory is never copied to memory: the target gets the state that the master has accepted.
 """
 
+from dataclasses import replace
+
 from worlds.daemon.core import arrival, departure, placement
-from worlds.daemon.core.saving import Offer
 from worlds.daemon.core.session import Phase, Session
 from worlds.daemon.core.state import World
 from zonecluster.protocol import bus
@@ -111,7 +112,7 @@ def _keep_at_source(w: World, s: Session) -> None:
     waiting = s.head.waiting
     if waiting is not None and waiting.op_id == s.commit_op:
         state = departure.with_place(waiting.state, w.catalog.world, s.place)
-        s.head.waiting = Offer(waiting.op_id, "periodic", state, waiting.serial)
+        s.head.waiting = replace(waiting, kind="periodic", state=state)
     s.saved_place = s.goal
     s.place_save_at = w.now
 

@@ -30,7 +30,7 @@ def adopt(w: World, s: Session) -> None:
     """Go on asking for what a session leaves behind."""
     writes = s.head.unfinished() if s.writer is not None else []
     for save in s.head.not_kept() if writes else ():
-        w.keep(s, save, 0)
+        w.keep(s, save)
     if writes:
         replay = w.replays.setdefault(s.head.line, Replay(s.chosen))
         replay.writes = deque(writes)

@@ -9,7 +9,7 @@ while another is still outstanding: the chain after that one follows from its co
 and no bus.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import dropwhile
 from random import Random
@@ -40,6 +40,7 @@ class Offer:
     kind: str
     state: CharacterState
     serial: int = 0  # of the cluster's checkpoint, echoed to it
+    stay: int = 0  # of the entity that sent it
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class WriteHead:
         """Put a state in line. Raises: InvalidState: larger than a document may be."""
         encode_state(offer.state)
         if self.waiting is not None and offer.kind == "periodic":
-            offer = Offer(offer.op_id, self.waiting.kind, offer.state, offer.serial)
+            offer = replace(offer, kind=self.waiting.kind)
         self.waiting = offer
 
     def to_journal(self) -> uplink.Save | None:

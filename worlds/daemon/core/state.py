@@ -40,11 +40,12 @@ class Gateway:
 
 @dataclass(frozen=True)
 class Ticket:
-    """What the journal was asked to keep: of which session, and the serial of its cluster's checkpoint."""
+    """What the journal was asked to keep: of which session, and which document of which entity it is."""
 
     session: UUID
     save: uplink.Save
     serial: int
+    stay: int
 
 
 @dataclass
@@ -184,10 +185,10 @@ class World:
 
     # ---------------------------------------------------------------- journal
 
-    def keep(self, s: Session, save: uplink.Save, serial: int) -> None:
+    def keep(self, s: Session, save: uplink.Save, serial: int = 0, stay: int = 0) -> None:
         """Ask for a write of a session to be made durable on this world's disk. Raises: IllegalMove."""
         self.next_ticket += 1
-        self.tickets[self.next_ticket] = Ticket(s.id, save, serial)
+        self.tickets[self.next_ticket] = Ticket(s.id, save, serial, stay)
         self.emit(Journal(self.next_ticket, Unfinished(s.chosen, save)))
 
     def is_replaying(self, character: UUID | None) -> bool:

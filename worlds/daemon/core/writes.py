@@ -53,7 +53,7 @@ def push(w: World, s: Session) -> None:
     """Have the newest state journaled, and send the write that is due, if one is."""
     save = s.head.to_journal()
     if save is not None and s.head.waiting is not None:
-        w.keep(s, save, s.head.waiting.serial)
+        w.keep(s, save, s.head.waiting.serial, s.head.waiting.stay)
     call = w.new_id()
     save = s.head.next_attempt(call, w.now)
     if save is not None:
@@ -92,8 +92,9 @@ def _accepted(w: World, s: Session, write: Write, answer: uplink.Saved) -> None:
     receipt = StoreReceipt(s.head.line, answer.version, answer.op_id, answer.receipt, state)
     w.emit(receipt)
     s.saved_place = state.places.get(w.catalog.world)
-    if write.offer.serial and s.home is not None:
-        w.to_cluster(s.here.cluster, bus.Saved(session=s.id, serial=write.offer.serial))
+    if write.offer.serial and s.home is not None and s.here.order == write.offer.stay:
+        message = bus.Saved(session=s.id, serial=write.offer.serial, stay=write.offer.stay)
+        w.to_cluster(s.here.cluster, message)
     if s.commit_op == answer.op_id:
         s.commit_op = None
 

@@ -38,9 +38,9 @@ class JournalKeeper:
         """Take an effect."""
         self._waiting.put_nowait(effect)
 
-    def finish(self, op_id: UUID) -> None:
-        """The receipt of a write is stored: the journal may forget it, when there is occasion."""
-        self._done.append(Done(op_id))
+    def finish(self, line: UUID, version: int) -> None:
+        """The receipt of that version is stored: the journal may forget what led to it."""
+        self._done.append(Done(line, version))
 
     @property
     def is_idle(self) -> bool:

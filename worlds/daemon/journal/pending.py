@@ -4,10 +4,12 @@ Of one line there are at most a few: the one that the master was asked for, and 
 it. A write takes the place of those that would have had its version or a later one: they were never sent.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from worlds.daemon.journal.records import Done, Moved, Record, Write
+
+MOST = 2**63  # above every version
 
 
 class Pending:
@@ -36,11 +38,11 @@ class Pending:
                     self._replace(record)
                 case Moved(write) if write.op_id not in self:
                     self._insert(write)
-                case Done(op_id):
-                    self._finish(op_id)
+                case Done(line, version):
+                    self._keep(line, at_least=version)
 
     def _replace(self, write: Write) -> None:
-        self._keep(write.line, lambda other: other.version < write.version)
+        self._keep(write.line, below=write.version)
         self._insert(write)
 
     def _insert(self, write: Write) -> None:
@@ -49,18 +51,13 @@ class Pending:
         writes.sort(key=lambda each: each.version)
         self._line_of[write.op_id] = write.line
 
-    def _finish(self, op_id: UUID) -> None:
-        line = self._line_of.get(op_id)
-        if line is not None:
-            version = next(each.version for each in self._of_line[line] if each.op_id == op_id)
-            self._keep(line, lambda other: other.version > version)
-
-    def _keep(self, line: UUID, is_kept: Callable[[Write], bool]) -> None:
+    def _keep(self, line: UUID, at_least: int = 0, below: int = MOST) -> None:
+        """Forget the writes of a line whose versions are not in that range."""
         writes = self._of_line.get(line, [])
+        kept = [write for write in writes if at_least <= write.version < below]
         for write in writes:
-            if not is_kept(write):
+            if write not in kept:
                 del self._line_of[write.op_id]
-        kept = [write for write in writes if is_kept(write)]
         if kept:
             self._of_line[line] = kept
         elif writes:

@@ -48,9 +48,13 @@ class Moved(Struct, frozen=True, tag="moved"):
 
 
 class Done(Struct, frozen=True, tag="done"):
-    """A write is finished, and all older ones of its line: its receipt is stored, or it was set aside."""
+    """Writes of a line that continue a version below this are finished: stored with a receipt, or set aside.
 
-    op_id: UUID
+    It names no op_id: the write that the master accepted may be one that the journal could not keep.
+    """
+
+    line: UUID
+    version: Number
 
 
 class Probe(Struct, frozen=True, tag="probe"):

@@ -219,7 +219,7 @@ class Journal:
             _sync_folder(folder)
         except OSError as error:
             raise JournalUnavailable(f"{write.op_id} cannot be set aside: {error}") from error
-        self.append([Done(write.op_id)])
+        self.append([Done(write.line, write.version + 1)])
 
 
 def _op_ids(records: Sequence[Record]) -> set[UUID]:

@@ -42,7 +42,7 @@ def read(*files: bytes) -> list[Commit]:
 
 
 def test_records_come_back_as_they_were() -> None:
-    records = [write(), Moved(write(5)), Done(uuid4()), Probe()]
+    records = [write(), Moved(write(5)), Done(LINE, 5), Probe()]
     (commit,) = read(segment(9, records))
     assert (commit.sequence, commit.records) == (9, records)
 
@@ -59,7 +59,7 @@ def test_a_document_of_another_schema_is_refused(state: bytes) -> None:
         unfinished_of(strange)
 
 
-COMMITS = ([write(4)], [write(5), write(9, line=UUID(int=3))], [write(6), Done(uuid4())])
+COMMITS = ([write(4)], [write(5), write(9, line=UUID(int=3))], [write(6), Done(LINE, 5)])
 WHOLE = segment(1, *COMMITS)
 LAST = len(segment(1, *COMMITS[:-1]))
 
@@ -158,9 +158,19 @@ def test_a_state_that_moves_up_takes_the_place_of_all_behind_it() -> None:
 def test_a_finished_write_finishes_the_older_ones() -> None:
     first, second, other = write(4), write(5), write(4, line=UUID(int=9))
     pending = Pending()
-    pending.take([first, second, other, Done(second.op_id), Done(uuid4())])
+    pending.take([first, second, other, Done(LINE, 6), Done(uuid4(), 9)])
     assert ops(pending) == [other.op_id] and len(pending) == 1
     assert first.op_id not in pending and other.op_id in pending
+
+
+def test_a_write_that_the_journal_could_not_keep_finishes_those_it_has() -> None:
+    """The newer state of version 5 went to the master while the disk was full: the older was never sent."""
+    asked, older = write(4), write(5)
+    pending = Pending()
+    pending.take([asked, older, Done(LINE, 5)])
+    assert ops(pending) == [older.op_id]
+    pending.take([Done(LINE, 6)])
+    assert ops(pending) == []
 
 
 def test_what_was_moved_keeps_its_place() -> None:

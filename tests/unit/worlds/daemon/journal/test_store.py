@@ -28,6 +28,10 @@ class Disk:
         os.fdatasync(file)
 
 
+def done(finished: Write) -> Done:
+    return Done(finished.line, finished.version + 1)
+
+
 @pytest.fixture
 def disk() -> Disk:
     return Disk()
@@ -60,7 +64,7 @@ def test_what_is_unfinished_survives(tmp_path: Path, disk: Disk) -> None:
     first, second, other = write(4), write(5), write(4, line=uuid4())
     journal.append([first])
     journal.append([second, other])
-    journal.append([Done(first.op_id)])
+    journal.append([done(first)])
     assert again(journal, tmp_path, disk) == [second, other]
     assert again(opened(tmp_path, disk), tmp_path, disk) == [second, other]
 
@@ -109,9 +113,9 @@ def test_segments_rotate_and_go_when_all_in_them_is_finished(tmp_path: Path, dis
     for version in range(100):
         new = write(version)
         journal.append([new])
-        journal.append([Done(new.op_id)])
+        journal.append([done(new)])
     assert len(list(tmp_path.glob("*.journal"))) > 5, "the oldest write keeps them"
-    journal.append([Done(slow.op_id)])
+    journal.append([done(slow)])
     assert len(list(tmp_path.glob("*.journal"))) == 1
     assert again(journal, tmp_path, disk) == []
 
@@ -139,7 +143,7 @@ def test_full(tmp_path: Path, disk: Disk) -> None:
     with pytest.raises(JournalUnavailable):
         journal.append([Probe()] * 20)
     assert journal.unfinished == kept
-    journal.append([Done(each.op_id) for each in kept[:-1]])
+    journal.append([done(each) for each in kept[:-1]])
     journal.append([write()])
     assert len(again(journal, tmp_path, disk)) == 2
 

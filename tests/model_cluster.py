@@ -1,0 +1,201 @@
+"""A zone cluster as the simulations of the world daemon model it, by zonecluster/protocol/bus.py.
+
+Not here: what is played, and what goes wrong. Each simulation adds those.
+"""
+
+from dataclasses import dataclass, field
+from itertools import count
+from uuid import UUID
+
+import msgspec
+
+from zonecluster.protocol import bus
+from zonecluster.protocol.character import CharacterState, Place
+
+
+@dataclass
+class Entity:
+    """A player in an instance. `source` names it in the character's gains."""
+
+    session: UUID
+    character: UUID
+    instance: int
+    request: UUID
+    stay: int
+    state: CharacterState
+    link: int | None
+    number: int
+    source: str
+    is_frozen: bool = False
+    is_dirty: bool = False
+    is_withheld: bool = False
+    serial: int = 0
+    frozen_by: UUID | None = None
+    sent: dict[int, CharacterState] = field(default_factory=dict)  # by serial
+
+    @property
+    def token(self) -> bytes:
+        return self.source.encode()
+
+
+class ModelCluster:
+    """One process. Subclasses say how messages travel, when it is deaf, and what is played."""
+
+    has_fence = True  # whether orders below the highest are ignored
+
+    def __init__(self, world_name: str, name: str, incarnation: int) -> None:
+        self.world_name, self.name, self.incarnation = world_name, name, incarnation
+        self.instances: dict[int, str] = {}
+        self.entities: dict[tuple[UUID, int], Entity] = {}
+        self.orders: dict[UUID, int] = {}
+        self.numbers = count(1)
+
+    # ---------------------------------------------------------------- for subclasses
+
+    def say(self, message: bus.BusMessage) -> None:
+        """Send a message to the daemon."""
+        raise NotImplementedError
+
+    def is_deaf(self, message: bus.BusMessage) -> bool:
+        """Whether a message is not taken now: kept for later, or the process is dead."""
+        raise NotImplementedError
+
+    def source_of(self, number: int) -> str:
+        """Return the name of a new entity."""
+        raise NotImplementedError
+
+    def shown(self, entity: Entity, serial: int) -> None:
+        """The document of that serial may be shown to the player."""
+
+    # ---------------------------------------------------------------- the contract
+
+    def of(self, session: UUID) -> list[Entity]:
+        return [e for e in self.entities.values() if e.session == session]
+
+    def is_late(self, m: bus.BusMessage) -> bool:
+        if not self.has_fence or m.order == 0:
+            return False
+        highest = self.orders.get(m.session, 0)
+        self.orders[m.session] = max(highest, m.order)
+        return m.order < highest
+
+    def take(self, m: bus.BusMessage) -> None:
+        if self.is_deaf(m):
+            return
+        match m:
+            case bus.Hail():
+                self.announce()
+            case bus.OpenInstance(instance, zone):
+                self.instances[instance] = zone
+                self.say(bus.InstanceOpened(self.name, self.incarnation, instance))
+            case bus.CloseInstance(instance):
+                if not any(e.instance == instance for e in self.entities.values()):
+                    self.instances.pop(instance, None)
+            case bus.Admit():
+                if m.incarnation == self.incarnation and not self.is_late(m):
+                    self.admit(m)
+            case bus.Freeze() | bus.Thaw() | bus.Remove():
+                if not self.is_late(m):
+                    self.obey(m)
+            case bus.MintToken(session, request):
+                self.mint(session, request)
+            case _:
+                for entity in self.of(m.session):
+                    if getattr(m, "stay", 0) in (0, entity.stay):
+                        self.change(entity, m)
+
+    def change(self, entity: Entity, m: bus.BusMessage) -> None:
+        match m:
+            case bus.Attach(_, _, link):
+                entity.link = link
+            case bus.TakeCheckpoint(_, kind) if not entity.is_frozen:
+                self.checkpoint(entity, kind)
+            case bus.Saved(_, serial):
+                self.shown(entity, serial)
+                if entity.serial == serial:
+                    entity.is_dirty = False
+            case bus.Journaled(_, serial):
+                self.shown(entity, serial)
+            case bus.Withhold(_, is_on):
+                entity.is_withheld = is_on
+
+    def admit(self, m: bus.Admit) -> None:
+        if m.instance not in self.instances:
+            self.say(bus.AdmitRefused(self.name, m.session, m.request, "not open"))
+            return
+        entity = self.entities.get((m.session, m.instance))
+        if entity is None or entity.request != m.request:
+            for other in self.of(m.session):
+                other.is_frozen = True
+            number = next(self.numbers)
+            entity = Entity(
+                m.session, m.character, m.instance, m.request, m.order, m.state, m.link, number,
+                self.source_of(number),
+            )  # fmt: skip
+            self.entities[(m.session, m.instance)] = entity
+        self.say_admitted(entity, m.request)
+
+    def say_admitted(self, entity: Entity, request: UUID) -> None:
+        answer = bus.Admitted(
+            self.name, self.incarnation, entity.session, request, entity.number, entity.token
+        )
+        self.say(answer)
+
+    def mint(self, session: UUID, request: UUID) -> None:
+        found = self.of(session)
+        if found:
+            self.say_admitted(max(found, key=lambda e: e.stay), request)
+        else:
+            self.say(bus.Unknown(self.name, self.incarnation, session, request))
+
+    def obey(self, m: bus.Freeze | bus.Thaw | bus.Remove) -> None:
+        entity = self.entities.get((m.session, m.instance))
+        match m:
+            case bus.Freeze() if entity is None:
+                self.say(bus.Unknown(self.name, self.incarnation, m.session, m.request))
+            case bus.Freeze():
+                self.freeze(entity, m.request)
+            case bus.Thaw() if entity is not None:
+                entity.is_frozen = False
+                for other in self.of(m.session):
+                    if other is not entity:
+                        del self.entities[(other.session, other.instance)]
+            case bus.Remove():
+                for each in self.of(m.session):
+                    if m.instance in (0, each.instance):
+                        del self.entities[(each.session, each.instance)]
+                self.say(bus.Removed(self.name, self.incarnation, m.session, m.order))
+
+    def freeze(self, entity: Entity, request: UUID) -> None:
+        if not (entity.is_frozen and entity.frozen_by == request):
+            entity.is_frozen, entity.frozen_by = True, request
+            entity.serial += 1
+            entity.sent[entity.serial] = entity.state
+        self.say(bus.Frozen(self.name, entity.session, request, entity.state, entity.serial))
+
+    def checkpoint(self, entity: Entity, kind: str) -> None:
+        entity.serial += 1
+        entity.sent[entity.serial] = entity.state
+        self.say(bus.Checkpoint(self.name, entity.session, entity.state, kind, entity.serial, entity.stay))
+
+    def announce(self) -> None:
+        self.say_alive()
+        residents = [self.resident(e) for e in self.entities.values()]
+        self.say(bus.Residents(self.name, self.incarnation, residents))
+
+    def say_alive(self) -> None:
+        instances = sorted(self.instances)
+        self.say(bus.ClusterAlive(self.name, self.incarnation, instances, len(self.entities), 1.0))
+
+    def resident(self, e: Entity) -> bus.Resident:
+        place = e.state.places[self.world_name]
+        return bus.Resident(
+            e.session, e.instance, place.position, place.heading_deg, e.is_dirty, e.stay, e.is_frozen, e.link,
+            e.is_withheld,
+        )  # fmt: skip
+
+    def walk(self, entity: Entity, x: float) -> None:
+        """Stand elsewhere in the same zone."""
+        place = Place(zone=self.instances[entity.instance], position=(x, x, 0.0))
+        places = {**entity.state.places, self.world_name: place}
+        entity.state = msgspec.structs.replace(entity.state, places=places)
