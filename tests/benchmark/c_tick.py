@@ -53,7 +53,7 @@ class TickInC:
         links, tables = service.cluster.links, service.cluster.tables
         table = links.path._table  # type: ignore[attr-defined]
         loop = make_loop(library, len(table.state))
-        viewers, slots = links.viewers()
+        viewers, slots = links.of_rows.viewers()
         add_links(library, loop, table, slots)
         self._kept: list[Any] = []  # what the C code has pointers to
         self._library = library
@@ -96,7 +96,7 @@ class TickInC:
                 *(count, encoder._bytes_per_tick, encoder._full_bucket),
                 self._pointer(viewers, "i8"),
                 self._pointer(slots, "i8"),
-                self._pointer(service.cluster.links.rows, "i8"),
+                self._pointer(service.cluster.links.of_rows.rows, "i8"),
                 self._pointer(links.words, "u4"),
                 self._pointer(links.places, "u1"),
                 self._pointer(links.ticks, "u4"),
