@@ -74,16 +74,32 @@ def encode_state(state: CharacterState) -> bytes:
 def decode_state(data: bytes) -> CharacterState:
     """Parse and check a document of any origin.
 
-    Raises: InvalidState: not JSON, against the schema, or too large.
+    Raises: InvalidState: not JSON, against the schema, too large, or an id twice.
     """
     if len(data) > MAX_STATE_BYTES:
         raise InvalidState(
             f"the character document has {len(data)} bytes; at most {MAX_STATE_BYTES} are allowed"
         )
     try:
-        return msgspec.json.decode(data, type=CharacterState)
+        state = msgspec.json.decode(data, type=CharacterState)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidState(f"the character document is not valid: {error}") from error
+    _check_ids(state)
+    return state
+
+
+def _check_ids(state: CharacterState) -> None:
+    """Make sure that a thing with an id is one, and is there once. Raises: InvalidState."""
+    seen: set[UUID] = set()
+    for name, bag in state.bags.items():
+        for item in bag:
+            if item.id is None:
+                continue
+            if item.id in seen:
+                raise InvalidState(f"the character document has the item {item.id} twice")
+            if item.count != 1:
+                raise InvalidState(f"bags.{name}: the item {item.id} has a count of {item.count}")
+            seen.add(item.id)
 
 
 def canonical_state(data: bytes | dict[str, Any]) -> bytes:
