@@ -1,6 +1,7 @@
 """The zone link under fuzz: both ends of NETCODE, and the tokens. Keys and nonces are from fixed seeds."""
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from tests.fuzz.decoder import Decoder
@@ -69,8 +70,17 @@ class Server:
         return [data for data, _ in sent]
 
 
-def server(*kinds: type) -> Callable[[], Callable[[bytes], bool]]:
-    """Return what makes a case for servers of these kinds, which must all do the same."""
+def sealed(plain: bytes, key: bytes) -> bytes:
+    """Return a packet as its holder of the key makes it: type, sequence of 8 bytes, body."""
+    plain = plain.ljust(9, b"\0")
+    return layout.write_packet(plain[0] & 15, int.from_bytes(plain[1:9], "little"), plain[9:], PROTOCOL, key)
+
+
+def server(*kinds: type, is_sealed: bool = False) -> Callable[[], Callable[[bytes], bool]]:
+    """Return what makes a case for servers of these kinds, which must all do the same.
+
+    Args: is_sealed: cases are packets before they are sealed, so that mutations get behind the seal.
+    """
 
     def make() -> Callable[[bytes], bool]:
         servers = [Server(kind) for kind in kinds]
@@ -78,6 +88,10 @@ def server(*kinds: type) -> Callable[[], Callable[[bytes], bool]]:
         def take(case: bytes) -> bool:
             nonlocal servers
             sender, data = SENDERS[case[0] % 3] if case else MALLORY, case[1:]
+            if is_sealed:
+                data = sealed(
+                    data, layout.read_connect_token(token(2 if sender is BOB else 1)).client_to_server
+                )
             seen = []
             for each in servers:
                 sent = each.answers(data, sender)
@@ -113,6 +127,19 @@ def server_seeds() -> dict[str, bytes]:
     }
 
 
+def sealed_seeds() -> dict[str, bytes]:
+    """Return packets before they are sealed, behind the byte that says who sends them."""
+    bob = Server(PlainPath)
+    challenge = bob.bob.open(bob.challenge_of_bob).body
+    first, last = (1).to_bytes(8, "little"), (2**64 - 1).to_bytes(8, "little")
+    return {
+        "response": b"\2\3" + first + challenge,
+        "payload": b"\1\5" + first + b"twelve bytes",
+        "payload-with-the-last-sequence": b"\1\5" + last + b"end",
+        "disconnect": b"\1\6" + first,
+    }
+
+
 class Client:
     """A client in one of its states, and the server it talks to."""
 
@@ -145,15 +172,19 @@ class Client:
             self.core.receive_datagram(data, SERVER, 0.0)
 
 
-def client() -> Callable[[bytes], bool]:
-    """Return what feeds a client; it is made anew when something was taken."""
+def client(is_sealed: bool = False) -> Callable[[bytes], bool]:
+    """Return what feeds a client; it is made anew when something was taken.
+
+    Args: is_sealed: as for servers.
+    """
+    key = layout.read_connect_token(token(1)).server_to_client
     clients = {state: Client(state) for state in CLIENT_STATES}
 
     def take(case: bytes) -> bool:
         state = CLIENT_STATES[case[0] % 3] if case else CLIENT_STATES[0]
         core = clients[state].core
         before = sum(core.drops.values())
-        core.receive_datagram(case[1:], SERVER, 0.1)
+        core.receive_datagram(sealed(case[1:], key) if is_sealed else case[1:], SERVER, 0.1)
         if sum(core.drops.values()) != before:
             return False
         core.handle_timeout(0.2)
@@ -182,6 +213,18 @@ def client_seeds() -> dict[str, bytes]:
         "first-keep-alive": b"\1" + keep_alive,
         "payload": b"\2" + payload,
         "disconnect": b"\2" + disconnect,
+    }
+
+
+def sealed_client_seeds() -> dict[str, bytes]:
+    """Return packets of a server before they are sealed, behind the byte of the client's state."""
+    later = (2**63 + 9).to_bytes(8, "little")
+    return {
+        "denied": b"\0\1" + later,
+        "challenge": b"\0\2" + later + bytes(308),
+        "first-keep-alive": b"\1\4" + later + b"\3\0\0\0\4\0\0\0",
+        "payload": b"\2\5" + later + b"a snapshot",
+        "disconnect": b"\2\6" + later,
     }
 
 
@@ -246,12 +289,18 @@ def challenge_seeds() -> dict[str, bytes]:
 
 
 NETCODE = "zonecluster.protocol.netcode"
+SERVER_MODULES = (NETCODE, "zonecluster.packets")
 NETCODE_DECODERS = (
-    Decoder("netcode-server", server(PlainPath), server_seeds, (NETCODE, "zonecluster.packets")),
-    Decoder(
-        "netcode-server-batch", server(PlainPath, BatchPath), server_seeds, (NETCODE, "zonecluster.packets")
-    ),
+    Decoder("netcode-server", server(PlainPath), server_seeds, SERVER_MODULES),
+    Decoder("netcode-server-batch", server(PlainPath, BatchPath), server_seeds, SERVER_MODULES),
     Decoder("netcode-client", client, client_seeds, (NETCODE,)),
+    Decoder(
+        "netcode-server-sealed",
+        server(PlainPath, BatchPath, is_sealed=True),
+        sealed_seeds,
+        SERVER_MODULES,
+    ),
+    Decoder("netcode-client-sealed", partial(client, is_sealed=True), sealed_client_seeds, (NETCODE,)),
     Decoder("connect-token", connect_token, token_seeds, (NETCODE,)),
     Decoder("private-token", private_token, private_seeds, (NETCODE,)),
     Decoder("challenge-token", challenge_token, challenge_seeds, (NETCODE,)),
