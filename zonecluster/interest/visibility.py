@@ -42,6 +42,8 @@ def look(interest: Interest, scene: Scene, viewers: np.ndarray, sights: Mapping[
     Args: viewers: (m,) i8 rows, each at most once; sights: by place.
     Raises: ValueError: as Interest.nearest.
     """
+    if not sights:
+        return Look(interest.nearest(scene, viewers), ())
     places = scene.place[viewers]
     is_screened = np.isin(places, list(sights))
     if not is_screened.any():
