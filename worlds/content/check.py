@@ -5,7 +5,16 @@ from collections.abc import Iterable, Iterator
 from math import hypot
 from typing import Protocol
 
-from worlds.content.pack import ClusterContent, CreatureContent, LinkContent, SpawnContent, Where, ZoneContent
+from worlds.content.check_goods import check_goods
+from worlds.content.pack import (
+    ClusterContent,
+    CreatureContent,
+    ItemContent,
+    LinkContent,
+    SpawnContent,
+    Where,
+    ZoneContent,
+)
 from worlds.content.problems import Problem, Severity
 
 CLEARANCE = 1.0  # metres between an arrival and a trigger: nobody is carried on before taking a step
@@ -22,6 +31,7 @@ class _Named(Protocol):
 def check_pack(
     clusters: list[ClusterContent],
     creatures: list[CreatureContent],
+    items: list[ItemContent],
     zones: list[ZoneContent],
     *,
     is_complete: bool,
@@ -33,8 +43,10 @@ def check_pack(
     problems = [
         *_doubles("cluster", clusters),
         *_doubles("creature", creatures),
+        *_doubles("item", items),
         *_doubles("zone", zones),
         *_inside_zones(zones),
+        *check_goods(items, zones, is_complete=is_complete),
     ]
     if is_complete:
         problems += _names({c.slug for c in clusters}, {c.slug for c in creatures}, zones)

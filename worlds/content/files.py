@@ -8,6 +8,7 @@ from worlds.content.pack import Pack
 from worlds.content.parse import (
     CLUSTERS_FILE,
     CREATURES_FILE,
+    ITEMS_FILE,
     MAX_FILE_BYTES,
     MAX_FILES,
     PACK_FILE,
@@ -16,7 +17,8 @@ from worlds.content.parse import (
 )
 from worlds.content.problems import InvalidPack, Problem
 
-_LAYOUT = f"a pack holds {PACK_FILE}, {CLUSTERS_FILE}, {CREATURES_FILE}, {ZONES_FOLDER}*.toml and *.md"
+_FILES = (PACK_FILE, CLUSTERS_FILE, CREATURES_FILE, ITEMS_FILE)
+_LAYOUT = f"a pack holds {', '.join(_FILES)}, {ZONES_FOLDER}*.toml and *.md"
 
 
 def load_pack(folder: Path) -> tuple[Pack, list[Problem]]:
@@ -75,7 +77,7 @@ def _fault(path: Path, name: str) -> str:
     if stat.S_ISLNK(mode):
         return "is a symbolic link: put the file itself here"
     is_zone = name.startswith(ZONES_FOLDER) and name.endswith(".toml")
-    if not is_zone and name not in (PACK_FILE, CLUSTERS_FILE, CREATURES_FILE):
+    if not is_zone and name not in _FILES:
         return f"does not belong here: {_LAYOUT}"
     if not stat.S_ISREG(mode):
         return "is not a plain file"

@@ -31,6 +31,20 @@ class CreatureContent:
 
 
 @dataclass(frozen=True)
+class ItemContent:
+    """A kind of item. `slot`: where it is worn; empty: nowhere."""
+
+    slug: str
+    name: str
+    stack_size: int
+    value: int  # coins
+    weight: float  # kg
+    is_valuable: bool
+    slot: str
+    where: Where
+
+
+@dataclass(frozen=True)
 class LinkContent:
     """A portal: a disc that leads to a point of the target zone."""
 
@@ -70,6 +84,55 @@ class WallContent:
 
 
 @dataclass(frozen=True)
+class WareContent:
+    """What a vendor takes and gives for one of a kind, in coins; 0: does not."""
+
+    vendor: str
+    item: str
+    price: int
+    pays: int
+    where: Where
+
+
+@dataclass(frozen=True)
+class VendorContent:
+    """Somebody who buys and sells, and where they stand."""
+
+    slug: str
+    name: str
+    x: float
+    y: float
+    heading_deg: float
+    where: Where
+
+
+@dataclass(frozen=True)
+class LootContent:
+    """What may be in a chest: by chance (0..1) from `least` to `most` of a kind."""
+
+    chest: str
+    item: str
+    chance: float
+    least: int
+    most: int
+    where: Where
+
+
+@dataclass(frozen=True)
+class ChestContent:
+    """A chest, where it stands, what coins are in it, and how long after it was emptied it is full again."""
+
+    slug: str
+    name: str
+    x: float
+    y: float
+    refill_s: int
+    least_coins: int
+    most_coins: int
+    where: Where
+
+
+@dataclass(frozen=True)
 class ZoneContent:
     """A zone with everything in it."""
 
@@ -87,6 +150,10 @@ class ZoneContent:
     links: tuple[LinkContent, ...]
     spawns: tuple[SpawnContent, ...]
     walls: tuple[WallContent, ...]
+    vendors: tuple[VendorContent, ...]
+    wares: tuple[WareContent, ...]
+    chests: tuple[ChestContent, ...]
+    loot: tuple[LootContent, ...]
     where: Where
 
 
@@ -99,4 +166,5 @@ class Pack:
     digest: str
     clusters: tuple[ClusterContent, ...]
     creatures: tuple[CreatureContent, ...]
+    items: tuple[ItemContent, ...]
     zones: tuple[ZoneContent, ...]

@@ -10,30 +10,39 @@ from typing import Any
 
 from worlds.content.check import check_pack
 from worlds.content.pack import (
+    ChestContent,
     ClusterContent,
     CreatureContent,
+    ItemContent,
     LinkContent,
+    LootContent,
     Pack,
     SpawnContent,
+    VendorContent,
     WallContent,
+    WareContent,
     Where,
     ZoneContent,
 )
 from worlds.content.problems import Problem, Severity
-from worlds.content.schema import Field, Flag, Number, Reader, Slug, Text, Whole
+from worlds.content.schema import Field, Flag, Number, OneOf, Reader, Slug, Text, Whole
 from worlds.content.toml_lines import KeyPath, key_lines
+from zonecluster.rules.items import SLOTS
 
 FORMAT = 1
-PACK_FILE, CLUSTERS_FILE, CREATURES_FILE, ZONES_FOLDER = (
+PACK_FILE, CLUSTERS_FILE, CREATURES_FILE, ITEMS_FILE, ZONES_FOLDER = (
     "pack.toml",
     "clusters.toml",
     "creatures.toml",
+    "items.toml",
     "zones/",
 )
 MAX_FILE_BYTES = 256 * 1024  # a zone with 200 links and 500 spawns has 90 KB
-MAX_FILES = 503  # 500 zones
+MAX_FILES = 504  # 500 zones
 MAX_ZONE_SIZE = 4096.0  # metres, as worlds.models.Zone
+MAX_COINS = 1_000_000_000  # of one price
 MAX_CLUSTERS, MAX_CREATURES, MAX_LINKS, MAX_SPAWNS, MAX_WALLS = 100, 1000, 200, 500, 64
+MAX_ITEMS, MAX_VENDORS, MAX_WARES, MAX_CHESTS, MAX_LOOT = 2000, 50, 1000, 300, 1500
 
 _HEADING = Number(0, 360, default=0.0, unit="degrees")
 _PLACE = Number(0, MAX_ZONE_SIZE, unit="m")
@@ -75,7 +84,53 @@ _SPAWN: dict[str, Field] = {
     "y": _PLACE,
     "radius": Number(0.5, 2048, unit="m"),
 }
+_ITEM: dict[str, Field] = {
+    "slug": Slug(),
+    "name": Text(60),
+    "stack_size": Whole(1, 10_000, default=1),
+    "value": Whole(0, MAX_COINS, default=0),
+    "weight": Number(0, 10_000, default=0.0, unit="kg"),
+    "is_valuable": Flag(default=False),
+    "slot": OneOf(SLOTS, default=""),
+}
+_VENDOR: dict[str, Field] = {
+    "slug": Slug(),
+    "name": Text(60),
+    "x": _PLACE,
+    "y": _PLACE,
+    "heading_deg": _HEADING,
+}
+_WARE: dict[str, Field] = {
+    "vendor": Slug(),
+    "item": Slug(),
+    "price": Whole(0, MAX_COINS, default=0),
+    "pays": Whole(0, MAX_COINS, default=0),
+}
+_CHEST: dict[str, Field] = {
+    "slug": Slug(),
+    "name": Text(60),
+    "x": _PLACE,
+    "y": _PLACE,
+    "refill_s": Whole(10, 604_800, default=600),
+    "least_coins": Whole(0, MAX_COINS, default=0),
+    "most_coins": Whole(0, MAX_COINS, default=0),
+}
+_LOOT: dict[str, Field] = {
+    "chest": Slug(),
+    "item": Slug(),
+    "chance": Number(0, 1, default=1.0),
+    "least": Whole(1, 10_000, default=1),
+    "most": Whole(1, 10_000, default=1),
+}
 _WALL: dict[str, Field] = {"x": _PLACE, "y": _PLACE, "to_x": _PLACE, "to_y": _PLACE}
+
+# tables of a zone: its keys, how many, what is made of one, and the key whose line is told
+_GOODS: dict[str, tuple[dict[str, Field], int, Any, str]] = {
+    "vendors": (_VENDOR, MAX_VENDORS, VendorContent, "slug"),
+    "wares": (_WARE, MAX_WARES, WareContent, "item"),
+    "chests": (_CHEST, MAX_CHESTS, ChestContent, "slug"),
+    "loot": (_LOOT, MAX_LOOT, LootContent, "item"),
+}
 
 _AT_LINE = re.compile(r" ?\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _TOO_MANY_DIGITS = re.compile(r"[0-9][0-9_]{4000}")
@@ -101,6 +156,7 @@ def parse_pack(files: dict[str, bytes]) -> tuple[Pack | None, list[Problem]]:
     head = _pack_head(files, problems)
     clusters: list[ClusterContent] = []
     creatures: list[CreatureContent] = []
+    items: list[ItemContent] = []
     zones: list[ZoneContent] = []
     for name in sorted(files):
         if name == PACK_FILE:
@@ -113,16 +169,18 @@ def parse_pack(files: dict[str, bytes]) -> tuple[Pack | None, list[Problem]]:
             clusters = _clusters(reader, document)
         elif name == CREATURES_FILE:
             creatures = _creatures(reader, document)
+        elif name == ITEMS_FILE:
+            items = _items(reader, document)
         else:
             zones.extend(_zone(reader, document))
     has_whole_files = not problems  # a zone that could not be read would make every link to it look wrong
-    problems += check_pack(clusters, creatures, zones, is_complete=has_whole_files)
+    problems += check_pack(clusters, creatures, items, zones, is_complete=has_whole_files)
     problems = sorted(set(problems))
     if head is None or any(problem.severity is Severity.ERROR for problem in problems):
         return None, problems
     digest = pack_digest(files)
-    pack = Pack(head["name"], head["version"], digest, tuple(clusters), tuple(creatures), tuple(zones))
-    return pack, problems
+    parts = (tuple(clusters), tuple(creatures), tuple(items), tuple(zones))
+    return Pack(head["name"], head["version"], digest, *parts), problems
 
 
 def _pack_head(files: dict[str, bytes], problems: list[Problem]) -> dict[str, Any] | None:
@@ -193,10 +251,30 @@ def _creatures(reader: Reader, document: dict[str, Any]) -> list[CreatureContent
     return found
 
 
+def _items(reader: Reader, document: dict[str, Any]) -> list[ItemContent]:
+    reader.table(document, (), {}, also=("items",))
+    found = []
+    for table, path in reader.tables(document, "items", MAX_ITEMS):
+        if values := reader.table(table, path, _ITEM):
+            found.append(ItemContent(**values, where=_where(reader, path, "slug")))
+    return found
+
+
+def _goods(reader: Reader, document: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Read a zone's vendors and chests with what is in them."""
+    found: dict[str, list[Any]] = {name: [] for name in _GOODS}
+    for name, (fields, limit, make, key) in _GOODS.items():
+        for table, path in reader.tables(document, name, limit):
+            if values := reader.table(table, path, fields):
+                found[name].append(make(**values, where=_where(reader, path, key)))
+    return {name: tuple(each) for name, each in found.items()}
+
+
 def _zone(reader: Reader, document: dict[str, Any]) -> list[ZoneContent]:
-    """Read a zone with its links, spawns and walls; empty if anything in it is wrong."""
+    """Read a zone with all that is in it; empty if anything of that is wrong."""
     noted = len(reader.problems)
-    values = reader.table(document, (), _ZONE, also=("links", "spawns", "walls"))
+    values = reader.table(document, (), _ZONE, also=("links", "spawns", "walls", *_GOODS))
+    goods = _goods(reader, document)
     links, spawns, walls = [], [], []
     for table, path in reader.tables(document, "links", MAX_LINKS):
         if link := reader.table(table, path, _LINK):
@@ -212,7 +290,7 @@ def _zone(reader: Reader, document: dict[str, Any]) -> list[ZoneContent]:
         return []
     values["entry_heading_deg"] %= 360
     where = _where(reader, (), "slug")
-    values |= {"links": tuple(links), "spawns": tuple(spawns), "walls": tuple(walls)}
+    values |= {"links": tuple(links), "spawns": tuple(spawns), "walls": tuple(walls), **goods}
     return [ZoneContent(**values, where=where)]
 
 

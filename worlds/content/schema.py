@@ -112,7 +112,22 @@ class Flag:
         return value, ""
 
 
-Field = Text | Slug | Number | Whole | Flag
+@dataclass(frozen=True)
+class OneOf:
+    """One of a few texts."""
+
+    values: tuple[str, ...]
+    default: str | _Required = REQUIRED
+
+    def check(self, value: object) -> tuple[str | None, str]:
+        if not isinstance(value, str):
+            return None, f"must be a text in quotes, not {describe(value)}"
+        if value not in self.values:
+            return None, f"must be one of {', '.join(self.values)}, not {value[:40]!r}"
+        return value, ""
+
+
+Field = Text | Slug | Number | Whole | Flag | OneOf
 
 
 def describe(value: object) -> str:

@@ -2,9 +2,9 @@
 
 They hold for every document that the schema lets in, however it came about: whatever is asked, either the
 whole of it happens or `NotPossible` is raised and nothing has. Nothing is created or lost on the way from one
-bag to another, no stack grows beyond its size and no bag beyond its capacity, no coin goes below zero. What was
-over a limit before stays as it is, and may be taken out. Items of kinds that the world does not know are kept,
-shown, and may be moved between bags; nothing else can be done with them.
+bag to another, no stack grows beyond its size and no bag beyond its capacity, no coin goes below zero. What
+was over a limit before stays as it is, and may be taken out. Items of kinds that the world does not know are
+kept, shown, and may be moved between bags; nothing else can be done with them.
 """
 
 from collections.abc import Iterator

@@ -13,7 +13,10 @@ from worlds.content.schema import REQUIRED
 from worlds.models import Zone
 
 TABLES = {"pack.toml": parse._PACK, "[[clusters]]": parse._CLUSTER, "[[creatures]]": parse._CREATURE,
-          "zones/*.toml": parse._ZONE, "[[links]]": parse._LINK, "[[spawns]]": parse._SPAWN, "[[walls]]": parse._WALL}  # fmt: skip
+          "zones/*.toml": parse._ZONE, "[[links]]": parse._LINK, "[[spawns]]": parse._SPAWN,
+          "[[walls]]": parse._WALL,
+          "[[items]]": parse._ITEM, "[[vendors]]": parse._VENDOR, "[[wares]]": parse._WARE,
+          "[[chests]]": parse._CHEST, "[[loot]]": parse._LOOT}  # fmt: skip
 
 
 @pytest.fixture
@@ -48,6 +51,7 @@ def test_every_key_is_documented_and_no_other(text, heading):
 
 def test_limits_are_the_real_ones(text):
     limits = (parse.MAX_CLUSTERS, parse.MAX_CREATURES, parse.MAX_LINKS, parse.MAX_SPAWNS, parse.MAX_WALLS)
+    limits += (parse.MAX_ITEMS, parse.MAX_VENDORS, parse.MAX_WARES, parse.MAX_CHESTS, parse.MAX_LOOT)
     for limit in limits:
         assert f"at most {limit}" in text
     assert f"at most {parse.MAX_FILE_BYTES // 1024} KB" in text

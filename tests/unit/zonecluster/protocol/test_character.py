@@ -1,4 +1,4 @@
-"""Documents with things in them: an id is there once, for one thing; hostile ones are refused with a reason."""
+"""Documents with things in them: an id is there once, for one thing; hostile ones are refused."""
 
 from uuid import UUID
 
