@@ -12,22 +12,28 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
+
 from accounts.rules import LIMITS, Edition
 from characters.rules import (
     LEASE_S,
     EarlierWrite,
+    Fall,
     Head,
     Standing,
     Write,
     Writer,
     decide_grant,
     decide_save,
+    fallen_head,
+    fallen_heads,
     first_of_each,
     granted,
     is_lease_of,
     line_kind,
     locked,
     may_renew,
+    played_line,
     released,
     renewed,
     write_of,
@@ -85,6 +91,7 @@ class World:
 
     tier: str = "open"
     is_suspended: bool = False
+    is_limited: bool = False
 
 
 @dataclass
@@ -142,6 +149,10 @@ class Repository:
     tickets: dict[UUID, Ticket] = field(default_factory=dict)
     lines: dict[UUID, Line] = field(default_factory=dict)
     journal: dict[UUID, Version] = field(default_factory=dict)  # by op_id, in the order of acceptance
+    falls: dict[UUID, Fall] = field(
+        default_factory=dict
+    )  # by op_id: writes that fell, as they were asked for
+    newest_fall: dict[tuple[UUID, int], UUID] = field(default_factory=dict)  # line and epoch → op_id
     _line_ids: dict[tuple[UUID, str | None], UUID] = field(default_factory=dict)
 
     # ---------------------------------------------------------------- players
@@ -220,7 +231,8 @@ class Repository:
         )
 
     def _summaries(self, account: Account, world: str) -> list[CharacterSummary]:
-        kind = line_kind(self.worlds[world].tier)
+        standing = self.worlds[world]
+        kind = line_kind(standing.tier, is_limited=standing.is_limited)
         over = locked(account.characters, LIMITS[account.edition].character_slots)
         summaries = []
         for character in account.characters:
@@ -245,7 +257,7 @@ class Repository:
     def _acquire(self, world: str, request: uplink.Acquire, now: datetime) -> uplink.Lease | Refusal:
         if request.character not in self.owners:
             return Refusal("unknown_character", "there is no such character")
-        owner = None if line_kind(self.worlds[world].tier) == "main" else world
+        owner = self._played(world, request.character)
         line = self.line_of(request.character, owner)
         decision = decide_grant(
             line.head if line else Head(owner=owner),
@@ -259,8 +271,7 @@ class Repository:
         if isinstance(decision, Refusal):
             return decision
         if line is None:
-            main = self._main(request.character)
-            line = self._begin_line(request.character, owner, "fork", (main.head.chain, main.state), now)
+            line = self._fork(request.character, world, now)
         line.head = granted(
             line.head, decision, world=world, op_id=request.op_id, order=request.order, now=now
         )
@@ -275,6 +286,17 @@ class Repository:
             chain=line.head.chain,
             state=decode_state(line.state),
         )
+
+    def _played(self, world: str, character: UUID) -> str | None:
+        """Return whose line an acquire is about; None: main."""
+        standing, fork = self.worlds[world], self.line_of(character, world)
+        kind = played_line(
+            standing.tier,
+            is_limited=standing.is_limited,
+            holds_main=self._main(character).head.holder == world,
+            holds_fork=fork is not None and fork.head.holder == world,
+        )
+        return None if kind == "main" else world
 
     def _standing(self, world: str, request: uplink.Acquire, now: datetime) -> Standing:
         owner = self.owners[request.character]
@@ -296,7 +318,29 @@ class Repository:
     def _writer(self, world: str) -> Writer:
         standing = self.worlds[world]
         is_official = line_kind(standing.tier) == "main"
-        return Writer(world, is_official=is_official, is_suspended=standing.is_suspended)
+        return Writer(
+            world,
+            is_official=is_official,
+            is_suspended=standing.is_suspended,
+            is_limited=standing.is_limited,
+        )
+
+    def _held(self, line: UUID, epoch: int) -> tuple[Line | None, int]:
+        """Return the line and epoch of a lease: the fork's, if what the world names has gone over to it."""
+        fallen = self.newest_fall.get((line, epoch))
+        if fallen is None:
+            return self.lines.get(line), epoch
+        write = self.journal[fallen]
+        return self.lines[write.line], write.epoch
+
+    def _named_head(self, line: UUID, epoch: int) -> Head | None:
+        """Return the head that a write names."""
+        fallen = self.newest_fall.get((line, epoch))
+        if fallen is None:
+            return self.lines[line].head if line in self.lines else None
+        write = self.journal[fallen]
+        fork = self.lines[write.line].head
+        return fallen_head(self.falls[fallen], fork, epoch=write.epoch, version=write.version)
 
     def _renew(self, world: str, request: uplink.Renew, now: datetime) -> uplink.Renewed | Refusal:
         writer = self._writer(world)
@@ -305,8 +349,8 @@ class Repository:
         held: list[uplink.LeaseRef] = []
         lost: list[uplink.LeaseRef] = []
         for ref in request.leases:
-            line = self.lines.get(ref.line)
-            if line is not None and may_renew(line.head, epoch=ref.epoch, writer=writer):
+            line, epoch = self._held(ref.line, ref.epoch)
+            if line is not None and may_renew(line.head, epoch=epoch, writer=writer):
                 line.head = renewed(line.head, now)
                 held.append(ref)
             else:
@@ -314,8 +358,8 @@ class Repository:
         return uplink.Renewed(lease_s=LEASE_S, held=held, lost=lost)
 
     def _release(self, world: str, request: uplink.Release) -> uplink.Released:
-        line = self.lines.get(request.line)
-        if line is None or not is_lease_of(line.head, world=world, epoch=request.epoch):
+        line, epoch = self._held(request.line, request.epoch)
+        if line is None or not is_lease_of(line.head, world=world, epoch=epoch):
             return uplink.Released(was_held=False)
         line.head = released(line.head)
         return uplink.Released(was_held=True)
@@ -330,7 +374,12 @@ class Repository:
                 pseudonym = account.pseudonyms[world]
                 news.append(uplink.AccountNews(pseudonym, account.edition.value, limits, account.is_banned))
         standing = self.worlds[world]
-        return uplink.Reported(tier=standing.tier, is_suspended=standing.is_suspended, accounts=news)
+        return uplink.Reported(
+            tier=standing.tier,
+            is_suspended=standing.is_suspended,
+            accounts=news,
+            is_limited=standing.is_limited,
+        )
 
     # ---------------------------------------------------------------- writes
 
@@ -338,10 +387,15 @@ class Repository:
         """Write each save of a batch, or refuse it; outcomes in the order of the batch."""
         checked = [_checked(save) for save in saves]
         writer = self._writer(world)
+        first = first_of_each([one for one in checked if isinstance(one, Write)])
         new = set()
-        for write in first_of_each([one for one in checked if isinstance(one, Write)]):
+        for write in first:
             if self._decide(write, writer) == "accepted":
-                self._append(write, world, now)
+                self._append(self.lines[write.line], write, world, now)
+                new.add(write.op_id)
+        for write in first:
+            if write.op_id not in new and self._decide(write, writer) == "falls":
+                self._fall(write, world, now)
                 new.add(write.op_id)
         results = []
         for save, write_or_not in zip(saves, checked, strict=True):
@@ -353,18 +407,23 @@ class Repository:
         return results
 
     def _decide(self, write: Write, writer: Writer) -> Refusal | str:
-        line, earlier = self.lines.get(write.line), self.journal.get(write.op_id)
+        earlier = self.journal.get(write.op_id)
         return decide_save(
             write,
-            head=line.head if line else None,
-            earlier=_earlier(earlier) if earlier else None,
+            head=self._named_head(write.line, write.epoch),
+            earlier=_earlier(earlier, self._asked(write)) if earlier else None,
             writer=writer,
         )
+
+    def _asked(self, write: Write) -> Fall | None:
+        """Return how a write that fell was asked for, if this one names main as well."""
+        fall = self.falls.get(write.op_id)
+        return fall if fall is not None and fall.line == write.line else None
 
     def _outcome(self, write: Write, writer: Writer, *, is_new: bool) -> uplink.Saved:
         if not is_new:
             decision = self._decide(write, writer)
-            if decision == "accepted":  # another write of the batch names the line
+            if decision in ("accepted", "falls"):  # another write of the batch names the line
                 decision = Refusal(
                     "master_fault", "another request was under way; ask again with the same op_id"
                 )
@@ -381,23 +440,64 @@ class Repository:
             state_hash=row.state_hash,
             at=row.at,
         )
-        return uplink.Saved(
+        saved = uplink.Saved(
             op_id=write.op_id, version=row.version, chain=row.chain, receipt=self.sign(receipt)
         )
+        fall = self._asked(write)
+        if fall is None:
+            return saved
+        forked = uplink.Forked(row.line, row.version, row.chain, "limited")
+        return msgspec.structs.replace(saved, version=fall.version + 1, chain=fall.chain, forked=forked)
 
-    def _append(self, write: Write, world: str, now: datetime) -> None:
-        """Move the head and append the version, as the one SQL statement of saves does."""
-        line = self.lines[write.line]
-        chain = next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash)
+    def _fall(self, write: Write, world: str, now: datetime) -> None:
+        """Write to the world's fork, as falls does; the first time, bring fork and lease there."""
+        main = self.lines[write.line]
+        fork = self.line_of(main.character, world)
+        name = (write.line, write.epoch)
+        if name not in self.newest_fall or fork is None:
+            fork = self._fork(main.character, world, now)
+            main.head, fork.head = fallen_heads(main.head, fork.head, incarnation=self.incarnation)
+        self._append(fork, write, world, now)
+        self.falls[write.op_id] = Fall(
+            line=write.line,
+            epoch=write.epoch,
+            version=write.version,
+            prev_chain=write.prev_chain,
+            chain=next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash),
+        )
+        self.newest_fall[name] = write.op_id
+
+    def _fork(self, character: UUID, world: str, now: datetime) -> Line:
+        """Make a world's line from the head of main, or bring the one it has to there."""
+        main, fork = self._main(character), self.line_of(character, world)
+        if fork is None:
+            return self._begin_line(character, world, "fork", (main.head.chain, main.state), now)
+        again = Write(
+            line=fork.id,
+            epoch=0,
+            version=fork.head.version,
+            prev_chain=fork.head.chain,
+            op_id=self.new_id(),
+            kind="fork",
+            state_hash=state_hash(main.state),
+            state=main.state,
+        )
+        self._append(fork, again, world, now)
+        return fork
+
+    def _append(self, line: Line, write: Write, world: str, now: datetime) -> None:
+        """Move a head and append the version, as the one SQL statement of saves does."""
+        prev_chain, epoch = line.head.chain, line.head.epoch if write.epoch else 0
+        chain = next_chain(prev_chain, line.head.version + 1, write.op_id, write.state_hash)
         self.journal[write.op_id] = Version(
             line=line.id,
             version=line.head.version + 1,
             op_id=write.op_id,
-            epoch=write.epoch,
+            epoch=epoch,
             world=world,
             at=now,
             kind=write.kind,
-            prev_chain=write.prev_chain,
+            prev_chain=prev_chain,
             chain=chain,
             state_hash=write.state_hash,
             state=write.state,
@@ -429,13 +529,17 @@ def _checked(save: uplink.Save) -> Write | Refusal:
     return write_of(save, state)
 
 
-def _earlier(row: Version) -> EarlierWrite:
+def _earlier(row: Version, asked: Fall | None) -> EarlierWrite:
+    """Return an accepted write as its world names it.
+
+    Args: asked: how one that fell was asked for on main.
+    """
     return EarlierWrite(
         world=row.world,
-        line=row.line,
-        epoch=row.epoch,
-        version=row.version,
-        prev_chain=row.prev_chain,
+        line=asked.line if asked else row.line,
+        epoch=asked.epoch if asked else row.epoch,
+        version=asked.version + 1 if asked else row.version,
+        prev_chain=asked.prev_chain if asked else row.prev_chain,
         kind=row.kind,
         state_hash=row.state_hash,
     )

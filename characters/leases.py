@@ -10,12 +10,13 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import Max
 
 from accounts.rules import LIMITS
 from accounts.selectors import edition_of
+from characters.heads import head_of, newest_falls
+from characters.incarnations import current_incarnation
 from characters.lines import fork_main_line
-from characters.models import Character, Incarnation, Line
+from characters.models import Character, Line
 from characters.refusals import Refused
 from characters.rules import (
     LEASE,
@@ -25,8 +26,8 @@ from characters.rules import (
     Standing,
     decide_grant,
     granted,
-    line_kind,
     locked,
+    played_line,
 )
 from worlds.models import World
 from worlds.tickets import is_banned, open_admission
@@ -34,11 +35,6 @@ from worlds.uplink.messages import Acquire, Lease, LeaseRef, Refusal, Release, R
 from zonecluster.protocol.character import decode_state
 
 log = structlog.get_logger(__name__)
-
-
-def current_incarnation() -> int:
-    """Return the master's incarnation; 1 until a restore has raised it."""
-    return Incarnation.objects.aggregate(newest=Max("number"))["newest"] or 1
 
 
 def acquire_lease(*, world: World, request: Acquire, now: datetime) -> Lease:
@@ -87,26 +83,17 @@ def _lock_character(character_id: UUID) -> Character:
 
 def _lock_line(character: Character, world: World) -> tuple[Line | None, Head]:
     """Return the line that the world plays, locked, and its head; None and an empty head before the fork."""
-    owner = None if line_kind(world.tier) == "main" else world
-    line = Line.objects.select_for_update(no_key=True).filter(character=character, world=owner).first()
+    lines = Line.objects.select_for_update(no_key=True).filter(character=character)
+    kind = played_line(
+        world.tier,
+        is_limited=world.limited_at is not None,
+        holds_main=lines.filter(world=None, holder=world).exists(),
+        holds_fork=lines.filter(world=world, holder=world).exists(),
+    )
+    line = lines.filter(world=None if kind == "main" else world).first()
     if line is None:
         return None, Head(owner=world.pk)
     return line, head_of(line)
-
-
-def head_of(line: Line) -> Head:
-    """Return a line's head as the rules see it: worlds by primary key."""
-    return Head(
-        owner=line.world_id,
-        grants=line.grants,
-        epoch=line.epoch,
-        holder=line.holder_id,
-        lease_until=line.lease_until,
-        acquire_op_id=line.acquire_op_id,
-        acquire_order=line.acquire_order,
-        version=line.version,
-        chain=bytes(line.chain),
-    )
 
 
 def _decide(character: Character, head: Head, world: World, request: Acquire, now: datetime) -> Grant:
@@ -192,21 +179,38 @@ def renew_leases(*, world: World, request: Renew, now: datetime) -> Renewed:
         raise Refused(
             Refusal("world_suspended", "the staff suspended this world; its leases are not renewed")
         )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _RENEW,
-            {
-                "lines": [lease.line for lease in request.leases],
-                "epochs": [lease.epoch for lease in request.leases],
-                "world": world.pk,
-                "until": now + LEASE,
-            },
-        )
-        kept = set(cursor.fetchall())
+    until = now + LEASE
+    kept = _renew(world, request.leases, until)
+    kept |= _renew_fallen(
+        world, [lease for lease in request.leases if (lease.line, lease.epoch) not in kept], until
+    )
     held = [lease for lease in request.leases if (lease.line, lease.epoch) in kept]
     lost = [lease for lease in request.leases if (lease.line, lease.epoch) not in kept]
     _log_renewal(world, held, lost)
     return Renewed(lease_s=LEASE_S, held=held, lost=lost)
+
+
+def _renew(world: World, leases: Sequence[LeaseRef], until: datetime) -> set[tuple[UUID, int]]:
+    """Run the statement; return the line and epoch of each lease that was prolonged."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _RENEW,
+            {
+                "lines": [lease.line for lease in leases],
+                "epochs": [lease.epoch for lease in leases],
+                "world": world.pk,
+                "until": until,
+            },
+        )
+        return set(cursor.fetchall())
+
+
+def _renew_fallen(world: World, leases: Sequence[LeaseRef], until: datetime) -> set[tuple[UUID, int]]:
+    """Prolong the forks to which leases of main have gone over; return the leases as the world names them."""
+    falls = newest_falls([(lease.line, lease.epoch) for lease in leases])
+    forks = {name: LeaseRef(fall.write.line_id, fall.write.epoch) for name, fall in falls.items()}
+    kept = _renew(world, list(forks.values()), until) if forks else set()
+    return {name for name, fork in forks.items() if (fork.line, fork.epoch) in kept}
 
 
 def _log_renewal(world: World, held: Sequence[LeaseRef], lost: Sequence[LeaseRef]) -> None:
@@ -220,9 +224,16 @@ def release_lease(*, world: World, request: Release, now: datetime) -> bool:
 
     Returns: False if this was not the lease in force: nothing changed.
     """
-    mine = Line.objects.filter(id=request.line, epoch=request.epoch, holder=world)
-    was_held = mine.update(holder=None, lease_until=None) == 1
+    was_held = _release(world, request.line, request.epoch)
+    if not was_held and (falls := newest_falls([(request.line, request.epoch)])):
+        (fall,) = falls.values()
+        was_held = _release(world, fall.write.line_id, fall.write.epoch)
     log.info(
         "lease_released", world=world.slug, line=str(request.line), epoch=request.epoch, was_held=was_held
     )
     return was_held
+
+
+def _release(world: World, line: UUID, epoch: int) -> bool:
+    mine = Line.objects.filter(id=line, epoch=epoch, holder=world)
+    return mine.update(holder=None, lease_until=None) == 1

@@ -1,8 +1,11 @@
-"""New lines of history: a new character's main line, and a world's fork. Called inside a transaction."""
+"""New lines of history, and new versions that the master itself writes. Called inside a transaction.
+
+What worlds write is in saves and falls.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from characters.models import Character, Line, Version
 from worlds.models import World
@@ -11,50 +14,77 @@ from zonecluster.rules.character import new_character_state
 
 
 @dataclass(frozen=True)
-class _First:
-    """What differs between the first versions of lines."""
+class Entry:
+    """One version to append, but for what follows from the line. `state`: canonical bytes."""
 
-    kind: Version.Kind
-    prev_chain: bytes
+    kind: str
     state: bytes
+    world: World | None
+    epoch: int = 0
+    op_id: UUID | None = None  # None: the master's own write, a new one
+    source: Version | None = None
 
 
 def begin_main_line(*, character: Character, now: datetime) -> Line:
     """Make the main line of a new character, with version 1: a character that has done nothing yet."""
-    first = _First(Version.Kind.CREATE, GENESIS_CHAIN, encode_state(new_character_state()))
-    return _begin(character, None, first, now)
+    entry = Entry(Version.Kind.CREATE, encode_state(new_character_state()), world=None)
+    return _begin(character, entry, GENESIS_CHAIN, now)
 
 
 def fork_main_line(*, character: Character, world: World, now: datetime) -> Line:
     """Make a world's line from the head of main, whose chain it continues. Main is read, never changed."""
     main = Line.objects.get(character=character, world=None)
-    return _begin(character, world, _First(Version.Kind.FORK, bytes(main.chain), bytes(main.state)), now)
+    return _begin(character, _fork_of(main, world), bytes(main.chain), now)
 
 
-def _begin(character: Character, world: World | None, first: _First, now: datetime) -> Line:
-    op_id = uuid4()
-    digest = state_hash(first.state)
-    chain = next_chain(first.prev_chain, 1, op_id, digest)
+def fork_again(*, fork: Line, main: Line, world: World, now: datetime) -> None:
+    """Bring a world's line to the head of main, as a new version; what it had before stays in its history."""
+    append_version(line=fork, entry=_fork_of(main, world), now=now)
+
+
+def head_version(line: Line) -> Version:
+    """Return a line's newest version, without its state."""
+    return Version.objects.defer("state").get(line=line, version=line.version)
+
+
+def append_version(*, line: Line, entry: Entry, now: datetime) -> Version:
+    """Append a version to a line that the caller has locked; move its head, in the row and in `line`."""
+    op_id = entry.op_id or uuid4()
+    digest = state_hash(entry.state)
+    version = Version.objects.create(
+        line=line,
+        version=line.version + 1,
+        op_id=op_id,
+        epoch=entry.epoch,
+        world=entry.world,
+        at=now,
+        kind=entry.kind,
+        prev_chain=bytes(line.chain),
+        chain=next_chain(bytes(line.chain), line.version + 1, op_id, digest),
+        state_hash=digest,
+        state=entry.state,
+        source=entry.source,
+    )
+    line.version, line.chain, line.state_hash = version.version, version.chain, digest
+    line.state, line.updated_at = entry.state, now
+    line.save(update_fields=["version", "chain", "state_hash", "state", "updated_at"])
+    return version
+
+
+def _fork_of(main: Line, world: World) -> Entry:
+    return Entry(Version.Kind.FORK, bytes(main.state), world, source=head_version(main))
+
+
+def _begin(character: Character, entry: Entry, prev_chain: bytes, now: datetime) -> Line:
+    """Make a line. Args: prev_chain: 32 bytes, what its first version continues."""
     line = Line.objects.create(
         character=character,
-        world=world,
-        version=1,
-        chain=chain,
-        state_hash=digest,
-        state=first.state,
+        world=entry.world,
+        version=0,
+        chain=prev_chain,
+        state_hash=state_hash(entry.state),
+        state=entry.state,
         updated_at=now,
     )
-    Version.objects.create(
-        line=line,
-        version=1,
-        op_id=op_id,
-        epoch=0,
-        world=world,
-        at=now,
-        kind=first.kind,
-        prev_chain=first.prev_chain,
-        chain=chain,
-        state_hash=digest,
-        state=first.state,
-    )
+    append_version(line=line, entry=entry, now=now)
     return line

@@ -90,6 +90,8 @@ class Version(models.Model):
         HANDOFF = "handoff"
         LOGOUT = "logout"
         RESTORE = "restore"
+        ROLLBACK = "rollback"
+        LIFT = "lift"
 
     line = models.ForeignKey(Line, on_delete=models.PROTECT, related_name="versions")
     version = models.BigIntegerField()
@@ -101,14 +103,51 @@ class Version(models.Model):
     prev_chain = models.BinaryField(max_length=32)
     chain = models.BinaryField(max_length=32)
     state_hash = models.BinaryField(max_length=32)
-    state = models.BinaryField()
+    state = models.BinaryField(null=True, help_text="Empty: thinned by retention; its hash is kept.")
+    source = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="brought_back",
+        db_index=False,
+        help_text="The version whose state this one brings back, or whose line it forks.",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint("line", "version", name="version_once_in_line")]
+        indexes = [
+            models.Index(fields=["world", "at", "id"], name="versions_of_a_world"),
+            models.Index(
+                fields=["source"], condition=models.Q(source__isnull=False), name="versions_brought_back"
+            ),
+        ]
         ordering = ["line", "-version"]
 
     def __str__(self) -> str:
         return f"v{self.version} ({self.kind})"
+
+
+class Fall(models.Model):
+    """A write that a world asked for on main and that fell to its fork: how the world names it."""
+
+    class Reason(models.TextChoices):
+        LIMITED = "limited", "the world is limited"
+        OVER_BUDGET = "over_budget", "over the world's budget"
+
+    write = models.OneToOneField(Version, on_delete=models.PROTECT, related_name="fall")
+    line = models.ForeignKey(Line, on_delete=models.PROTECT, related_name="falls")
+    epoch = models.BigIntegerField()
+    version = models.BigIntegerField(help_text="The head that the write names; it becomes the next one.")
+    prev_chain = models.BinaryField(max_length=32)
+    chain = models.BinaryField(max_length=32)
+    reason = models.CharField(max_length=16, choices=Reason)
+
+    class Meta:
+        indexes = [models.Index(fields=["line", "epoch", "-version"], name="newest_fall_of_a_lease")]
+
+    def __str__(self) -> str:
+        return f"v{self.version + 1} of main, v{self.write.version} of the fork ({self.reason})"
 
 
 class Incarnation(models.Model):

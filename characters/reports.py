@@ -30,7 +30,10 @@ def receive_report(*, world: World, report: Report, now: datetime) -> Reported:
         )
     log.debug("world_reported", world=world.slug)
     return Reported(
-        tier=world.tier, is_suspended=world.suspended_at is not None, accounts=_news_for(world, now)
+        tier=world.tier,
+        is_suspended=world.suspended_at is not None,
+        accounts=_news_for(world, now),
+        is_limited=world.limited_at is not None,
     )
 
 

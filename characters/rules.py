@@ -20,9 +20,20 @@ EPOCHS_PER_INCARNATION = 10**6
 LineKind = Literal["main", "fork"]
 
 
-def line_kind(tier: str) -> LineKind:
-    """Return which line a world of this tier plays. Verified worlds write main once budgets exist."""
-    return "main" if tier == "official" else "fork"
+def line_kind(tier: str, *, is_limited: bool = False) -> LineKind:
+    """Return which line a world plays. Verified worlds write main once budgets exist."""
+    return "main" if tier == "official" and not is_limited else "fork"
+
+
+def played_line(tier: str, *, is_limited: bool, holds_main: bool, holds_fork: bool) -> LineKind:
+    """Return which line an acquire of a world is about: the one that it has, else the one that it plays.
+
+    A world that was limited while it had main keeps that, until its next write falls to the fork; and what it
+    plays on its fork does not come to main by a restart of its daemon after the limit was lifted.
+    """
+    if holds_fork:
+        return "fork"
+    return line_kind(tier, is_limited=is_limited and not holds_main)
 
 
 def next_epoch(incarnation: int, grants: int) -> int:
@@ -56,6 +67,7 @@ class Head:
     acquire_order: int = 0
     version: int = 0
     chain: bytes = b""
+    is_fallen: bool = False  # main as a world goes on to name it whose writes have fallen to its fork
 
     def is_leased(self, now: datetime) -> bool:
         """Return whether a lease is in force."""
@@ -220,16 +232,22 @@ class Writer:
     world: object
     is_official: bool
     is_suspended: bool
+    is_limited: bool = False
 
 
-def may_write(head: Head, writer: Writer) -> bool:
-    """Return whether a world's tier lets it write this line: main by official worlds, a fork by its owner."""
+def may_have(head: Head, writer: Writer) -> bool:
+    """Return whether a world's tier lets it have a line: main for official worlds, a fork for its owner."""
     return head.owner == writer.world or (head.owner is None and writer.is_official)
 
 
+def is_to_fall(head: Head, writer: Writer) -> bool:
+    """Return whether what a world writes to this line goes to its own fork instead."""
+    return head.is_fallen or (head.owner is None and writer.is_limited)
+
+
 def may_renew(head: Head | None, *, epoch: int, writer: Writer) -> bool:
-    """Return whether a lease is prolonged; of a world that may write the line no more, it is not."""
-    return head is not None and is_lease_of(head, world=writer.world, epoch=epoch) and may_write(head, writer)
+    """Return whether a lease is prolonged; of a world that may have the line no more, it is not."""
+    return head is not None and is_lease_of(head, world=writer.world, epoch=epoch) and may_have(head, writer)
 
 
 def first_of_each(writes: Sequence[Write]) -> list[Write]:
@@ -245,10 +263,11 @@ def first_of_each(writes: Sequence[Write]) -> list[Write]:
 
 def decide_save(
     write: Write, *, head: Head | None, earlier: EarlierWrite | None, writer: Writer
-) -> Refusal | Literal["accepted", "repeated"]:
+) -> Refusal | Literal["accepted", "falls", "repeated"]:
     """Decide a write. The lease's end does not matter: a lapsed lease moves only by another acquire.
 
     Args: head: of the line named, None if there is none; earlier: the accepted write of this op_id, if any.
+    Returns: `falls`: it is good, and goes to the world's own fork.
     """
     if earlier is not None:
         return "repeated" if is_same_write(write, earlier, writer.world) else _reused()
@@ -256,7 +275,7 @@ def decide_save(
         return Refusal("world_suspended", "the staff suspended this world; nothing is written")
     if head is None or not is_lease_of(head, world=writer.world, epoch=write.epoch):
         return Refusal("stale", "this world does not hold the lease of that epoch; drop the character")
-    if not may_write(head, writer):
+    if not may_have(head, writer) and not head.is_fallen:
         return Refusal("stale", "this world may not write this line any more; drop the character")
     if head.version != write.version:
         return Refusal(
@@ -264,7 +283,52 @@ def decide_save(
         )
     if head.chain != write.prev_chain:
         return Refusal("bad_chain", "prev_chain is not the head's chain; drop the character")
-    return "accepted"
+    return "falls" if is_to_fall(head, writer) else "accepted"
+
+
+def fallen_heads(main: Head, fork: Head, *, incarnation: int) -> tuple[Head, Head]:
+    """Return the heads of main and of the fork when a world's write falls: the lease goes over to the fork.
+
+    A repeat of the acquire that got main is a repeat of this grant.
+    """
+    moved = replace(
+        fork,
+        grants=fork.grants + 1,
+        epoch=next_epoch(incarnation, fork.grants),
+        holder=main.holder,
+        lease_until=main.lease_until,
+        acquire_op_id=main.acquire_op_id,
+        acquire_order=main.acquire_order,
+    )
+    return released(main), moved
+
+
+@dataclass(frozen=True)
+class Fall:
+    """How a world names a write of its that fell to its fork: as it asked for it, on main."""
+
+    line: UUID
+    epoch: int
+    version: int
+    prev_chain: bytes
+    chain: bytes
+
+
+def fallen_head(fall: Fall, fork: Head, *, epoch: int, version: int) -> Head:
+    """Return main as the world goes on to name it, after a write that fell.
+
+    Args: fork: the fork's head; epoch, version: those of the write on the fork. Nobody holds the line that is
+        returned if there was another grant or write on the fork since.
+    """
+    is_newest = (fork.epoch, fork.version) == (epoch, version)
+    return Head(
+        epoch=fall.epoch,
+        holder=fork.holder if is_newest else None,
+        lease_until=fork.lease_until,
+        version=fall.version + 1,
+        chain=fall.chain,
+        is_fallen=True,
+    )
 
 
 def is_same_write(write: Write, earlier: EarlierWrite, world: object) -> bool:

@@ -15,13 +15,14 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from msgspec import Struct
 
-from characters.leases import head_of
-from characters.models import Line, Version
-from characters.rules import EarlierWrite, Write, Writer, decide_save, first_of_each, write_of
+from characters.falls import fall_all
+from characters.heads import named_head, newest_falls
+from characters.models import Fall, Line, Version
+from characters.rules import EarlierWrite, Head, Write, Writer, decide_save, first_of_each, write_of
 from worlds.models import World
 from worlds.signing import signing_keys
 from worlds.uplink.keys import KeyPair
-from worlds.uplink.messages import Chain, Number, Refusal, Saved, SaveKind
+from worlds.uplink.messages import Chain, Forked, Number, Refusal, Saved, SaveKind
 from worlds.uplink.receipt import Receipt, sign_receipt
 from zonecluster.protocol.character import InvalidState, canonical_state, next_chain
 
@@ -40,9 +41,10 @@ class IncomingSave(Struct, frozen=True):
     state: msgspec.Raw
 
 
-# All that rules.decide_save asks for, as one statement. The lines are locked in the order of their ids (see
-# leases._RENEW). A world can lock only lines that it holds. An op_id that was used before is left to the
-# classification below; two at the same instant meet at the unique constraint.
+# All that rules.decide_save asks for of a write that it calls `accepted`, as one statement; what is to fall
+# matches nothing here. The lines are locked in the order of their ids (see leases._RENEW). A world can lock
+# only lines that it holds. An op_id that was used before is left to the classification below; two at the same
+# instant meet at the unique constraint.
 _SAVE = """
 WITH asked AS (
     SELECT * FROM unnest(
@@ -55,7 +57,8 @@ WITH asked AS (
     JOIN worlds_world AS world ON world.id = line.holder_id
     WHERE line.holder_id = %(world)s
       AND world.suspended_at IS NULL
-      AND (line.world_id = world.id OR (line.world_id IS NULL AND world.tier = 'official'))
+      AND (line.world_id = world.id
+           OR (line.world_id IS NULL AND world.tier = 'official' AND world.limited_at IS NULL))
       AND NOT EXISTS (SELECT FROM characters_version AS seen WHERE seen.op_id = asked.op_id)
     ORDER BY line.id
     FOR NO KEY UPDATE OF line
@@ -84,13 +87,16 @@ def save_batch(*, world: World, saves: Sequence[IncomingSave], now: datetime) ->
     Args: saves: of different lines; a further one of the same line is put off (master_fault) or refused.
     """
     key = signing_keys(settings.CONFIG.signing_keys_dir).newest
+    writer = _writer(world)
     writes = [_checked(save) for save in saves]
     valid = [write for write in writes if isinstance(write, Write)]
+    first = first_of_each(valid)
     with transaction.atomic():
-        accepted = _write(world, first_of_each(valid), now)
-        known = _journal_of([write.op_id for write in valid])
-        missed = [write for write in valid if write.op_id not in accepted]
-        heads = {line.id: line for line in Line.objects.filter(id__in=[write.line for write in missed])}
+        accepted = _write(world, first, now)
+    left = [write for write in first if write.op_id not in accepted]
+    accepted |= fall_all(world=world, writer=writer, writes=left, now=now)
+    known = _journal_of([write.op_id for write in valid])
+    heads = _heads_of([write for write in valid if write.op_id not in accepted])
     results = []
     for save, write in zip(saves, writes, strict=True):
         if isinstance(write, Refusal):
@@ -98,10 +104,21 @@ def save_batch(*, world: World, saves: Sequence[IncomingSave], now: datetime) ->
         else:
             is_new = write.op_id in accepted
             accepted.discard(write.op_id)
-            result = _outcome(world, key, write, known.get(write.op_id), heads.get(write.line), is_new)
+            row, head = known.get(write.op_id), heads.get((write.line, write.epoch))
+            refusal = None if is_new else _why_not(writer, write, row, head)
+            result = _answer(world, key, write, row, refusal)
         _log_outcome(world, save, result)
         results.append(result)
     return results
+
+
+def _writer(world: World) -> Writer:
+    return Writer(
+        world.pk,
+        is_official=world.tier == "official",
+        is_suspended=world.suspended_at is not None,
+        is_limited=world.limited_at is not None,
+    )
 
 
 def _checked(save: IncomingSave) -> Write | Refusal:
@@ -155,43 +172,65 @@ def _run_statement(world: World, writes: Sequence[Write], now: datetime) -> set[
 
 
 def _journal_of(op_ids: Sequence[UUID]) -> dict[UUID, Version]:
-    """Return the accepted writes of these op_ids, without their states."""
-    return {row.op_id: row for row in Version.objects.filter(op_id__in=op_ids).defer("state")}
+    """Return the accepted writes of these op_ids, with their falls, without their states."""
+    rows = Version.objects.filter(op_id__in=op_ids).select_related("fall").defer("state")
+    return {row.op_id: row for row in rows}
 
 
-def _outcome(
-    world: World, key: KeyPair, write: Write, row: Version | None, line: Line | None, is_new: bool
-) -> Saved:
-    """Return the answer to one write: its own row's receipt, the first answer again, or why not."""
-    if not is_new:
-        decision = decide_save(
-            write,
-            head=head_of(line) if line else None,
-            earlier=_earlier(row) if row else None,
-            writer=Writer(
-                world.pk, is_official=world.tier == "official", is_suspended=world.suspended_at is not None
-            ),
-        )
-        if decision == "accepted":
-            # The head came to match after the statement ran, or another write of the batch names the line.
-            decision = Refusal("master_fault", "another request was under way; ask again with the same op_id")
-        if isinstance(decision, Refusal):
-            return Saved(op_id=write.op_id, refusal=decision)
-    assert row is not None  # accepted and repeated writes are in the journal
-    return Saved(
-        op_id=write.op_id, version=row.version, chain=bytes(row.chain), receipt=_receipt(world, key, row)
+def _heads_of(writes: Sequence[Write]) -> dict[tuple[UUID, int], Head]:
+    """Return the head that each write names, by its line and epoch; of unknown lines none."""
+    names = {(write.line, write.epoch) for write in writes}
+    lines = {line.id: line for line in Line.objects.filter(id__in={line for line, _ in names}).defer("state")}
+    falls = newest_falls(names)
+    heads = {name: named_head(lines.get(name[0]), falls.get(name)) for name in names}
+    return {name: head for name, head in heads.items() if head is not None}
+
+
+def _why_not(writer: Writer, write: Write, row: Version | None, head: Head | None) -> Refusal | None:
+    """Return why a write was not accepted now; None if it was before."""
+    earlier = _earlier(row, write) if row is not None else None
+    decision = decide_save(write, head=head, earlier=earlier, writer=writer)
+    if decision in ("accepted", "falls"):
+        # The head came to match after the statement ran, or another write of the batch names the line.
+        return Refusal("master_fault", "another request was under way; ask again with the same op_id")
+    return decision if isinstance(decision, Refusal) else None
+
+
+def _fall_of(row: Version) -> Fall | None:
+    return getattr(row, "fall", None)  # Django has no row of a one-to-one as an AttributeError
+
+
+def _earlier(row: Version, write: Write) -> EarlierWrite:
+    """Return an accepted write as its world names it: one that fell, by main or by the fork."""
+    fall = _fall_of(row)
+    is_by_main = fall is not None and write.line == fall.line_id
+    named = fall if fall is not None and is_by_main else None
+    return EarlierWrite(
+        world=row.world_id,
+        line=named.line_id if named else row.line_id,
+        epoch=named.epoch if named else row.epoch,
+        version=named.version + 1 if named else row.version,
+        prev_chain=bytes(named.prev_chain if named else row.prev_chain),
+        kind=row.kind,
+        state_hash=bytes(row.state_hash),
     )
 
 
-def _earlier(row: Version) -> EarlierWrite:
-    return EarlierWrite(
-        world=row.world_id,
-        line=row.line_id,
-        epoch=row.epoch,
-        version=row.version,
-        prev_chain=bytes(row.prev_chain),
-        kind=row.kind,
-        state_hash=bytes(row.state_hash),
+def _answer(world: World, key: KeyPair, write: Write, row: Version | None, refusal: Refusal | None) -> Saved:
+    """Return the answer to one write: its receipt, or why not."""
+    if refusal is not None:
+        return Saved(op_id=write.op_id, refusal=refusal)
+    assert row is not None  # accepted and repeated writes are in the journal
+    fall = _fall_of(row)
+    receipt = _receipt(world, key, row)
+    if fall is None or write.line != fall.line_id:
+        return Saved(op_id=write.op_id, version=row.version, chain=bytes(row.chain), receipt=receipt)
+    return Saved(
+        op_id=write.op_id,
+        version=fall.version + 1,
+        chain=bytes(fall.chain),
+        receipt=receipt,
+        forked=Forked(row.line_id, row.version, bytes(row.chain), fall.reason),  # type: ignore[arg-type]
     )
 
 

@@ -87,7 +87,7 @@ def character_of(account: Account, character_id: UUID, now: datetime) -> Charact
 def summaries_for_world(account: Account, world: World, now: datetime) -> list[CharacterSummary]:
     """Return the account's characters as this world may know them: each by the line that the world plays."""
     summaries = []
-    kind = line_kind(world.tier)
+    kind = line_kind(world.tier, is_limited=world.limited_at is not None)
     for row in characters_of(account, now).characters:
         fork = next((line for line in row.forks if line.world == world.slug), None)
         line = fork if kind == "fork" and fork else row.main

@@ -56,6 +56,9 @@ class World(models.Model):
     suspended_at = models.DateTimeField(
         null=True, blank=True, help_text="Set: no tickets, no grants, no writes."
     )
+    limited_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set: what it writes goes to its own forks, not to main."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     last_report_at = models.DateTimeField(null=True, blank=True, editable=False)
     report = models.JSONField(

@@ -109,36 +109,56 @@ def move_gateway(*, world: World, gateway_url: str, by: Account | None, now: dat
     return True
 
 
+def limit_world(*, world: World, reason: str, by: Account | None, now: datetime) -> bool:
+    """Let a world's writes go to its own forks from the next one on; limiting it again changes nothing.
+
+    Returns: whether it was not limited before.
+    """
+    return _set_lever(world, "limited_at", now, "world_limited", reason, by, now)
+
+
+def lift_limit(*, world: World, reason: str, by: Account | None, now: datetime) -> bool:
+    """Let a limited world play main again, each character from its next entry on. Returns: whether it was."""
+    return _set_lever(world, "limited_at", None, "world_limit_lifted", reason, by, now)
+
+
 def suspend_world(*, world: World, reason: str, by: Account | None, now: datetime) -> bool:
     """Stop a world's tickets, grants and writes. Suspending a suspended world changes nothing.
 
+    Its leases end now: they stay the world's, so that what it has not saved yet can be saved once the
+    suspension is lifted, but another world may take them from now on.
+
     Returns: whether it was not suspended before.
     """
-    return _set_suspension(world, suspended_at=now, action="world_suspended", reason=reason, by=by, now=now)
+    with transaction.atomic():
+        is_new = _set_lever(world, "suspended_at", now, "world_suspended", reason, by, now)
+        if is_new:
+            leases: Any = world  # Line.holder: this app knows no lines
+            leases.leases.filter(lease_until__gt=now).update(lease_until=now)
+    return is_new
 
 
 def lift_suspension(*, world: World, reason: str, by: Account | None, now: datetime) -> bool:
     """Let a suspended world go on. Returns: whether it was suspended."""
-    return _set_suspension(
-        world, suspended_at=None, action="world_suspension_lifted", reason=reason, by=by, now=now
-    )
+    return _set_lever(world, "suspended_at", None, "world_suspension_lifted", reason, by, now)
 
 
-def _set_suspension(
+def _set_lever(
     world: World,
-    *,
-    suspended_at: datetime | None,
+    field: str,
+    value: datetime | None,
     action: str,
     reason: str,
     by: Account | None,
     now: datetime,
 ) -> bool:
+    """Set or clear one of a world's levers, with its audit row. Returns: whether that was a change."""
     with transaction.atomic():
-        candidates = World.objects.filter(pk=world.pk, suspended_at__isnull=suspended_at is not None)
-        if not candidates.update(suspended_at=suspended_at):
+        candidates = World.objects.filter(**{"pk": world.pk, f"{field}__isnull": value is not None})
+        if not candidates.update(**{field: value}):
             return False
         record_audit(action=action, account=by, target=world.slug, detail={"reason": reason}, now=now)
-    world.suspended_at = suspended_at
+    setattr(world, field, value)
     log.info(action, slug=world.slug)
     return True
 

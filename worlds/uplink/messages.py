@@ -139,14 +139,31 @@ class SaveBatch(Struct, frozen=True):
     saves: Annotated[list[Save], Meta(min_length=1, max_length=MAX_BATCH)]
 
 
+class Forked(Struct, frozen=True):
+    """A write fell to the world's own fork: which version of it, and why.
+
+    The world goes on under the names it knows (line, epoch, version, chain of the lease that it was granted)
+    until it gives the lease back; the master carries saves, renewals and the release over to the fork.
+    """
+
+    line: UUID
+    version: int
+    chain: bytes
+    reason: Literal["limited", "over_budget"]
+
+
 class Saved(Struct, frozen=True):
-    """The outcome of one write. Accepted: `version`, `chain` and a signed `receipt`; else `refusal`."""
+    """The outcome of one write. Accepted: `version`, `chain` and a signed `receipt`; else `refusal`.
+
+    `forked`: accepted on the world's fork, of which the receipt is.
+    """
 
     op_id: UUID
     version: int = 0
     chain: bytes = b""
     receipt: str = ""
     refusal: Refusal | None = None
+    forked: Forked | None = None
 
 
 class SavedBatch(Struct, frozen=True):
@@ -200,6 +217,7 @@ class Reported(Struct, frozen=True):
     tier: str
     is_suspended: bool
     accounts: list[AccountNews]
+    is_limited: bool = False  # its writes go to its own forks
 
 
 decoders: dict[type, msgspec.json.Decoder] = {

@@ -78,13 +78,18 @@ class Twins:
     def real(self, slug: str, request: object) -> object:
         world = World.objects.get(slug=slug)
         lines = set(Line.objects.values_list("id", flat=True))
+        before = set(self.forks().values_list("op_id", flat=True))
         try:
             answer = self.serve(world, request)
         except Refused as refused:
             return refused.refusal
-        for line in Line.objects.exclude(id__in=lines):
-            self.ids += [line.id, line.versions.get().op_id]
+        for fork in self.forks().exclude(op_id__in=before):
+            self.ids += [fork.line_id, fork.op_id] if fork.line_id not in lines else [fork.op_id]
         return answer
+
+    def forks(self):
+        """Versions that the repository made by itself, in their order."""
+        return Version.objects.filter(kind="fork").order_by("pk")
 
     def serve(self, world: World, request: object) -> object:
         match request:
@@ -225,7 +230,7 @@ class Twins:
         """A world is suspended, or trusted otherwise; the account is banned or changes its edition."""
         slug, account = self.rng.choice(sorted(TIERS)), self.core.accounts[self.owner]
         world = self.core.worlds[slug]
-        deed = self.rng.randrange(4)
+        deed = self.rng.choice((0, 1, 2, 3, 4, 4))
         if account.is_banned:
             deed = 2
         elif any(one.is_suspended for one in self.core.worlds.values()):
@@ -246,6 +251,9 @@ class Twins:
                 self.account.refresh_from_db()
             case 3:
                 self.change_edition(account)
+            case 4:
+                world.is_limited = not world.is_limited
+                World.objects.filter(slug=slug).update(limited_at=self.now if world.is_limited else None)
 
     def change_edition(self, account: core.Account) -> None:
         if account.edition is Edition.PREMIUM:
