@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from waystone_client.errors import LinkLost, Refusal
 from zonecluster.protocol import to_client
-from zonecluster.protocol.from_client import PROTOCOL_VERSION, Command, Enter, FromClient, Hello, Logout, Ping
+from zonecluster.protocol.from_client import PROTOCOL_VERSION, Enter, FromClient, Hello, Logout, Ping
 from zonecluster.protocol.to_client import (
     Described,
     Entered,
@@ -139,8 +139,8 @@ class WorldLink:
         await self.close()
         return goodbye
 
-    async def command(self, kind: type[Command], **fields: Any) -> Result | Surroundings | Described:
-        """Send a command and wait for its answer.
+    async def command(self, kind: type[FromClient], **fields: Any) -> Result | Surroundings | Described:
+        """Send a message that has a `seq`, of the zone or of alliances, and wait for its answer.
 
         Raises: Refusal: not done, and why. LinkLost: the link broke; whether it was done is not known.
         """

@@ -53,6 +53,7 @@ def test_a_zone_with_walls_has_theirs():
 def test_an_operators_provider_goes_before_walls_and_knows_the_content(installed):
     installed(f"{HERE}:fog")
     sight = sight_of(zone(WallContent(10, 0, 10, 20)))
+    assert sight is not None
     assert sight(np.zeros((1, 3)), np.zeros((1, 2, 3))).all()
 
 
