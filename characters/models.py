@@ -103,7 +103,7 @@ class Version(models.Model):
     prev_chain = models.BinaryField(max_length=32)
     chain = models.BinaryField(max_length=32)
     state_hash = models.BinaryField(max_length=32)
-    state = models.BinaryField(null=True, help_text="Empty: thinned by retention; its hash is kept.")
+    state = models.BinaryField()
     source = models.ForeignKey(
         "self",
         on_delete=models.PROTECT,

@@ -33,11 +33,6 @@ class Migration(migrations.Migration):
             name='kind',
             field=models.CharField(choices=[('create', 'Create'), ('fork', 'Fork'), ('periodic', 'Periodic'), ('level', 'Level'), ('quest', 'Quest'), ('item', 'Item'), ('trade', 'Trade'), ('handoff', 'Handoff'), ('logout', 'Logout'), ('restore', 'Restore'), ('rollback', 'Rollback'), ('lift', 'Lift')], max_length=16),
         ),
-        migrations.AlterField(
-            model_name='version',
-            name='state',
-            field=models.BinaryField(help_text='Empty: thinned by retention; its hash is kept.', null=True),
-        ),
         migrations.AddIndex(
             model_name='version',
             index=models.Index(fields=['world', 'at', 'id'], name='versions_of_a_world'),
