@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 SLACK_S = 1.1  # deadlines are looked at once per tick, and ticks are coarse when all is calm
 WITHHOLD_S = 5.0 + 12.0  # rule 9, and how long news may take on a bus that loses
-PUT_OUT_S = (110.0, 140.0)  # not earlier, not later: two minutes, by clocks that are wrong
+PUT_OUT_S = (110.0, 128.0)  # not earlier, not later: two minutes, by clocks that are wrong
 LONG_S, SHORT_S = (125.0, 200.0), (0.5, 8.0)
 CLUSTERS = ("east", "west")
 LOG_KEPT = 400
@@ -186,9 +186,11 @@ class SimulatedWorld:
         if self.core is None or now < self.paused_until:
             return
         if (force := strikes("disk_full", self.slug, now, seconds)) is not None:
-            self.disk.full_until = now + (20 * force if force < 0.5 else 240 * force)
+            length = 20 * force if force < 0.5 else 240 * force
+            self.disk.full_until = max(self.disk.full_until, now + length)
         if (force := strikes("refusal", self.slug, now, seconds)) is not None:
-            self.refusing_until = now + (20 * force if force < 0.5 else 240 * force)
+            length = 20 * force if force < 0.5 else 240 * force
+            self.refusing_until = max(self.refusing_until, now + length)
         if (force := strikes("daemon_pause", self.slug, now, seconds)) is not None:
             self.paused_until = now + (SHORT_S[1] * force if force < 0.67 else LONG_S[1] * force)
         if (force := strikes("daemon_death", self.slug, now, seconds)) is not None:
@@ -362,7 +364,8 @@ class SimulatedWorld:
         since = self.failing_since(s.head.line)
         if since is None or self.is_restored or self.sim.now < self.paused_until:
             return
-        known_at = max(since, self.woke_at, cluster.paused_until, s.since)
+        playing_since = self.sim.now - (self.clock() - s.since) / self.clock_rate
+        known_at = max(since, self.woke_at, cluster.paused_until, playing_since)
         if self.sim.now - known_at > WITHHOLD_S:
             raise Violation("given", f"{self.slug}: saves fail since {since:.2f}, it is {self.sim.now:.2f}")
 
