@@ -1,8 +1,7 @@
 """Saves: accepted writes to lines. One SQL statement decides, moves the head and appends the version.
 
 A batch is one transaction and one round trip while all goes well; each write in it stands or falls by itself.
-Every outcome has a name and a log line; a refused write changes nothing, and an accepted one is never
-undone here.
+Every outcome has a name; a refused write changes nothing, and an accepted one is never undone here.
 """
 
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
+import psycopg
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -48,14 +48,14 @@ class IncomingSave(Struct, frozen=True):
 _SAVE = """
 WITH asked AS (
     SELECT * FROM unnest(
-        %(lines)s::uuid[], %(epochs)s::bigint[], %(versions)s::bigint[], %(prev_chains)s::bytea[],
-        %(op_ids)s::uuid[], %(kinds)s::text[], %(chains)s::bytea[], %(hashes)s::bytea[], %(states)s::bytea[]
+        %(lines)b::uuid[], %(epochs)b::bigint[], %(versions)b::bigint[], %(prev_chains)b::bytea[],
+        %(op_ids)b::uuid[], %(kinds)b::text[], %(chains)b::bytea[], %(hashes)b::bytea[], %(states)b::bytea[]
     ) AS given(line, epoch, version, prev_chain, op_id, kind, chain, state_hash, state)
 ), held AS (
     SELECT line.id FROM characters_line AS line
     JOIN asked ON asked.line = line.id
     JOIN worlds_world AS world ON world.id = line.holder_id
-    WHERE line.holder_id = %(world)s
+    WHERE line.holder_id = %(world)b
       AND world.suspended_at IS NULL
       AND (line.world_id = world.id
            OR (line.world_id IS NULL AND world.tier = 'official' AND world.limited_at IS NULL))
@@ -65,16 +65,16 @@ WITH asked AS (
 ), head AS (
     UPDATE characters_line AS line
     SET version = line.version + 1, chain = asked.chain, state_hash = asked.state_hash, state = asked.state,
-        updated_at = %(now)s
+        updated_at = %(now)b
     FROM held, asked
     WHERE line.id = held.id AND line.id = asked.line
-      AND line.holder_id = %(world)s AND line.epoch = asked.epoch
+      AND line.holder_id = %(world)b AND line.epoch = asked.epoch
       AND line.version = asked.version AND line.chain = asked.prev_chain
     RETURNING line.id, line.version, asked.op_id
 )
 INSERT INTO characters_version
     (line_id, version, op_id, epoch, world_id, at, kind, prev_chain, chain, state_hash, state)
-SELECT head.id, head.version, asked.op_id, asked.epoch, %(world)s, %(now)s, asked.kind,
+SELECT head.id, head.version, asked.op_id, asked.epoch, %(world)b, %(now)b, asked.kind,
        asked.prev_chain, asked.chain, asked.state_hash, asked.state
 FROM head JOIN asked ON asked.op_id = head.op_id AND asked.line = head.id
 RETURNING op_id
@@ -91,25 +91,39 @@ def save_batch(*, world: World, saves: Sequence[IncomingSave], now: datetime) ->
     writes = [_checked(save) for save in saves]
     valid = [write for write in writes if isinstance(write, Write)]
     first = first_of_each(valid)
-    with transaction.atomic():
-        accepted = _write(world, first, now)
-    left = [write for write in first if write.op_id not in accepted]
-    accepted |= fall_all(world=world, writer=writer, writes=left, now=now)
-    known = _journal_of([write.op_id for write in valid])
-    heads = _heads_of([write for write in valid if write.op_id not in accepted])
+    chains = _write(world, first, now)
+    left = [write for write in first if write.op_id not in chains]
+    fallen = fall_all(world=world, writer=writer, writes=left, now=now)
+    # What the statement wrote just now is known; only what is left is read from the journal.
+    unknown = _without_first(valid, set(chains))
+    known = _journal_of([write.op_id for write in unknown])
+    heads = _heads_of([write for write in unknown if write.op_id not in fallen])
     results = []
     for save, write in zip(saves, writes, strict=True):
         if isinstance(write, Refusal):
             result = Saved(op_id=save.op_id, refusal=write)
+        elif (chain := chains.pop(write.op_id, None)) is not None:
+            result = _written(world, key, write, chain, now)
         else:
-            is_new = write.op_id in accepted
-            accepted.discard(write.op_id)
+            is_new = write.op_id in fallen
+            fallen.discard(write.op_id)
             row, head = known.get(write.op_id), heads.get((write.line, write.epoch))
             refusal = None if is_new else _why_not(writer, write, row, head)
             result = _answer(world, key, write, row, refusal)
-        _log_outcome(world, save, result)
         results.append(result)
+    _log_outcomes(world, saves, results)
     return results
+
+
+def _without_first(writes: Sequence[Write], op_ids: set[UUID]) -> list[Write]:
+    """Return the writes but the first one of each of these op_ids, which are used up."""
+    left = []
+    for write in writes:
+        if write.op_id in op_ids:
+            op_ids.discard(write.op_id)
+        else:
+            left.append(write)
+    return left
 
 
 def _writer(world: World) -> Writer:
@@ -130,10 +144,10 @@ def _checked(save: IncomingSave) -> Write | Refusal:
     return write_of(save, state)
 
 
-def _write(world: World, writes: Sequence[Write], now: datetime) -> set[UUID]:
-    """Run the statement; return the op_ids that were written."""
+def _write(world: World, writes: Sequence[Write], now: datetime) -> dict[UUID, bytes]:
+    """Run the statement; return the op_ids that were written, with their chains."""
     if not writes:
-        return set()
+        return {}
     try:
         with transaction.atomic():
             return _run_statement(world, writes, now)
@@ -142,13 +156,22 @@ def _write(world: World, writes: Sequence[Write], now: datetime) -> set[UUID]:
             log.info(
                 "op_id_taken", world=world.slug, op_id=str(writes[0].op_id), error=str(error).split("\n")[0]
             )
-            return set()
+            return {}
     # Another request took one of the op_ids at this instant: only that write may fail, so each goes alone.
-    return set().union(*(_write(world, [write], now) for write in writes))
+    written: dict[UUID, bytes] = {}
+    for write in writes:
+        written |= _write(world, [write], now)
+    return written
 
 
-def _run_statement(world: World, writes: Sequence[Write], now: datetime) -> set[UUID]:
-    with connection.cursor() as cursor:
+def _run_statement(world: World, writes: Sequence[Write], now: datetime) -> dict[UUID, bytes]:
+    """Run it with values sent in binary: Django's cursors write them into the SQL, states as escaped hex."""
+    chains = {
+        write.op_id: next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash)
+        for write in writes
+    }
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(
             _SAVE,
             {
@@ -160,15 +183,12 @@ def _run_statement(world: World, writes: Sequence[Write], now: datetime) -> set[
                 "prev_chains": [write.prev_chain for write in writes],
                 "op_ids": [write.op_id for write in writes],
                 "kinds": [write.kind for write in writes],
-                "chains": [
-                    next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash)
-                    for write in writes
-                ],
+                "chains": list(chains.values()),
                 "hashes": [write.state_hash for write in writes],
                 "states": [write.state for write in writes],
             },
         )
-        return {op_id for (op_id,) in cursor.fetchall()}
+        return {op_id: chains[op_id] for (op_id,) in cursor.fetchall()}
 
 
 def _journal_of(op_ids: Sequence[UUID]) -> dict[UUID, Version]:
@@ -230,8 +250,24 @@ def _answer(world: World, key: KeyPair, write: Write, row: Version | None, refus
         version=fall.version + 1,
         chain=bytes(fall.chain),
         receipt=receipt,
-        forked=Forked(row.line_id, row.version, bytes(row.chain), fall.reason),  # type: ignore[arg-type]
+        forked=Forked(row.line_id, row.version, bytes(row.chain), "limited"),
     )
+
+
+def _written(world: World, key: KeyPair, write: Write, chain: bytes, now: datetime) -> Saved:
+    """Return the answer to a write that the statement accepted just now: as _answer would of its row."""
+    version = write.version + 1
+    receipt = Receipt(
+        world=world.slug,
+        line=write.line,
+        version=version,
+        epoch=write.epoch,
+        op_id=write.op_id,
+        chain=chain,
+        state_hash=write.state_hash,
+        at=now,
+    )
+    return Saved(op_id=write.op_id, version=version, chain=chain, receipt=sign_receipt(key, receipt))
 
 
 def _receipt(world: World, key: KeyPair, row: Version) -> str:
@@ -250,21 +286,21 @@ def _receipt(world: World, key: KeyPair, row: Version) -> str:
     )
 
 
-def _log_outcome(world: World, save: IncomingSave, result: Saved) -> None:
-    fields = {
-        "world": world.slug,
-        "line": str(save.line),
-        "epoch": save.epoch,
-        "op_id": str(save.op_id),
-        "kind": save.kind,
-    }
-    if result.refusal is None:
-        log.info("save_accepted", version=result.version, **fields)
-    else:
-        log.warning(
-            "save_refused",
-            reason=result.refusal.code,
-            detail=result.refusal.detail,
-            asked_version=save.version,
-            **fields,
-        )
+def _log_outcomes(world: World, saves: Sequence[IncomingSave], results: Sequence[Saved]) -> None:
+    """A line for all that were accepted, as the journal has the rest about them; one for each refusal."""
+    accepted = [str(save.line) for save, result in zip(saves, results, strict=True) if result.refusal is None]
+    if accepted:
+        log.info("saves_accepted", world=world.slug, saves=len(accepted), lines=accepted)
+    for save, result in zip(saves, results, strict=True):
+        if result.refusal is not None:
+            log.warning(
+                "save_refused",
+                world=world.slug,
+                line=str(save.line),
+                epoch=save.epoch,
+                op_id=str(save.op_id),
+                kind=save.kind,
+                reason=result.refusal.code,
+                detail=result.refusal.detail,
+                asked_version=save.version,
+            )

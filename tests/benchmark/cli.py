@@ -10,10 +10,11 @@ import os
 from argparse import ArgumentParser
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from tests.benchmark import search
@@ -41,7 +42,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     attack = which.add_parser("attack", help="what hostile strangers and players cost the others")
     attack.add_argument("--players", type=int, default=500)
     attack.add_argument("--seconds", type=int, default=8, help="of each window, with and without the attack")
-    for each in (packets, tick, zone, attack):
+    saves = which.add_parser("saves", help="durable saves and leases against raw PostgreSQL, in one run")
+    _add_saves_arguments(saves)
+    for each in (packets, tick, zone, attack, saves):
         each.add_argument("--json", action="store_true", help="one JSON line per result instead of text")
 
 
@@ -62,6 +65,20 @@ def _add_zone_arguments(zone: ArgumentParser) -> None:
     )
 
 
+def _add_saves_arguments(saves: ArgumentParser) -> None:
+    saves.add_argument("--characters", type=int, default=100_000)
+    saves.add_argument("--versions", type=int, default=1_000_000, help="that are there beforehand")
+    saves.add_argument("--playing", type=int, default=20_000, help="characters that are saved")
+    saves.add_argument("--rounds", type=int, default=7, help="of each way, in turns")
+    saves.add_argument("--saves", type=int, default=6_400, help="in a round")
+    saves.add_argument("--batch", type=int, default=50, help="saves of a world in one request")
+    saves.add_argument("--leases", type=int, default=1_000, help="acquired and released in a round")
+    saves.add_argument("--worlds", type=int, nargs="+", default=[1, 8, 64])
+    saves.add_argument("--kilobytes", type=int, nargs="+", default=[2, 8], help="sizes of documents")
+    saves.add_argument("--folder", type=Path, help="keep the filled database here, and use it again")
+    saves.add_argument("--partitions", action="store_true", help="measure the version table's partitions too")
+
+
 def run(which: str, options: Options, out: TextIO) -> None:
     """Run one benchmark and write its results.
 
@@ -74,7 +91,8 @@ def run(which: str, options: Options, out: TextIO) -> None:
     if which != "packets" and len(os.sched_getaffinity(0)) < 2:
         raise CannotRun("Two cores are needed: one for the zone cluster, one for its players.")
     try:
-        {"packets": _packets, "tick": _tick, "zone": _zone, "attack": _attack}[which](module, options, out)
+        told = {"packets": _packets, "tick": _tick, "zone": _zone, "attack": _attack, "saves": _saves}
+        told[which](module, options, out)
     except module.CannotMeasure as error:
         raise CannotRun(str(error)) from error
 
@@ -203,6 +221,46 @@ def _attack(module: Any, options: Options, out: TextIO) -> None:
 
             result = part(options["players"], options["seconds"], tell)
         _tell(result, f"{name}: {module.line(result)}", options, out)
+
+
+# ---------------------------------------------------------------- saves
+
+
+def _saves(module: Any, options: Options, out: TextIO) -> None:
+    names = ("characters", "versions", "playing", "rounds", "saves", "batch", "leases", "worlds", "folder")
+    setting = module.Setting(
+        **{name: options[name] for name in names},
+        sizes=[1024 * size for size in options["kilobytes"]],
+        has_partitions=options["partitions"],
+    )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_stderr()) as progress:
+        task = progress.add_task("starting", total=setting.versions)
+        for result in module.measure(
+            setting,
+            lambda text: progress.update(task, description=text),
+            lambda done: progress.update(task, completed=done),
+        ):
+            _tell(result, saves_line(result), options, out)
+
+
+def saves_line(result: search.Result) -> str:
+    """Return one result of the benchmark of saves for people."""
+    if "fill_s" in result:
+        return (
+            f"{result['name']}: {result['versions']} versions with states of {result['state_bytes']} bytes, "
+            f"{result['database_mb']} MB in {result['fill_s']} s"
+        )
+    if "ours" not in result:
+        rates = "; ".join(f"{key} {value}" for key, value in result.items() if key not in ("test", "name"))
+        return f"{result['name']}: {rates}"
+    ours, raw = result["ours"], result["raw"]
+    each = " | ".join(
+        f"{name} {figures['per_s']}/s, p50 {figures['batch_ms']['p50']} p99 {figures['batch_ms']['p99']} ms, "
+        f"CPU {figures['cpu_us_each']} us each"
+        for name, figures in (("ours", ours), ("raw", raw))
+    )
+    return f"{result['name']}: {result['ratio']} of raw PostgreSQL. {each}"
 
 
 # ---------------------------------------------------------------- telling

@@ -1,4 +1,4 @@
-"""`manage.py benchmark packets|tick|zone|attack`: the figures of docs/performance.md, on this machine."""
+"""`manage.py benchmark packets|tick|zone|attack|saves`: the figures of docs/performance.md, here."""
 
 from argparse import ArgumentParser
 from importlib import import_module
@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 class Command(BaseCommand):
     requires_system_checks: list[str] = []
-    help = "Measure the packet path, a whole tick, a zone cluster under players, or under attack."
+    help = "Measure packets, a tick, a zone cluster under players or under attack, or saves of characters."
     _cli: ModuleType | None = None
     _missing = ""
 
