@@ -20,6 +20,7 @@ SLACK = 8  # rows more than wanted that are sorted rather than looking for a clo
 MOST_TURNS = 40  # of looking for it
 WIDER = np.float32(1.25)  # the next viewer's first radius, from this one's
 NARROWER = 1.0 - 1e-5  # for the rounding of float32 distances, many times over
+LEAST_RADIUS = np.float32(1e-6)  # of another look: doubling nothing would never end
 NO_LIMIT = np.float32(np.inf)
 
 _SIGN, _ALL = np.uint32(0x8000_0000), np.uint32(0xFFFF_FFFF)
@@ -362,7 +363,7 @@ def _look_around(x, y, slabs, columns, wanted, radius, work):
         within = count if is_all else _count_within(work.squares[:count], limit)
         if is_all or within >= wanted:
             break
-        radius = max(limit, np.float32(2) * radius)  # at the least the next line
+        radius = max(LEAST_RADIUS, limit, np.float32(2) * radius)  # at the least the next line
     chosen = _choose(count, min(wanted, within), limit, within, work)
     return chosen, work.chosen[min(wanted, chosen) - 1] if chosen > 0 else np.float32(0)
 

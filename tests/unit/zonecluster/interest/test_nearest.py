@@ -45,7 +45,7 @@ coordinates = st.one_of(
 
 @st.composite
 def scenes(draw):
-    shape = draw(st.sampled_from(["drawn", "spread", "hot", "lattice", "spots", "line", "column"]))
+    shape = draw(st.sampled_from(["drawn", "spread", "hot", "lattice", "spots", "line", "column", "entry"]))
     if shape == "drawn":
         points = draw(st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=200))
     else:
@@ -55,6 +55,9 @@ def scenes(draw):
             points = np.floor(points / 20)
         elif shape == "spots":
             points = np.floor(points / 200) * 200
+        elif shape == "entry":  # most on one spot, the others on a lattice
+            points = np.floor(points / 50) * 50
+            points[np.random.default_rng(seed).random(count) < 0.6] = 250
         elif shape in ("line", "column"):
             points[:, shape == "line"] = 7
     count = len(points)
@@ -93,6 +96,11 @@ def test_the_order_and_choice_of_viewers_do_not_matter(interest, scene, seed):
         pytest.param(np.round(crowd(1500, size=30)), id="on a lattice"),
         pytest.param(np.column_stack([np.arange(900.0) ** 2 / 1600] * 2), id="on a diagonal, ever thinner"),
         pytest.param(np.repeat(crowd(12), 150, axis=0), id="on twelve spots"),
+        pytest.param(np.repeat(crowd(40), [70, 3] * 20, axis=0), id="on twenty spots, few beside each"),
+        pytest.param(
+            np.concatenate([np.full((80, 2), 100.0), np.round(crowd(300) / 16) * 16]),
+            id="many on the entry point, others on a lattice",
+        ),
     ],
 )
 def test_crowds(interest, points):
