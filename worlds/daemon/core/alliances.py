@@ -117,8 +117,8 @@ def sweep(w: World) -> None:
     """Let go of everybody who is leaving or gone; dissolve what only one is left of. Once a tick."""
     for alliance in list(w.alliances.values()):
         for member in list(alliance.members):
-            s = w.find(member)
-            if s is None or not _is_here(s):
+            is_member = member in alliance.members  # the last one may have been let go with the one before
+            if is_member and not _is_in_play(w, member):
                 _remove(w, member, alliance)
         if len(alliance.members) == 1 and w.now >= alliance.alone_until:
             _remove(w, alliance.members[0], alliance)

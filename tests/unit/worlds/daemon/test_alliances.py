@@ -219,6 +219,17 @@ def test_two_who_go_at_once_leave_the_third_alone(players: Players) -> None:
     assert players.members("Carol") == [] and players.core.core.world.alliances == {}
 
 
+@pytest.mark.parametrize("names", [("Alice", "Bob"), ("Alice", "Bob", "Carol")])
+def test_all_who_go_at_once_leave_nothing_behind(players: Players, names: tuple[str, ...]) -> None:
+    players.come(*names)
+    players.join(*names)
+    for name in names:
+        players.core.say(Logout(), players.links[name])
+    players.core.wait(0.5)
+    assert players.core.core.world.alliances == {}
+    assert [players.sessions[name].alliance for name in names] == [0] * len(names)
+
+
 def test_who_is_not_in_the_world_has_no_alliances(players: Players) -> None:
     players.core.log_in(link=9)
     for message in (AllianceInvite(1, "Bob"), AllianceAnswer(2, "Bob", True), AllianceLeave(3)):
