@@ -27,6 +27,7 @@ from zonecluster.protocol.zone_payloads import (
 INPUTS_PER_S = 10
 CLIENT_TICKS_PER_S = 20
 REPEATED = 4  # records in each datagram, as the client library sends them
+STEER_S = 0.005
 PROBES = 10
 PROBE_S = 0.2
 INPUT_EVERY_S = 0.005  # inputs are spread evenly by sending what is due this often
@@ -136,6 +137,8 @@ class Players:
         self._last[senders] = now
         self._newest[numbers] = headers["tick"]
         self.corrections[numbers] = headers["corrections"]
+        # As the client library steers its clock, but simpler: inputs that come late are sent for later ticks.
+        self._began[numbers[headers["input_lead"] < 0]] -= STEER_S
         self._take_answers(numbers, headers, senders, now)
         if self.check is not None:
             self.check.note(numbers, lengths, headers, data)
@@ -188,7 +191,7 @@ class Players:
         self._heading[numbers] += self._rng.uniform(-TURN, TURN, len(numbers))
         records, heading = self._records, self._heading[numbers]
         newest = np.zeros(len(numbers), INPUT_RECORD)
-        newest["seq"] = 1 + (now - self._began[numbers]) * CLIENT_TICKS_PER_S
+        newest["seq"] = 1.5 + (now - self._began[numbers]) * CLIENT_TICKS_PER_S
         newest["move_x"] = np.rint(np.sin(heading) * 126)
         newest["move_y"] = np.rint(np.cos(heading) * 126)
         newest["heading"] = (heading * (256 / (2 * np.pi))).astype(np.int64) % 256

@@ -136,8 +136,8 @@ def result_of(comparison: Comparison, workload: str, rounds: int) -> dict[str, A
     phases, stages = ours.phases_ms(), in_c.phases_ms()
     by_part = {
         name: (
-            round(sum(stages[stage] for stage in of_c), 3),
-            round(sum(phases[phase] for phase in of_ours), 3),
+            round(float(sum(stages[stage] for stage in of_c)), 3),
+            round(float(sum(phases[phase] for phase in of_ours)), 3),
         )
         for name, of_ours, of_c in PARTS
     }

@@ -460,7 +460,7 @@ static void see_place(struct zone *z, const int *rows, int count) {
             found = gather(w, position[3 * row], position[3 * row + 1], slabs, columns, radius, &limit);
             within = limit < INFINITY ? count_within(w->squares, found, limit) : found;
             if (!(limit < INFINITY) || within >= wanted) break;
-            radius = limit > 2 * radius ? limit : 2 * radius;
+            radius = fmaxf(1e-6f, fmaxf(limit, 2 * radius)); /* at the least the next line */
         }
         int chosen = choose_nearest(w, found, wanted < within ? wanted : within, limit, within), filled = 0;
         int32_t *into = z->v.seen + (size_t)viewer * PLACES;

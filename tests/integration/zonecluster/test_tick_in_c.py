@@ -1,5 +1,6 @@
 """The whole tick and the same tick in C send the same bytes: each confirms the other. Real sockets."""
 
+import json
 import shutil
 
 import pytest
@@ -19,5 +20,6 @@ def test_all_snapshots_are_equal_byte_by_byte(workload, players, bytes_per_s):
     result = compare(players, workload, rounds=25, bytes_per_s=bytes_per_s)
     assert result["payloads_compared"] == players * 25
     assert result["payloads_different"] == 0, result["first_difference"]
+    assert json.loads(json.dumps(result))["n"] == players
     burst = max(1150, bytes_per_s / 4) / 25  # what a new link may be sent at once, spread over the rounds
     assert 50 < result["payload_bytes"] <= bytes_per_s / 20 + burst
