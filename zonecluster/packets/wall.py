@@ -2,7 +2,8 @@
 
 A request must have the right size, version, protocol id and expiry; then its network and all strangers
 together must be within their rates; then the tag of its token must match. A response must come from an
-address whose request got that far. The core judges the rest, and at most so many of each in a tick.
+address whose request got that far, and its network be within a rate of its own: or one hostile player could
+use up what all may send in a tick. The core judges the rest, and at most so many of each in a tick.
 """
 
 from typing import NamedTuple
@@ -45,6 +46,8 @@ class Wall(NamedTuple):
 
     network_tokens: np.ndarray  # (NETWORKS,) f8: networks are found by hash, and two may share a place
     network_at: np.ndarray  # (NETWORKS,) f8
+    response_tokens: np.ndarray  # (NETWORKS,) f8: the same, for responses
+    response_at: np.ndarray  # (NETWORKS,) f8
     all_tokens: np.ndarray  # (1,) f8
     all_at: np.ndarray  # (1,) f8
     rates: np.ndarray  # (5,) f8
@@ -63,6 +66,8 @@ def make_wall(limits: Limits, private_key: bytes) -> Wall:
         limits.challenge_timeout_s,
     )
     return Wall(
+        np.full(NETWORKS, limits.requests_burst_per_network, np.float64),
+        np.zeros(NETWORKS),
         np.full(NETWORKS, limits.requests_burst_per_network, np.float64),
         np.zeros(NETWORKS),
         np.full(1, TAGS_BURST, np.float64),
@@ -87,17 +92,21 @@ def _take(tokens, taken_at, at, rate, burst, now):
 
 
 @compiled
-def _is_within_rates(wall, network, seeds, now):
-    """Take one from the network's allowance, then one from that of all."""
-    at = np.int64(hash_of(network, _0, _0, _0, seeds) & np.uint64(NETWORKS - 1))
-    rates = wall.rates
-    if not _take(wall.network_tokens, wall.network_at, at, rates[PER_NETWORK], rates[BURST_PER_NETWORK], now):
-        return False
-    return _take(wall.all_tokens, wall.all_at, np.int64(0), rates[IN_ALL], rates[BURST_IN_ALL], now)
+def _take_of_network(tokens, taken_at, network, rates, now):
+    """Take one from the allowance of the network that has this place."""
+    return _take(tokens, taken_at, network, rates[PER_NETWORK], rates[BURST_PER_NETWORK], now)
 
 
 @compiled
-def _judge_request(data, data_at, size, network, seeds, wall, associated, now, unix_now):
+def _is_within_rates(wall, network, now):
+    """Take one from the network's allowance for requests, then one from that of all."""
+    if not _take_of_network(wall.network_tokens, wall.network_at, network, wall.rates, now):
+        return False
+    return _take(wall.all_tokens, wall.all_at, np.int64(0), wall.rates[IN_ALL], wall.rates[BURST_IN_ALL], now)
+
+
+@compiled
+def _judge_request(data, data_at, size, network, wall, associated, now, unix_now):
     """Return why a request is dropped, in the standard's order; or STRANGE."""
     if size != wire.REQUEST_BYTES:
         return BAD_REQUEST_SIZE
@@ -109,7 +118,7 @@ def _judge_request(data, data_at, size, network, seeds, wall, associated, now, u
         expire_at |= np.uint64(data[_EXPIRY_AT + at]) << np.uint64(8 * at)
     if np.float64(expire_at) <= unix_now:
         return TOKEN_EXPIRED
-    if wall.left[REQUESTS_LEFT] <= 0 or not _is_within_rates(wall, network, seeds, now):
+    if wall.left[REQUESTS_LEFT] <= 0 or not _is_within_rates(wall, network, now):
         return RATE_LIMITED
     sealed = data_at + np.uint64(_SEALED_AT)
     verdict = sodium_open_token(
@@ -133,16 +142,19 @@ def judge_stranger(data, data_at, size, first, words, seeds, wall, associated, n
     Args: data_at: where in memory the packet begins; words: of the sender's address.
     """
     place = hash_of(words[0], words[1], words[2], words[3], seeds) & np.uint64(CHALLENGED - 1)
+    of_network = hash_of(network_of(words[0], words[1], words[2]), _0, _0, _0, seeds)
+    network = np.int64(of_network & np.uint64(NETWORKS - 1))
     if first == REQUEST:
-        network = network_of(words[0], words[1], words[2])
-        verdict = _judge_request(data, data_at, size, network, seeds, wall, associated, now, unix_now)
+        verdict = _judge_request(data, data_at, size, network, wall, associated, now, unix_now)
         if verdict == STRANGE:
             wall.left[REQUESTS_LEFT] -= 1
             wall.challenged_until[place] = now + wall.rates[CHALLENGE_S]
         return verdict
     if first & 15 != RESPONSE or now >= wall.challenged_until[place]:
         return UNKNOWN
-    if wall.left[RESPONSES_LEFT] <= 0:
+    if wall.left[RESPONSES_LEFT] <= 0 or not _take_of_network(
+        wall.response_tokens, wall.response_at, network, wall.rates, now
+    ):
         return RATE_LIMITED
     wall.left[RESPONSES_LEFT] -= 1
     return STRANGE

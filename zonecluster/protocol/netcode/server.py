@@ -360,9 +360,10 @@ class ServerCore:
         if self.most_opened is not None and opened >= self.most_opened and packet_type != DISCONNECT:
             return Drop.FLOODING
         body = link.channel.open(data, header)
+        if isinstance(body, bytes) or body is Drop.BAD_BODY_SIZE:  # the client's own, whatever it is
+            self.opened[link.slot] = opened + 1
         if not isinstance(body, bytes):
             return body
-        self.opened[link.slot] = opened + 1
         if packet_type == DISCONNECT:
             self._close(link, LinkEvent.CLOSED_BY_CLIENT)
             return None

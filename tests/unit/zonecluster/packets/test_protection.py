@@ -20,7 +20,7 @@ from zonecluster.packets import opening, table
 from zonecluster.packets.arrivals import ALLOWED_BURST, ALLOWED_PER_S, MAX_OPENED_A_TICK
 from zonecluster.packets.batch_path import ARRIVALS_PER_CLIENT, BatchPath
 from zonecluster.packets.plain_path import PlainPath
-from zonecluster.protocol.netcode import Connected, Disconnected, DisconnectReason
+from zonecluster.protocol.netcode import Connected, Disconnected, DisconnectReason, Limits
 
 TICK_S = 0.05
 MOST_TO_STRANGERS = 0.31
@@ -105,6 +105,18 @@ def test_keep_alives_and_replays_count_or_cost_nothing(kind):
         ends += zone.tick()[0]
     assert [event.reason for event in ends] == [DisconnectReason.BY_SERVER]
     assert zone.drops("flooding") > 0
+
+
+@both_paths
+def test_authentic_packets_that_are_none_count_too(kind):
+    zone = Zone(kind)
+    mallory = zone.connect(1, MALLORY, timeout_s=60)
+    ends = []
+    for _ in range(200):
+        zone.arrive(*[(mallory.packet(4, b"short"), MALLORY) for _ in range(40)])
+        ends += zone.tick()[0]
+    assert [event.reason for event in ends] == [DisconnectReason.BY_SERVER]
+    assert zone.drops("bad_body_size") > 0
 
 
 @both_paths
@@ -203,6 +215,23 @@ def test_those_who_ask_and_never_answer_hold_no_slot_and_are_forgotten(kind):
     zone.tick()
     assert zone.path.statistics()["challenged"] == 0
     zone.connect(2, BOB)
+
+
+def test_a_network_that_answers_without_end_keeps_nobody_else_from_answering():
+    zone = Zone(BatchPath)
+    ports = [(MALLORY[0], 50_000 + number) for number in range(40)]
+    for number, address in enumerate(ports):  # tokens of her own: so her addresses may answer
+        zone.arrive((request(mint(1000 + number)), address))
+    zone.tick()
+    nonsense = Peer(mint(1000), MALLORY).packet(3, bytes(308))
+    limits = Limits()
+    for _ in range(30):  # until what was saved up is gone
+        zone.arrive(*[(nonsense, address) for address in ports for _ in range(10)])
+        zone.tick()
+    before = zone.drops("rate_limited")
+    zone.arrive(*[(nonsense, address) for address in ports for _ in range(10)])
+    assert zone.drops("rate_limited") - before >= 400 - limits.requests_per_s_per_network * TICK_S - 1
+    assert zone.connect(1, ALICE).slot >= 0
 
 
 @both_paths
