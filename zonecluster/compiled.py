@@ -31,7 +31,11 @@ PARTS = (
     "zonecluster.snapshots.encode_compiled",
 )
 # Constants that compiled code has built in, besides those of its own package.
-SHARED = ("compiled.py", "packets/arrivals.py", "protocol/netcode/wire.py", "protocol/zone_payloads.py")
+SHARED = (
+    *("compiled.py", "protocol/zone_payloads.py"),
+    *("protocol/netcode/wire.py", "protocol/netcode/drops.py"),  # the order of drops is that of counters
+)
+BESIDE = HERE / "__pycache__" / "numba"  # where nobody named a place (scripts without the settings)
 UNUSED_DAYS = 7
 # _nrt=False: no reference counting. Nothing compiled here makes or keeps an array, and counting references to
 # those handed in was half of the time. A numba that no longer knows the option refuses it, and the plain way
@@ -54,8 +58,7 @@ def compiled(function: _Function) -> _Function:
     """
     package = Path(sys.modules[function.__module__].__file__ or "").resolve().parent
     before = config.CACHE_DIR
-    if before:
-        config.CACHE_DIR = str(_writable(cache_folder(Path(before), package)))
+    config.CACHE_DIR = str(_writable(cache_folder(Path(before or BESIDE), package)))
     try:
         return njit(**OPTIONS)(function)
     except (NumbaError, KeyError, RuntimeError) as error:  # RuntimeError: nowhere to keep it

@@ -1,9 +1,14 @@
 """Where compiled code is kept, that no change of it is missed, and what happens where it cannot be had."""
 
+import ast
+import inspect
 import os
 import subprocess
 import sys
+from enum import EnumType
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -53,6 +58,14 @@ def test_a_function_that_was_changed_is_not_found_as_it_was_in_those_it_is_built
     assert len(list(cache.glob("small-*"))) == 2
 
 
+def test_where_no_place_is_named_states_are_told_apart_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled.config, "CACHE_DIR", "")
+    monkeypatch.setattr(compiled, "BESIDE", tmp_path)
+    compiled.compiled(file_of)
+    assert [folder.name.partition("-")[0] for folder in tmp_path.iterdir()] == ["zonecluster"]
+    assert compiled.config.CACHE_DIR == ""
+
+
 def test_each_state_of_a_package_has_a_folder(tmp_path):
     package = tmp_path / "p"
     package.mkdir()
@@ -76,6 +89,38 @@ def test_folders_of_other_states_go_when_nobody_has_used_them_for_days(tmp_path,
         os.utime(folder, (0, 0))
     compiled._forget_unused()
     assert sorted(tmp_path.iterdir()) == sorted([here, recent, other])
+
+
+def test_whatever_compiled_code_has_built_in_from_elsewhere_tells_states_apart():
+    for part in compiled.PARTS:
+        package = compiled.HERE / part.split(".")[1]
+        told = {*package.glob("*.py"), *(compiled.HERE / name for name in compiled.SHARED)}
+        kernels = {path for path in package.glob("*.py") if "\n@compiled\n" in path.read_text()}
+        assert kernels
+        assert numbers_from(kernels) <= told
+
+
+def numbers_from(paths: set[Path]) -> set[Path]:
+    """Return the modules of ours that these import anything but plain classes from, and so on from those."""
+    found, waiting = set(paths), list(paths)
+    while waiting:
+        for node in ast.walk(ast.parse(waiting.pop().read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("zonecluster."):
+                new = {file_of(import_module(node.module or ""), alias.name) for alias in node.names}
+                waiting += new - found - {None}
+                found |= new - {None}
+    return found
+
+
+def file_of(module: ModuleType, name: str) -> Path | None:
+    """Return where a name comes from; None: it holds no number that could be compiled in."""
+    value = getattr(module, name)
+    if isinstance(value, ModuleType):
+        return Path(value.__file__ or "")
+    if isinstance(value, EnumType):
+        return Path(inspect.getfile(value))
+    is_package = hasattr(module, "__path__")
+    return None if is_package or isinstance(value, type) else Path(module.__file__ or "")
 
 
 def test_a_cache_that_cannot_be_written_is_refused_with_its_name(tmp_path, monkeypatch):
