@@ -34,7 +34,12 @@ class Places:
         return self.squares.shape[1]
 
     def open(self, number: int, size: float, triggers: Triggers) -> int:
-        """Take the lowest free slot for an instance; returns it."""
+        """Take the lowest free slot for an instance; returns it.
+
+        Raises: ValueError: the number is none of an instance.
+        """
+        if not FREE < number < 1 << 32:
+            raise ValueError(f"an instance has a number of 1..{(1 << 32) - 1}, not {number}")
         free = np.flatnonzero(self.numbers == FREE)
         if not len(free):
             self._grow()

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,14 @@ def test_whoever_stands_in_a_trigger_stands_in_a_cell_of_the_map(
     offsets = positions[:, None, :2] - places.centres[here][None]
     inside = (np.einsum("npi,npi->np", offsets, offsets) <= places.squares[here]).any(axis=1)
     assert (near | ~inside).all()
+
+
+@pytest.mark.parametrize("number", [FREE, -1, 2**32])
+def test_what_is_no_number_of_an_instance_takes_no_slot(number: int) -> None:
+    places = Places()
+    with pytest.raises(ValueError, match="an instance has a number"):
+        places.open(number, 50.0, triggers())
+    assert len(places) == 0
 
 
 def test_most_of_a_zone_is_near_no_trigger() -> None:
