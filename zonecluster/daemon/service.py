@@ -234,8 +234,10 @@ class Service:
                 self.cluster.config.world, message.zone
             )
             zone_loaded(self.cluster, message.instance, content, sight)
-        except (UnknownZone, DatabaseError, ValueError) as error:
-            log.warning("instance_not_opened", instance=message.instance, zone=message.zone, error=str(error))
+        except Exception as error:  # noqa: BLE001  (content may be anything; the daemon waits for an answer)
+            is_known = isinstance(error, UnknownZone | DatabaseError | ValueError)
+            report = log.warning if is_known else log.exception
+            report("instance_not_opened", instance=message.instance, zone=message.zone, error=str(error))
             instance_opened(self.cluster, message.instance, str(error) or type(error).__name__)
 
     def start_flush(self) -> None:

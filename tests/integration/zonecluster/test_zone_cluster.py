@@ -1,11 +1,13 @@
 """The zone cluster by its steps, with real content, real NETCODE clients and a real UDP socket."""
 
+import asyncio
 from collections.abc import Callable
 from uuid import UUID, uuid4
 
 import pytest
 
 from tests.zone_cluster import HARBOUR, MOSSGATE, ClusterUnderTest, UdpPlayer, run_until
+from zonecluster.daemon import service
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import Place
 from zonecluster.protocol.from_client import Describe, Look, Say, UsePortal
@@ -426,6 +428,18 @@ def test_instances_open_again_and_close_only_when_empty(cluster: ClusterUnderTes
     assert set(cluster.cluster.instances) == {HARBOUR}
     cluster.do(bus.Remove(alice.session), bus.CloseInstance(HARBOUR))
     assert cluster.cluster.instances == {}
+
+
+def test_a_zone_that_cannot_be_loaded_for_whatever_reason_is_answered(
+    cluster: ClusterUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(world: str, zone: str) -> None:
+        raise KeyError("wares")
+
+    monkeypatch.setattr(service, "_load_zone", broken)
+    asyncio.run(cluster.service.open_instance(bus.OpenInstance(99, "harbour")))
+    answer = cluster.to_daemon(bus.InstanceOpened)[-1]
+    assert (answer.instance, answer.error) == (99, "'wares'")
 
 
 def test_step_that_fails_stops_neither_links_nor_snapshots(
