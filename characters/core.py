@@ -132,6 +132,15 @@ class Line:
     state: bytes = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """The newest state that a world has proved of a line, while something before it is missing."""
+
+    world: str
+    version: int
+    state: bytes = field(repr=False)
+
+
 @dataclass
 class Repository:
     """All of it, in memory.
@@ -149,6 +158,8 @@ class Repository:
     tickets: dict[UUID, Ticket] = field(default_factory=dict)
     lines: dict[UUID, Line] = field(default_factory=dict)
     journal: dict[UUID, Version] = field(default_factory=dict)  # by op_id, in the order of acceptance
+    collects_since: datetime | None = None  # set: restored from a backup, asks worlds for what they hold
+    waiting: dict[UUID, Waiting] = field(default_factory=dict)  # by line: what cannot be placed yet
     falls: dict[UUID, Fall] = field(
         default_factory=dict
     )  # by op_id: writes that fell, as they were asked for
@@ -183,6 +194,8 @@ class Repository:
 
     def handle(self, world: str, request: Request, now: datetime) -> Answer:
         """Answer a request of a world whose proof was good."""
+        if self.collects_since is not None and not isinstance(request, uplink.Report):
+            return Refusal("master_fault", "the master was restored and collects what worlds hold")
         match request:
             case uplink.Redeem():
                 return self._redeem(world, request, now)
@@ -379,6 +392,8 @@ class Repository:
             is_suspended=standing.is_suspended,
             accounts=news,
             is_limited=standing.is_limited,
+            incarnation=self.incarnation,
+            collects_since=self.collects_since,
         )
 
     # ---------------------------------------------------------------- writes

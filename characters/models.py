@@ -128,12 +128,31 @@ class Version(models.Model):
         return f"v{self.version} ({self.kind})"
 
 
+class ThinnedVersions(models.Model):
+    """An unbroken run of versions that retention has deleted: what the chain over them is recomputed from."""
+
+    line = models.ForeignKey(Line, on_delete=models.PROTECT, related_name="thinned")
+    first = models.BigIntegerField(help_text="Number of the first version of the run.")
+    last = models.BigIntegerField()
+    links = models.BinaryField(help_text="For each version: op_id (16 bytes) and hash of the state (32).")
+
+    class Meta:
+        verbose_name_plural = "thinned versions"
+        constraints = [
+            models.UniqueConstraint("line", "first", name="one_run_begins_there"),
+            models.UniqueConstraint("line", "last", name="one_run_ends_there"),
+        ]
+        ordering = ["line", "-first"]
+
+    def __str__(self) -> str:
+        return f"v{self.first} to v{self.last}"
+
+
 class Fall(models.Model):
     """A write that a world asked for on main and that fell to its fork: how the world names it."""
 
     class Reason(models.TextChoices):
         LIMITED = "limited", "the world is limited"
-        OVER_BUDGET = "over_budget", "over the world's budget"
 
     write = models.OneToOneField(Version, on_delete=models.PROTECT, related_name="fall")
     line = models.ForeignKey(Line, on_delete=models.PROTECT, related_name="falls")
@@ -159,9 +178,49 @@ class Incarnation(models.Model):
     number = models.PositiveIntegerField(unique=True)
     began_at = models.DateTimeField()
     reason = models.CharField(max_length=200)
+    collects_since = models.DateTimeField(
+        null=True, blank=True, help_text="Worlds are asked for what was accepted since then."
+    )
+    closed_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since then the master is in service again."
+    )
 
     class Meta:
         ordering = ["-number"]
 
     def __str__(self) -> str:
         return str(self.number)
+
+    @property
+    def is_collecting(self) -> bool:
+        """Whether worlds are asked for what they hold, and for nothing else."""
+        return self.collects_since is not None and self.closed_at is None
+
+
+class Reoffer(models.Model):
+    """What one world has offered after a restore of the master."""
+
+    incarnation = models.ForeignKey(Incarnation, on_delete=models.CASCADE, related_name="reoffers")
+    world = models.ForeignKey(World, on_delete=models.CASCADE, related_name="+")
+    replayed = models.PositiveIntegerField(default=0, help_text="Versions that were taken back.")
+    completed_at = models.DateTimeField(null=True, blank=True, help_text="It had offered all it holds.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("incarnation", "world", name="one_reoffer_of_a_world_for_an_incarnation")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.world_id} for {self.incarnation_id}"
+
+
+class WaitingOffer(models.Model):
+    """The newest state that a world has proved of a line, while something before it is missing."""
+
+    line = models.UUIDField(unique=True)
+    world = models.ForeignKey(World, on_delete=models.CASCADE, related_name="+")
+    version = models.BigIntegerField()
+    state = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.line} v{self.version}"

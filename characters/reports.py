@@ -8,6 +8,8 @@ from django.db import transaction
 
 from accounts.selectors import edition_of_many
 from characters.admissions import limits_message
+from characters.collecting import collecting
+from characters.incarnations import current_incarnation
 from characters.models import Line
 from characters.refusals import Refused
 from worlds.models import Pseudonym, World
@@ -29,11 +31,14 @@ def receive_report(*, world: World, report: Report, now: datetime) -> Reported:
             last_report_at=now, report=msgspec.to_builtins(report), gateway_url=report.gateway_url
         )
     log.debug("world_reported", world=world.slug)
+    restored = collecting()
     return Reported(
         tier=world.tier,
         is_suspended=world.suspended_at is not None,
         accounts=_news_for(world, now),
         is_limited=world.limited_at is not None,
+        incarnation=current_incarnation(),
+        collects_since=restored.collects_since if restored is not None else None,
     )
 
 

@@ -6,6 +6,7 @@ Every answer but 200 is problem+json with a `code` of RefusalCode.
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -18,8 +19,10 @@ from django.views.decorators.csrf import csrf_exempt
 from msgspec import Meta, Struct
 
 from characters.admissions import admit
+from characters.collecting import collecting
 from characters.leases import acquire_lease, release_lease, renew_leases
 from characters.refusals import Refused
+from characters.reoffers import IncomingReoffer, take_reoffer
 from characters.reports import receive_report
 from characters.saves import IncomingSave, save_batch
 from characters.uplink_authentication import authenticate
@@ -78,6 +81,18 @@ class IncomingBatch(Struct, frozen=True):
 
 class TooLarge(Exception):
     """A body of more bytes than this verb takes."""
+
+
+def in_service(service: Service) -> Service:
+    """Make a service that answers only while the master is not being restored: to worlds it is away then."""
+
+    @wraps(service)
+    def guarded(world: World, message: Message, now: datetime) -> Struct:
+        if collecting() is not None:
+            raise Refused(Refusal("master_fault", "the master was restored and collects what worlds hold"))
+        return service(world, message, now)
+
+    return guarded
 
 
 def for_worlds_with_proof(kind: type[Message], *, max_bytes: int) -> Callable[[Service], View]:
@@ -168,30 +183,35 @@ def _problem(refusal: Refusal, status: int | None = None) -> HttpResponse:
 
 
 @for_worlds_with_proof(Redeem, max_bytes=SMALL)
+@in_service
 def redeem(world: World, message: Redeem, now: datetime) -> Struct:
     """Use a player's ticket."""
     return admit(world=world, request=message, now=now)
 
 
 @for_worlds_with_proof(Acquire, max_bytes=SMALL)
+@in_service
 def acquire(world: World, message: Acquire, now: datetime) -> Struct:
     """Get the lease of a character."""
     return acquire_lease(world=world, request=message, now=now)
 
 
 @for_worlds_with_proof(Renew, max_bytes=MEDIUM)
+@in_service
 def renew(world: World, message: Renew, now: datetime) -> Struct:
     """Prolong leases."""
     return renew_leases(world=world, request=message, now=now)
 
 
 @for_worlds_with_proof(IncomingBatch, max_bytes=MAX_BODY_BYTES)
+@in_service
 def save(world: World, message: IncomingBatch, now: datetime) -> Struct:
     """Write characters."""
     return SavedBatch(results=save_batch(world=world, saves=message.saves, now=now))
 
 
 @for_worlds_with_proof(Release, max_bytes=SMALL)
+@in_service
 def release(world: World, message: Release, now: datetime) -> Struct:
     """Give a lease back."""
     return Released(was_held=release_lease(world=world, request=message, now=now))
@@ -201,3 +221,9 @@ def release(world: World, message: Release, now: datetime) -> Struct:
 def report(world: World, message: Report, now: datetime) -> Struct:
     """Say that the world is up, and learn of tier, suspension and accounts."""
     return receive_report(world=world, report=message, now=now)
+
+
+@for_worlds_with_proof(IncomingReoffer, max_bytes=MAX_BODY_BYTES)
+def reoffer(world: World, message: IncomingReoffer, now: datetime) -> Struct:
+    """Offer what the master acknowledged before it was restored."""
+    return take_reoffer(world=world, request=message, now=now)

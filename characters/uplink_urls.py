@@ -10,5 +10,6 @@ urlpatterns = [
     path("renew/", uplink_api.renew, name="uplink_renew"),
     path("save/", uplink_api.save, name="uplink_save"),
     path("release/", uplink_api.release, name="uplink_release"),
+    path("reoffer/", uplink_api.reoffer, name="uplink_reoffer"),
     path("report/", uplink_api.report, name="uplink_report"),
 ]

@@ -2,7 +2,8 @@
 
 Two kinds of rows. The master's: World, WorldKey, Pseudonym, Ticket. The world's own (in its own database
 when the deployment is world-only): ContentPack, ZoneCluster, Zone, ZoneLink, CreatureKind, CreatureSpawn,
-PlaySession, StoredReceipt; these name their World too, whose row a world-only deployment keeps as a copy.
+ItemKind, PlaySession, StoredReceipt; these name their World too, whose row a world-only deployment keeps as
+a copy.
 """
 
 import uuid
@@ -201,6 +202,12 @@ class Zone(models.Model):
     walls = models.JSONField(
         default=list, blank=True, editable=False, help_text="Lines that take the sight: [x, y, x, y], metres."
     )
+    vendors = models.JSONField(
+        default=list, blank=True, editable=False, help_text="Who buys and sells here, what, and for how much."
+    )
+    chests = models.JSONField(
+        default=list, blank=True, editable=False, help_text="Chests, and what may be in them."
+    )
 
     class Meta:
         constraints = [
@@ -267,6 +274,26 @@ class CreatureSpawn(models.Model):
         return f"{self.count} × {self.kind}"
 
 
+class ItemKind(models.Model):
+    """A kind of item of a world's content. Characters remember its slug."""
+
+    world = models.ForeignKey(World, on_delete=models.CASCADE, related_name="item_kinds")
+    slug = models.CharField(max_length=40, validators=[slug_validator])
+    name = models.CharField(max_length=60)
+    stack_size = models.PositiveIntegerField(default=1, help_text="How many lie on one stack.")
+    value = models.PositiveIntegerField(default=0, help_text="Coins.")
+    weight = models.FloatField(default=0, help_text="kg.")
+    is_valuable = models.BooleanField(default=False, help_text="Each has an id, and one owner.")
+    slot = models.CharField(max_length=16, blank=True, help_text="Where it is worn; empty: nowhere.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint("world", "slug", name="item_slug_unique_in_world")]
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class PlaySession(models.Model):
     """The world's own row of a character in play: what a restarted daemon needs to go on."""
 
@@ -312,6 +339,7 @@ class StoredReceipt(models.Model):
     line = models.UUIDField()
     version = models.BigIntegerField()
     receipt = models.TextField(help_text="JWS signed by the master.")
+    kind = models.CharField(max_length=16, default="periodic", help_text="Of the write.")
     state = models.BinaryField()
     at = models.DateTimeField(db_index=True)
 

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ('version', models.BigIntegerField(help_text='The head that the write names; it becomes the next one.')),
                 ('prev_chain', models.BinaryField(max_length=32)),
                 ('chain', models.BinaryField(max_length=32)),
-                ('reason', models.CharField(choices=[('limited', 'the world is limited'), ('over_budget', "over the world's budget")], max_length=16)),
+                ('reason', models.CharField(choices=[('limited', 'the world is limited')], max_length=16)),
             ],
         ),
         migrations.AddField(

@@ -57,6 +57,9 @@ PROMISES = {
 }
 
 
+Named = tuple[UUID, int]  # line and epoch
+
+
 @dataclass
 class Grant:
     """The newest lease of a line, as the ledger saw it granted."""
@@ -94,7 +97,11 @@ class Ledger:
         self.shown: dict[tuple[str, UUID, int], dict[str, int]] = {}  # world, line, epoch → what was shown
         self.set_aside: set[tuple[str, UUID]] = set()  # world, line
         self.given_up: set[UUID] = set()  # op_ids
+        self.lost: dict[UUID, Version] = {}  # op_id → what the master had accepted before it was restored
         self.excused: set[str] = set()  # worlds whose machine went back to a snapshot
+        self.fallen: dict[
+            Named, Named
+        ] = {}  # a lease of main, as its world names it → of the fork it fell to
         self.writes = 0
         self._seen = 0
 
@@ -108,12 +115,29 @@ class Ledger:
                 self._take_grant(life, answer, now)
             case uplink.Renewed(_, held):
                 for ref in held:
-                    self.grants[ref.line].until = now + uplink_lease_s(answer)
+                    line, _ = self._named(ref.line, ref.epoch)
+                    self.grants[line].until = now + uplink_lease_s(answer)
 
     def note_release(self, request: uplink.Release, answer: object) -> None:
         """A lease was given back."""
         if isinstance(answer, uplink.Released) and answer.was_held:
-            self.grants[request.line].is_over = True
+            self.grants[self._named(request.line, request.epoch)[0]].is_over = True
+
+    def _named(self, line: UUID, epoch: int) -> Named:
+        """Return the lease that a world means: of its fork, once its writes have fallen to that."""
+        return self.fallen.get((line, epoch), (line, epoch))
+
+    def _take_fall(self, version: Version) -> None:
+        """The first write of a lease that fell took the lease along, from main to the fork."""
+        fall = self.repository.falls.get(version.op_id)
+        if fall is None or (fall.line, fall.epoch) in self.fallen:
+            return
+        grant = self.grants.get(fall.line)
+        if grant is None or grant.is_over or grant.epoch != fall.epoch:
+            raise Violation("fenced", f"a write of epoch {fall.epoch} fell; the lease: {grant}")
+        self.fallen[(fall.line, fall.epoch)] = (version.line, version.epoch)
+        self.grants[version.line] = Grant(version.epoch, grant.life, grant.until)
+        grant.is_over = True
 
     def _take_grant(self, life: Life | None, lease: uplink.Lease, now: float) -> None:
         known = self.grants.get(lease.line)
@@ -137,9 +161,11 @@ class Ledger:
         for version in reversed(list(islice(reversed(journal.values()), new))):
             state = decode_state(version.state)
             self._check_chain(version)
-            if version.kind not in ("create", "fork"):
+            self._take_fall(version)
+            if version.kind not in ("create", "fork", "restore") and version.op_id not in self.lost:
                 self.writes += 1
                 self._check_writer(version, life)
+            if version.kind not in ("create", "fork"):
                 self._check_content(version, state)
             self.newest[version.line], self.gains[version.line] = version, gains_of(state)
             self.chains[(version.line, version.version)] = version.chain
@@ -155,7 +181,8 @@ class Ledger:
 
     def _check_writer(self, version: Version, life: Life | None) -> None:
         line = self.repository.lines[version.line]
-        if line.head.owner is None and self.repository.worlds[version.world or ""].tier != "official":
+        world = self.repository.worlds[version.world or ""]
+        if line.head.owner is None and (world.tier != "official" or world.is_limited):
             raise Violation("main", f"version {version.version} by {version.world}")
         grant = self.grants.get(version.line)
         if grant is None or grant.life is None or version.world != grant.life[0] or grant.is_over:
@@ -175,16 +202,47 @@ class Ledger:
         if too_many or state.money != sum(after.values()):
             raise Violation("doubled", f"version {version.version}: {state.money} of {sum(after.values())}")
 
+    # ---------------------------------------------------------------- a restore of the master
+
+    def begin_again(self, repository: Repository) -> None:
+        """The master is a backup's: remember what it has lost, and look at what comes back."""
+        self.lost = {
+            op_id: each for op_id, each in self.repository.journal.items() if op_id not in repository.journal
+        }
+        self.repository, self._seen = repository, 0
+        for known in (self.newest, self.gains, self.chains, self.written, self.acknowledged):
+            known.clear()
+        for version in repository.journal.values():
+            self.newest[version.line] = version
+            self.gains[version.line] = gains_of(decode_state(version.state))
+            self.chains[(version.line, version.version)] = version.chain
+            self.written[(version.line, version.version)] = (version.epoch, version.state)
+        self._seen = len(repository.journal)
+        # Forks begun after the backup are gone (docs/restore.md, "What does not come back").
+        self.shown = {key: gains for key, gains in self.shown.items() if key[1] in repository.lines}
+
+    def end_unproved_grants(self) -> None:
+        """Leases of which no receipt tells are over."""
+        for line, grant in self.grants.items():
+            head = self.repository.lines[line].head if line in self.repository.lines else None
+            holder = grant.life[0] if grant.life is not None else None
+            if head is None or (head.epoch, head.holder) != (grant.epoch, holder):
+                grant.is_over = True
+
     # ---------------------------------------------------------------- the world's side
 
     def acknowledge(self, line: UUID, saved: uplink.Saved) -> None:
         """A world's daemon was told that a write is accepted."""
-        self.acknowledged[(line, saved.version)] = saved.chain
-        if self.chains.get((line, saved.version)) != saved.chain:
-            raise Violation("forgotten", f"version {saved.version}")
+        version, chain = saved.version, saved.chain
+        if saved.forked is not None:
+            line, version, chain = saved.forked.line, saved.forked.version, saved.forked.chain
+        self.acknowledged[(line, version)] = chain
+        if self.chains.get((line, version)) != chain:
+            raise Violation("forgotten", f"version {version}")
 
     def check_put_out(self, life: Life, line: UUID, epoch: int, cause: str) -> None:
         """A world drops a player because the master refused it: was the lease really gone?"""
+        line, epoch = self._named(line, epoch)
         grant = self.grants.get(line)
         if grant is not None and grant.life == life and not grant.is_over:
             whose = "its own" if grant.epoch == epoch else f"its own newer epoch {grant.epoch}"
@@ -192,7 +250,7 @@ class Ledger:
 
     def show(self, world: str, line: UUID, epoch: int, gains: Gains, on_disk: Gains) -> None:
         """A player is shown gains. Args: on_disk: what the world's disk has of the line."""
-        if not has_all(on_disk, gains) and not has_all(self.gains[line], gains):
+        if not has_all(on_disk, gains) and not has_all(self.gains[self._named(line, epoch)[0]], gains):
             raise Violation("shown", f"{world}: {dict(gains)}; on disk {dict(on_disk)}")
         shown = self.shown.setdefault((world, line, epoch), {})
         for source, number in gains.items():
@@ -206,10 +264,11 @@ class Ledger:
         if world in self.excused or is_again:
             return
         version = self.repository.journal.get(save.op_id)
-        grant = self.grants.get(save.line)
+        line, _ = self._named(save.line, save.epoch)
+        grant = self.grants.get(line)
         is_same = self.written.get((save.line, save.version + 1)) == (save.epoch, encode_state(save.state))
-        is_own = grant is not None and grant.life is not None and grant.life[0] == world
-        is_missed = is_own and not has_all(self.gains[save.line], gains_of(save.state))
+        is_own = grant is not None and not grant.is_over and grant.life is not None and grant.life[0] == world
+        is_missed = is_own and not has_all(self.gains[line], gains_of(save.state))
         if version is not None or is_same or is_missed:
             whose = "the master has it" if version or is_same else f"the lease is its own: {grant}"
             raise Violation(
@@ -221,7 +280,7 @@ class Ledger:
         for (world, line, epoch), shown in self.shown.items():
             if world in self.excused or (world, line) in self.set_aside:
                 continue
-            head = self.gains[line]
+            head = self.gains[self._named(line, epoch)[0]]
             if not has_all(head, shown):
                 lacking = {source: (n, head.get(source, 0)) for source, n in shown.items()
                            if head.get(source, 0) < n}  # fmt: skip

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from characters.collecting_core import begin_restore, finish_restore, take_reoffer
 from characters.core import Repository, World
 from tests.simulation.ledger import Ledger, Life
 from worlds.daemon.core.effects import Call
 from worlds.daemon.core.events import Answered, Unreachable
 from worlds.uplink import messages as uplink
+from worlds.uplink.receipt import Receipt
 from zonecluster.protocol.character import CharacterState
 
 if TYPE_CHECKING:
@@ -32,7 +35,9 @@ class Master:
     def __init__(self, sim: Simulation) -> None:
         self.sim = sim
         self.rng = Random(f"{sim.seed} master")
-        self.repository = Repository(new_id=sim.new_id)
+        self.repository = Repository(
+            new_id=sim.new_id, sign=lambda receipt: msgspec.json.encode(receipt).decode()
+        )
         self.repository.worlds[MALLORY] = World("open")
         self.ledger = Ledger(self.repository)
         self.down_until = -1.0
@@ -105,13 +110,38 @@ class Master:
 
     def handle(self, world: str, life: Life | None, request: object) -> object:
         """Let the repository answer, and look at what it did."""
-        result = self.repository.handle(world, request, self.now)
+        if isinstance(request, uplink.Reoffer):
+            result = take_reoffer(self.repository, world, request, self.now, read_receipt)
+        else:
+            result = self.repository.handle(world, request, self.now)
+        if isinstance(result, uplink.Refusal) and result.code == "master_fault":
+            result = Unreachable("HTTP 503")  # as the uplink has it
         if self.sim.trace is not None and not isinstance(request, uplink.Report):
             self.sim.trace.append(f"{self.sim.now:8.2f} {life or world} {short(request)} → {short(result)}")
         self.ledger.after(life, result, self.sim.now)
         if isinstance(request, uplink.Release):
             self.ledger.note_release(request, result)
         return result
+
+    # ---------------------------------------------------------------- a restore
+
+    def backup(self) -> Repository:
+        """Return a copy of the repository as it is now."""
+        own = (self.repository.new_id, self.repository.sign)
+        return deepcopy(self.repository, {id(each): each for each in own})
+
+    def restore(self, backup: Repository, since: datetime) -> None:
+        """Go back to a backup, and collect what worlds hold."""
+        self.repository = backup
+        begin_restore(backup, since=since)
+        self.ledger.begin_again(backup)
+
+    def finish(self) -> int:
+        """Go into service; returns over how many gaps."""
+        bridged = finish_restore(self.repository, self.now)
+        self.ledger.after(None, None, self.sim.now)
+        self.ledger.end_unproved_grants()
+        return bridged
 
     # ---------------------------------------------------------------- attacks
 
@@ -134,6 +164,11 @@ class Master:
                     prev_chain=line.head.chain, state=CharacterState(),
                 )  # fmt: skip
         self.handle(attacker, None, request)
+
+
+def read_receipt(text: str) -> Receipt:
+    """Return what a receipt of this simulation says; checking signatures is the shell's."""
+    return msgspec.json.decode(text, type=Receipt)
 
 
 def short(message: object) -> str:

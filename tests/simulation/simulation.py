@@ -100,8 +100,13 @@ class Simulation:
 
     def line_of(self, player: Player) -> Line | None:
         """Return the line that the player's present world plays."""
-        owner = None if line_kind(player.world.tier) == "main" else player.world.slug
-        return self.master.repository.line_of(player.character, owner)
+        repository, slug = self.master.repository, player.world.slug
+        is_limited = repository.worlds[slug].is_limited
+        main = repository.line_of(player.character, None)
+        if line_kind(player.world.tier, is_limited=is_limited) == "main":
+            return main
+        fork = repository.line_of(player.character, slug)
+        return main if fork is None and is_limited else fork  # limited, and nothing was written since
 
     # ---------------------------------------------------------------- the end
 

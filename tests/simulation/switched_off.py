@@ -81,7 +81,7 @@ def op_id_idempotency(stack: ExitStack) -> None:
 
 
 def untrusted_worlds_fork(stack: ExitStack) -> None:
-    _replace(stack, repository, "line_kind", lambda tier: "main")
+    _replace(stack, repository, "line_kind", lambda tier, **_: "main")
 
 
 def lease_in_force_stays(stack: ExitStack) -> None:

@@ -25,6 +25,7 @@ from worlds.daemon.core.effects import (
     CloseSession,
     HailAll,
     Journal,
+    LoadReceipts,
     Log,
     ProbeJournal,
     RecordSession,
@@ -40,6 +41,7 @@ from worlds.daemon.core.events import (
     FromBus,
     JournalLoaded,
     OpenSession,
+    ReceiptsLoaded,
     Recorded,
     SessionsLoaded,
     Tick,
@@ -94,6 +96,7 @@ class SimulatedWorld:
         self.is_restored = False
         self.snapshot: tuple[int, object, bytes] | None = None
         self.disk = Disk(self)
+        self.receipts: dict[tuple[UUID, int], uplink.OfferedVersion] = {}
         self.unsaved_since: dict[UUID, float] = {}  # session → since when it was seen in play and unsaved
         self.refused_since: dict[UUID, float] = {}  # line → since when this process is told no
         self.refusing_until = -1.0  # the master takes nothing of this world: a revoked key, a wrong clock
@@ -302,9 +305,14 @@ class SimulatedWorld:
             case Journal(_, write):
                 self.sim.ledger.offered.setdefault(write.save.op_id, self.life)
                 self.disk.take(effect)
+            case LoadReceipts(incarnation, _, after):
+                versions = [self.receipts[key] for key in sorted(self.receipts)]
+                page = ReceiptsLoaded(incarnation, after, versions, None, is_last=True)
+                self.sim.after(0.05, lambda: self.feed(page))
             case ProbeJournal() | SetAside():
                 self.disk.take(effect)
-            case StoreReceipt():
+            case StoreReceipt(line, version, _, receipt, state, kind):
+                self.receipts[(line, version)] = uplink.OfferedVersion(receipt, kind, state)
                 self.disk.finish(effect.line, effect.version)
             case Log(event, _, fields):
                 self.note(event, fields)

@@ -38,6 +38,7 @@ ANSWERS: dict[type, tuple[str, type]] = {
     messages.SaveBatch: ("save", messages.SavedBatch),
     messages.Release: ("release", messages.Released),
     messages.Report: ("report", messages.Reported),
+    messages.Reoffer: ("reoffer", messages.Reoffered),
 }
 Answer = Any  # the struct that ANSWERS names, messages.Refusal or Unreachable
 

@@ -2,18 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+import structlog
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
 from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
-from worlds.daemon.core.effects import CloseSession, RecordSession, SessionRow, StoreReceipt, UpdateSession
-from worlds.daemon.core.events import OpenSession
+from worlds.daemon.core.effects import (
+    CloseSession,
+    LoadReceipts,
+    RecordSession,
+    SessionRow,
+    StoreReceipt,
+    UpdateSession,
+)
+from worlds.daemon.core.events import OpenSession, ReceiptsLoaded
 from worlds.models import PlaySession, StoredReceipt, World, Zone, ZoneCluster, ZoneLink
-from zonecluster.protocol.character import Place, encode_state
+from worlds.uplink.messages import OfferedVersion, SaveKind
+from zonecluster.protocol.character import InvalidState, Place, decode_state, encode_state
+
+log = structlog.get_logger(__name__)
+
+RECEIPTS_AT_ONCE = 200  # of 64 KB each they fit into one request
+CLOCKS_APART = timedelta(hours=1)  # receipts are dated by this world's clock, a backup by the master's
 
 
 @dataclass(frozen=True)
@@ -116,6 +131,29 @@ def write_rows(slug: str, effects: Sequence[RowEffect], now: datetime) -> None:
         )
 
 
+def load_receipts(slug: str, asked: LoadReceipts) -> ReceiptsLoaded:
+    """Read a page of what the master acknowledged since an instant, by line and version."""
+    rows = StoredReceipt.objects.filter(world__slug=slug, at__gte=asked.since - CLOCKS_APART)
+    if asked.after is not None:
+        line, version = asked.after
+        rows = rows.filter(Q(line__gt=line) | Q(line=line, version__gt=version))
+    page = list(rows.order_by("line", "version")[: RECEIPTS_AT_ONCE + 1])
+    is_last = len(page) <= RECEIPTS_AT_ONCE
+    page = page[:RECEIPTS_AT_ONCE]
+    end = (page[-1].line, page[-1].version) if page else None
+    versions = [offered for row in page if (offered := _offered(row)) is not None]
+    return ReceiptsLoaded(asked.incarnation, asked.after, versions, end, is_last)
+
+
+def _offered(row: StoredReceipt) -> OfferedVersion | None:
+    try:
+        state = decode_state(bytes(row.state))
+    except InvalidState as error:
+        log.error("receipt_not_offered", op_id=str(row.op_id), cause=str(error))
+        return None
+    return OfferedVersion(row.receipt, msgspec.convert(row.kind, SaveKind), state)
+
+
 def _record(world: World, row: SessionRow, now: datetime) -> None:
     # An open row of the same character can only be one whose end was lost: the lease is held by this one.
     others = PlaySession.objects.filter(world=world, character=row.character, ended_at__isnull=True)
@@ -150,4 +188,5 @@ def _receipt(world: World, effect: StoreReceipt, now: datetime) -> StoredReceipt
         receipt=effect.receipt,
         state=encode_state(effect.state),
         at=now,
+        kind=effect.kind,
     )

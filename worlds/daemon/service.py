@@ -28,6 +28,7 @@ from worlds.daemon.core.effects import (
     Effect,
     HailAll,
     Journal,
+    LoadReceipts,
     Log,
     ProbeJournal,
     RecordSession,
@@ -200,6 +201,8 @@ class DaemonService:
                 self._hail()
             case Call():
                 self._calls.append(effect)
+            case LoadReceipts():
+                self._track(self._load_receipts(effect))
             case Log(name, level, fields):
                 getattr(log, level)(name, **fields)
             case Journal() | ProbeJournal() | SetAside():
@@ -262,6 +265,15 @@ class DaemonService:
             self.handle(answer)
 
     # ---------------------------------------------------------------- database
+
+    async def _load_receipts(self, effect: LoadReceipts) -> None:
+        """Read a page of receipts; the core asks again if the database is away."""
+        try:
+            page = await sync_to_async(rows.load_receipts)(self._slug, effect)
+        except DatabaseError as error:
+            log.warning("receipts_not_read", cause=str(error).strip())
+        else:
+            self.handle(page)
 
     async def _write_rows(self) -> None:
         """Write what the core wants durable, in order; wait for a database that is away."""

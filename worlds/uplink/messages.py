@@ -21,6 +21,7 @@ MAX_BODY_BYTES = 40 * 1024 * 1024  # a full batch of the largest states
 
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # epochs and versions
 Chain = Annotated[bytes, Meta(min_length=32, max_length=32)]
+ReceiptText = Annotated[str, Meta(max_length=4096)]
 SaveKind = Literal["periodic", "level", "quest", "item", "handoff", "logout"]
 
 # Why the master refuses. `stale`: the head has moved or the lease is another's: drop the character.
@@ -149,7 +150,7 @@ class Forked(Struct, frozen=True):
     line: UUID
     version: int
     chain: bytes
-    reason: Literal["limited", "over_budget"]
+    reason: Literal["limited"]
 
 
 class Saved(Struct, frozen=True):
@@ -218,6 +219,34 @@ class Reported(Struct, frozen=True):
     is_suspended: bool
     accounts: list[AccountNews]
     is_limited: bool = False  # its writes go to its own forks
+    incarnation: int = 1  # rises when the master was restored from a backup
+    collects_since: datetime | None = None  # set: restored just now; offer what was accepted since then
+
+
+class OfferedVersion(Struct, frozen=True):
+    """A version that the master acknowledged before it was restored: its receipt, and the state."""
+
+    receipt: ReceiptText
+    kind: SaveKind
+    state: CharacterState
+
+
+class Reoffer(Struct, frozen=True):
+    """What a world holds of what the master may have lost. `is_last`: there is no more."""
+
+    incarnation: Number
+    versions: Annotated[list[OfferedVersion], Meta(max_length=MAX_BATCH)]
+    is_last: bool
+
+
+class Reoffered(Struct, frozen=True):
+    """What became of them. `waiting`: something before them is missing; offer all again a little later."""
+
+    incarnation: int
+    replayed: int
+    known: int
+    waiting: int
+    refused: int
 
 
 decoders: dict[type, msgspec.json.Decoder] = {
@@ -235,6 +264,8 @@ decoders: dict[type, msgspec.json.Decoder] = {
         Released,
         Report,
         Reported,
+        Reoffer,
+        Reoffered,
         Refusal,
     )
 }

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from characters.history import Link, fault_of
+from characters.thinning import pack_link
 from zonecluster.protocol.character import GENESIS_CHAIN, next_chain, state_hash
 
 
@@ -24,9 +25,19 @@ def test_a_whole_history_has_no_fault():
     assert fault_of(links) == fault_of(links, links[-1]) == fault_of(links[2:], links[-1]) == ""
 
 
-def test_a_gap_that_retention_left_is_no_fault():
+def test_a_run_that_retention_left_is_no_fault():
     links = history(5)
-    assert fault_of([links[0], *links[3:]], links[-1]) == ""
+    run = b"".join(pack_link(link.op_id, link.state_hash) for link in links[1:3])
+    assert fault_of([links[0], *links[3:]], links[-1], {(2, 3): run}) == ""
+
+
+def test_a_gap_that_retention_does_not_account_for_is_a_fault():
+    links = history(5)
+    run = b"".join(pack_link(link.op_id, link.state_hash) for link in links[1:3])
+    assert fault_of([links[0], *links[3:]]) == "v2 is missing"
+    assert fault_of([links[0], *links[3:]], None, {(2, 2): run[:48]}) == "v2 is missing"
+    damaged = bytes([run[0] ^ 1]) + run[1:]
+    assert fault_of([links[0], *links[3:]], None, {(2, 3): damaged}) == "v4: does not continue v1"
 
 
 @pytest.mark.parametrize(

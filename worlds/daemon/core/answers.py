@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from worlds.daemon.core import departure, entering, leases, recovery, replay, steps, writes
+from worlds.daemon.core import departure, entering, leases, recovery, reoffers, replay, steps, writes
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.session import Phase, Session
 from worlds.daemon.core.state import Ticket, World
@@ -23,6 +23,9 @@ def answered(w: World, call: UUID, answer: Any) -> None:
     if call == w.report_call:
         leases.on_reported(w, answer)
         return
+    if w.reoffering is not None and call == w.reoffering.call:
+        reoffers.on_answer(w, answer)
+        return
     if call in w.replay_calls:
         waits = w.who_plays(replay.on_answer(w, call, answer))
         if waits is not None and waits.phase is P.RESTORING and waits.writer is None:
@@ -41,14 +44,18 @@ def answered(w: World, call: UUID, answer: Any) -> None:
 
 
 def _note_master(w: World, answer: Any) -> None:
-    is_up = not isinstance(answer, Unreachable)
+    if isinstance(answer, uplink.Reoffered):
+        return
+    is_collecting = isinstance(answer, uplink.Reported) and answer.collects_since is not None
+    is_up = not isinstance(answer, Unreachable) and not is_collecting
     if is_up != w.is_master_up:
         w.is_master_up = is_up
         if is_up:
             w.log("master_back")
             w.renew_at = w.now
         else:
-            w.log("master_unreachable", "warning", cause=answer.cause)
+            cause = "it was restored, and collects" if is_collecting else answer.cause
+            w.log("master_unreachable", "warning", cause=cause)
 
 
 def _own_call(w: World, s: Session, answer: Any) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from random import Random
 
-from worlds.daemon.core import answers, hearing, recovery, replay, steps, writes
+from worlds.daemon.core import answers, hearing, recovery, reoffers, replay, steps, writes
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.effects import Effect, HailAll
 from worlds.daemon.core.events import (
@@ -16,6 +16,7 @@ from worlds.daemon.core.events import (
     Journaled,
     JournalFailed,
     JournalLoaded,
+    ReceiptsLoaded,
     Recorded,
     SessionsLoaded,
     Stopping,
@@ -54,6 +55,8 @@ class DaemonCore:
                 answers.journal_failed(w, tickets, cause)
             case JournalLoaded(unfinished):
                 replay.load(w, unfinished)
+            case ReceiptsLoaded():
+                reoffers.on_loaded(w, event)
             case CatalogLoaded(catalog):
                 w.catalog = catalog
             case SessionsLoaded(rows):

@@ -1,6 +1,7 @@
 """What the core asks its shell to do. Effects are carried out in their order, for each kind of target."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -9,7 +10,15 @@ from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import CharacterState
 
-Request = uplink.Redeem | uplink.Acquire | uplink.Renew | uplink.Save | uplink.Release | uplink.Report
+Request = (
+    uplink.Redeem
+    | uplink.Acquire
+    | uplink.Renew
+    | uplink.Save
+    | uplink.Release
+    | uplink.Report
+    | uplink.Reoffer
+)
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,16 @@ class StoreReceipt:
     op_id: UUID
     receipt: str
     state: CharacterState
+    kind: uplink.SaveKind = "periodic"
+
+
+@dataclass(frozen=True)
+class LoadReceipts:
+    """Read a page of the receipts since an instant; ReceiptsLoaded brings it. `after`: line and version."""
+
+    incarnation: int
+    since: datetime
+    after: tuple[UUID, int] | None
 
 
 @dataclass(frozen=True)
@@ -136,6 +155,7 @@ Effect = (
     | UpdateSession
     | CloseSession
     | StoreReceipt
+    | LoadReceipts
     | Journal
     | ProbeJournal
     | SetAside

@@ -79,6 +79,7 @@ class Answered:
         | uplink.Saved
         | uplink.Released
         | uplink.Reported
+        | uplink.Reoffered
         | uplink.Refusal
         | Unreachable
     )
@@ -90,6 +91,17 @@ class Unfinished:
 
     character: UUID
     save: uplink.Save
+
+
+@dataclass(frozen=True)
+class ReceiptsLoaded:
+    """A page of the receipts that this world holds, by line and version; `end`: the last of it."""
+
+    incarnation: int
+    after: tuple[UUID, int] | None  # as it was asked for
+    versions: list[uplink.OfferedVersion]
+    end: tuple[UUID, int] | None
+    is_last: bool
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,7 @@ Event = (
     | Answered
     | Journaled
     | JournalFailed
+    | ReceiptsLoaded
     | BusLost
     | BusBack
     | Stopping

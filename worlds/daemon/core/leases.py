@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import departure, entering
+from worlds.daemon.core import departure, entering, reoffers
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.saving import backoff
 from worlds.daemon.core.session import GOING, Phase
@@ -66,6 +66,7 @@ def on_reported(w: World, answer: uplink.Reported | uplink.Refusal | Unreachable
     else:
         is_suspended = answer.is_suspended
         _take_news(w, answer.accounts)
+        reoffers.on_reported(w, answer)
     if is_suspended != w.is_suspended:
         w.is_suspended = is_suspended
         w.log("world_suspended" if is_suspended else "world_lifted", "warning")

@@ -83,7 +83,7 @@ def _accepted(w: World, line: UUID, replay: Replay, answer: uplink.Saved) -> Non
     if (answer.version, answer.chain) != (save.version + 1, chain_after(save)):
         _set_aside(w, line, replay, "the master has another chain")
         return
-    w.emit(StoreReceipt(line, answer.version, answer.op_id, answer.receipt, save.state))
+    w.emit(StoreReceipt(line, answer.version, answer.op_id, answer.receipt, save.state, save.kind))
     w.log("write_replayed", character=str(replay.character), line=str(line), version=answer.version)
     _next(w, line, replay)
 

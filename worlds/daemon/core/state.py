@@ -21,7 +21,7 @@ from worlds.daemon.core.effects import (
     SendToGateway,
     UpdateSession,
 )
-from worlds.daemon.core.events import Unfinished
+from worlds.daemon.core.events import ReceiptsLoaded, Unfinished
 from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
@@ -73,6 +73,20 @@ class Alliance:
 
 
 @dataclass
+class Reoffering:
+    """How far the world is with one restore. Instants in seconds."""
+
+    incarnation: int
+    since: datetime
+    after: tuple[UUID, int] | None = None  # line and version of the last one offered
+    page: ReceiptsLoaded | None = None  # loaded, and not answered yet
+    call: UUID | None = None
+    load_at: float | None = 0.0
+    failures: int = 0
+    waiting: int = 0
+
+
+@dataclass
 class World:
     """Memory and pending effects. `now` and `rng` are those of the event being handled."""
 
@@ -112,6 +126,7 @@ class World:
     alliances: dict[int, Alliance] = field(default_factory=dict)  # by number
     # by (inviter, invited): when it ends, and whether it was declined
     invitations: dict[tuple[UUID, UUID], tuple[float, bool]] = field(default_factory=dict)
+    reoffering: Reoffering | None = None
     unknown_clusters: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 

@@ -9,6 +9,7 @@ from worlds.daemon.core import (
     leases,
     placement,
     recovery,
+    reoffers,
     replay,
     withholding,
     writes,
@@ -29,6 +30,7 @@ def tick(w: World) -> None:
             recovery.cluster_lost(w, cluster.name, cluster.incarnation)
         gateways.silent(w)
     replay.step(w)
+    reoffers.step(w)
     if w.journal_broken_since is not None and w.now >= w.probe_at:
         w.probe_at = w.now + PROBE_S
         w.emit(ProbeJournal())

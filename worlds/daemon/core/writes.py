@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import arrival, departure, handoff, withholding
+from worlds.daemon.core import arrival, departure, handoff, standing, withholding
 from worlds.daemon.core.effects import StoreReceipt
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.saving import Outcome, Write
@@ -89,8 +89,9 @@ def on_answer(w: World, s: Session, call: UUID, answer: uplink.Saved | uplink.Re
 def _accepted(w: World, s: Session, write: Write, answer: uplink.Saved) -> None:
     state = write.offer.state
     s.refused_since = None
-    receipt = StoreReceipt(s.head.line, answer.version, answer.op_id, answer.receipt, state)
+    receipt = StoreReceipt(s.head.line, answer.version, answer.op_id, answer.receipt, state, write.save.kind)
     w.emit(receipt)
+    standing.note_fork(w, s, answer.forked)
     s.saved_place = state.places.get(w.catalog.world)
     if write.offer.serial and s.home is not None and s.here.order == write.offer.stay:
         message = bus.Saved(session=s.id, serial=write.offer.serial, stay=write.offer.stay)

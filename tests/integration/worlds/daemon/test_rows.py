@@ -1,5 +1,6 @@
 """The daemon's rows and its lock, on a real PostgreSQL."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from tests.integration.worlds.makers import make_world
 from worlds.daemon import rows
 from worlds.daemon.core.effects import (
     CloseSession,
+    LoadReceipts,
     RecordSession,
     SessionRow,
     StoreReceipt,
@@ -141,3 +143,43 @@ def test_lock_survives_a_database_that_went_away() -> None:
         rival.release()
     finally:
         lock.release()
+
+
+@pytest.mark.django_db
+def test_receipts_are_read_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "RECEIPTS_AT_ONCE", 3)
+    make_world("aurora")
+    make_world("borealis")
+    now, lines = timezone.now(), sorted(uuid4() for _ in range(2))
+    kept = [
+        StoreReceipt(line, version, uuid4(), f"receipt {version}", CharacterState(money=version), "quest")
+        for line in lines
+        for version in range(4)
+    ]
+    rows.write_rows("aurora", kept, now)
+    rows.write_rows("borealis", [StoreReceipt(lines[0], 9, uuid4(), "other", CharacterState())], now)
+    rows.write_rows(
+        "aurora", [StoreReceipt(lines[0], 99, uuid4(), "old", CharacterState())], now - timedelta(2)
+    )
+    after, read, pages = None, [], 0
+    while True:
+        page = rows.load_receipts("aurora", LoadReceipts(2, now - timedelta(minutes=5), after))
+        assert (page.incarnation, page.after) == (2, after)
+        read, after, pages = read + page.versions, page.end, pages + 1
+        if page.is_last:
+            break
+    assert pages == 3
+    assert [(each.receipt, each.kind, each.state.money) for each in read] == [
+        (f"receipt {version}", "quest", version) for _ in lines for version in range(4)
+    ]
+
+
+@pytest.mark.django_db
+def test_a_receipt_with_a_document_of_another_schema_is_left_out() -> None:
+    make_world("aurora")
+    good, bad = uuid4(), uuid4()
+    stored = [StoreReceipt(line, 1, uuid4(), "r", CharacterState()) for line in (good, bad)]
+    rows.write_rows("aurora", stored, timezone.now())
+    StoredReceipt.objects.filter(line=bad).update(state=b'{"schema":9}')
+    page = rows.load_receipts("aurora", LoadReceipts(2, timezone.now(), None))
+    assert len(page.versions) == 1 and page.is_last

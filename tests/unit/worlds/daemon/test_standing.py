@@ -1,0 +1,47 @@
+"""A player whose writes fall to the world's fork is told so, once, and plays on under the same names."""
+
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from tests.unit.worlds.daemon.test_core import LINE, Core, saved
+from worlds.uplink import messages as uplink
+from zonecluster.protocol import bus
+from zonecluster.protocol.character import CharacterState
+from zonecluster.protocol.to_client import Notice
+
+FORK = UUID(int=77)
+
+
+@pytest.fixture
+def core() -> Core:
+    return Core()
+
+
+def save_once(core: Core, session, money: int, reason: str | None) -> uplink.Save:
+    """Let the cluster report a state, and the master accept it; on the fork, if a reason is given."""
+    state = CharacterState(money=money)
+    core.hear(bus.Checkpoint("east", session.id, state, "item", money, session.home.order))
+    call = core.asked(uplink.Save)
+    forked = None if reason is None else uplink.Forked(FORK, 2, bytes(32), reason)
+    core.answer(call, msgspec.structs.replace(saved(call), forked=forked))
+    return call.request
+
+
+def test_a_fall_is_told_once_and_play_goes_on(core: Core) -> None:
+    session = core.enter()
+    first = save_once(core, session, 11, "limited")
+    notice = core.told(Notice)
+    assert notice.level == "warning" and "staff" in notice.text and "Nothing is lost" in notice.text
+    assert session.line_kind == "fork"
+    second = save_once(core, session, 12, "limited")
+    assert core.all_told(Notice) == []
+    assert (first.line, second.line, second.epoch, second.version) == (LINE, LINE, 1, first.version + 1)
+    assert session.head.is_idle and session.head.version == first.version + 2
+
+
+def test_a_write_of_main_is_not_told(core: Core) -> None:
+    session = core.enter()
+    save_once(core, session, 11, None)
+    assert core.all_told(Notice) == [] and session.line_kind == "main"

@@ -1,0 +1,23 @@
+"""Which line a player plays: told on the way in (Entered.line), and when it becomes this world's fork."""
+
+from worlds.daemon.core.session import Session
+from worlds.daemon.core.state import World
+from worlds.uplink import messages as uplink
+from zonecluster.protocol.to_client import Notice
+
+WHY = {
+    "limited": "The platform's staff has limited this world.",
+}
+WHAT = (
+    " From now on your character's progress counts in this world only, on a path of its own. Nothing is lost:"
+    " the page of your character on the platform shows both."
+)
+
+
+def note_fork(w: World, s: Session, forked: uplink.Forked | None) -> None:
+    """Tell the player, once, that the character has gone on to this world's own line."""
+    if forked is None or s.line_kind == "fork":
+        return
+    s.line_kind = "fork"
+    w.log("fell_to_fork", "warning", session=str(s.id), character=str(s.character), reason=forked.reason)
+    w.to_link(s.link, Notice(text=WHY[forked.reason] + WHAT, level="warning"))
