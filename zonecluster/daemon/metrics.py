@@ -117,6 +117,9 @@ class Metrics:
             "receive_errors", "Errors of the socket while receiving.", links.get("receive_errors", 0)
         )
         yield counter("connections", "Zone links that have come up.", links["connections"])
+        yield counter(
+            "links_flooding", "Zone links put out for sending too much.", links.get("links_flooding", 0)
+        )
 
     def _happenings(self) -> Iterable[Metric]:
         cluster = self._cluster

@@ -1,4 +1,4 @@
-"""One tick of the cluster, step by step: links, inputs, commands, simulation, snapshots. For the loop."""
+"""One tick of the cluster, step by step: links, commands, inputs, simulation, snapshots. For the loop."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Who is near one entity: for a player's questions and for speech. For all viewers at once: interest.py."""
+"""Who is near one entity: for a player's questions and for speech. For all at once: zonecluster/interest."""
 
 import numpy as np
 

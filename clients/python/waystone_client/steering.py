@@ -8,7 +8,7 @@ of it is kept.
 from waystone_client.prediction import TICK_S
 
 BEST_LEAD = 1.5  # ticks, on a link that does not swing
-MOST_LEAD = 5.0  # the server keeps 8
+MOST_LEAD = 5.0  # more is felt as lag; the server keeps 16
 MOST_CHANGE = 0.05  # of the tick's length
 GAIN = 0.05  # of that change for each tick of error
 WEIGHT = 0.1  # of a new measurement
