@@ -181,6 +181,9 @@ def _zone(module: Any, options: Options, out: TextIO) -> None:
 def _say_largest(runs: list[search.Result]) -> None:
     held = search.largest_held(runs)
     least = min(run["n"] for run in runs)
+    if held is None and any(run["ok"] is None for run in runs):
+        _stderr().print("Nothing is known: the clients were the bottleneck, or others used the machine.")
+        return
     _stderr().print(
         f"Not even {least} players hold: begin with fewer."
         if held is None
