@@ -29,6 +29,7 @@ from worlds.models import (
     ContentPack,
     CreatureKind,
     CreatureSpawn,
+    ItemKind,
     PlaySession,
     StoredReceipt,
     Zone,
@@ -236,6 +237,15 @@ class CreatureKindAdmin(OfWorld, ViewOnlyAdmin):
     def where(self, kind: Any) -> SafeString | str:
         rows = ((link_to(row.zone), row.count) for row in kind.spawns.select_related("zone"))
         return rows_table(("zone", "count"), rows)
+
+
+@admin.register(ItemKind)
+class ItemKindAdmin(OfWorld, ViewOnlyAdmin):
+    list_display = ("name", "slug", "world_link", "stack_size", "value", "slot", "is_valuable")
+    list_filter = (WORLD, "is_valuable")
+    search_fields = ("name", "slug")
+    list_select_related = ("world",)
+    fields = ("world", "name", "slug", "stack_size", "value", "weight", "is_valuable", "slot")
 
 
 @admin.register(CreatureSpawn)

@@ -19,6 +19,7 @@ from worlds.models import (
     ContentPack,
     CreatureKind,
     CreatureSpawn,
+    ItemKind,
     PlaySession,
     World,
     Zone,
@@ -30,6 +31,7 @@ _ZONE_FIELDS = (
     *("name", "description", "size", "top_speed", "max_players"),
     *("is_entry", "entry_x", "entry_y", "entry_heading_deg"),
 )
+_ITEM_FIELDS = ("name", "stack_size", "value", "weight", "is_valuable", "slot")
 _LINK_FIELDS = ("label", "x", "y", "radius", "arrival_x", "arrival_y", "arrival_heading_deg")
 
 
@@ -106,6 +108,13 @@ def _apply(world: World, pack: Pack) -> list[Change]:
         lambda slug, values: CreatureKind(world=world, slug=slug, **values),
         changes,
     )
+    items = _sync(
+        "item",
+        {row.slug: row for row in ItemKind.objects.filter(world=world)},
+        {kind.slug: {key: getattr(kind, key) for key in _ITEM_FIELDS} for kind in pack.items},
+        lambda slug, values: ItemKind(world=world, slug=slug, **values),
+        changes,
+    )
     zones, dropped = _sync_zones(world, pack.zones, clusters, changes)
     for content in pack.zones:
         _sync_links(content, zones, changes)
@@ -118,6 +127,8 @@ def _apply(world: World, pack: Pack) -> list[Change]:
         [kind for slug, kind in kinds.items() if slug not in {creature.slug for creature in pack.creatures}],
         changes,
     )
+    wanted = {item.slug for item in pack.items}
+    _remove("item", [row for slug, row in items.items() if slug not in wanted], changes)
     return changes
 
 
@@ -164,7 +175,12 @@ def _sync_zones(
     """
     wanted = {
         zone.slug: {key: getattr(zone, key) for key in _ZONE_FIELDS}
-        | {"home_cluster": clusters[zone.cluster], "walls": _walls(zone)}
+        | {
+            "home_cluster": clusters[zone.cluster],
+            "walls": _walls(zone),
+            "vendors": _vendors(zone),
+            "chests": _chests(zone),
+        }
         for zone in contents
     }
     rows = {row.slug: row for row in Zone.objects.filter(world=world).select_related("home_cluster")}
@@ -179,6 +195,38 @@ def _sync_zones(
 
 def _walls(zone: ZoneContent) -> list[list[float]]:
     return [[wall.x, wall.y, wall.to_x, wall.to_y] for wall in zone.walls]
+
+
+def _vendors(zone: ZoneContent) -> list[dict[str, Any]]:
+    return [
+        {
+            "slug": vendor.slug,
+            "name": vendor.name,
+            "place": [vendor.x, vendor.y, vendor.heading_deg],
+            "wares": [
+                [ware.item, ware.price, ware.pays] for ware in zone.wares if ware.vendor == vendor.slug
+            ],
+        }
+        for vendor in zone.vendors
+    ]
+
+
+def _chests(zone: ZoneContent) -> list[dict[str, Any]]:
+    return [
+        {
+            "slug": chest.slug,
+            "name": chest.name,
+            "place": [chest.x, chest.y],
+            "refill_s": chest.refill_s,
+            "coins": [chest.least_coins, chest.most_coins],
+            "loot": [
+                [loot.item, loot.chance, loot.least, loot.most]
+                for loot in zone.loot
+                if loot.chest == chest.slug
+            ],
+        }
+        for chest in zone.chests
+    ]
 
 
 def _refuse_zones_in_use(world: World, dropped: list[Zone]) -> None:

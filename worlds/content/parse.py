@@ -266,6 +266,8 @@ def _goods(reader: Reader, document: dict[str, Any]) -> dict[str, tuple[Any, ...
     for name, (fields, limit, make, key) in _GOODS.items():
         for table, path in reader.tables(document, name, limit):
             if values := reader.table(table, path, fields):
+                if "heading_deg" in values:
+                    values["heading_deg"] %= 360
                 found[name].append(make(**values, where=_where(reader, path, key)))
     return {name: tuple(each) for name, each in found.items()}
 

@@ -20,11 +20,14 @@ from zonecluster.daemon.players import Player, Roster
 from zonecluster.daemon.zone_links import ZoneLinks
 from zonecluster.interest.visibility import LineOfSight
 from zonecluster.protocol.bus import BusMessage, Checkpoint, ClusterFigures, OpenInstance, ToLinks, Unknown
+from zonecluster.protocol.character import CharacterState
 from zonecluster.protocol.to_client import Notice, ServerMessage
 from zonecluster.rules.wayfaring import VISIT_XP
 from zonecluster.simulation.content import ZoneContent
 from zonecluster.simulation.instance import ZoneInstance
 from zonecluster.simulation.tables import Tables
+
+COMMIT_TICKS = 5  # between two documents that one player's commands send to be saved: a quarter of a second
 
 
 @dataclass
@@ -45,6 +48,7 @@ class Cluster:
     instances: dict[int, ZoneInstance] = field(default_factory=dict)
     sights: dict[int, LineOfSight] = field(default_factory=dict)  # by place, of instances that have one
     openings: list[OpenInstance] = field(default_factory=list)  # to be loaded by the service
+    changed: dict[Player, None] = field(default_factory=dict)  # by commands, in their order; to be saved
     counters: Counter[str] = field(default_factory=Counter)
     figures: ClusterFigures | None = None  # the newest
     metrics: str = ""  # host:port of /metrics
@@ -84,10 +88,31 @@ class Cluster:
         news = Notice(f"You have found {player.instance.content.name}: {VISIT_XP} experience.")
         player.add_news(news)
 
-    def tell_news(self, player: Player, serial: int) -> None:
+    def change(
+        self, player: Player, state: CharacterState, message: ServerMessage, *, shows: int = 0
+    ) -> None:
+        """Change a player's document; it is sent to be saved soon, and told when that is durable."""
+        player.change(state, message, shows=shows)
+        self.changed[player] = None
+
+    def save_changes(self) -> None:
+        """Send the documents that commands have changed, each at most every COMMIT_TICKS.
+
+        One that goes for another reason meanwhile holds the change too; then this one is for nothing.
+        """
+        for player in [each for each in self.changed if each.commit_tick <= self.tables.tick]:
+            del self.changed[player]
+            if self.roster.at_row(player.row) is player and not player.is_frozen:
+                player.commit_tick = self.tables.tick + COMMIT_TICKS
+                self.checkpoint(player, "item")
+
+    def tell_news(self, player: Player, serial: int, *, is_accepted: bool) -> None:
         """Tell what was waiting for that document to be durable (DESIGN.md section 5, rule 8)."""
-        for notice in player.take_news(serial):
-            self.tell(player, notice)
+        for news in player.take_news(serial, is_accepted=is_accepted):
+            if news.message is not None:
+                self.tell(player, news.message)
+            if news.shows:
+                player.instance.goods.show(news.shows)
 
     def remove(self, player: Player) -> None:
         """Take a player out, with its zone link."""

@@ -8,11 +8,23 @@ from uuid import UUID
 import structlog
 
 from zonecluster.daemon.cluster import Cluster
+from zonecluster.daemon.goods import change_goods, tell_inventory, tell_wares
 from zonecluster.daemon.players import Player
 from zonecluster.daemon.spellcasting import cast, select
 from zonecluster.protocol.bus import PortalEntered
-from zonecluster.protocol.from_client import Cast, Command, Describe, Look, Say, Select, UsePortal
+from zonecluster.protocol.from_client import (
+    Cast,
+    Command,
+    Describe,
+    Inventory,
+    Look,
+    Say,
+    Select,
+    UsePortal,
+    Wares,
+)
 from zonecluster.protocol.to_client import (
+    ENTITY_KINDS,
     Described,
     Exit,
     Heard,
@@ -110,6 +122,12 @@ def run_command(cluster: Cluster, player: Player, command: Command) -> None:
             select(cluster, player, command)
         case Cast():
             cast(cluster, player, command)
+        case Inventory():
+            tell_inventory(cluster, player, command)
+        case Wares():
+            tell_wares(cluster, player, command)
+        case _:
+            change_goods(cluster, player, command)
 
 
 def say(cluster: Cluster, player: Player, command: Say) -> None:
@@ -166,6 +184,4 @@ def use_portal(cluster: Cluster, player: Player, command: UsePortal) -> None:
 
 
 def _nearby(sight: Sight) -> NearbyEntity:
-    return NearbyEntity(
-        sight.entity, sight.name, "player" if sight.is_player else "creature", round(sight.distance, 1)
-    )
+    return NearbyEntity(sight.entity, sight.name, ENTITY_KINDS[sight.kind], round(sight.distance, 1))

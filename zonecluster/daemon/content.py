@@ -1,11 +1,22 @@
 """Reads a zone from the world catalog into the plain values that the simulation works with."""
 
+from typing import Any
+
 import structlog
 
-from worlds.models import CreatureSpawn, Zone, ZoneLink
+from worlds.models import CreatureSpawn, ItemKind, Zone, ZoneLink
 from zonecluster.interest.providers import SightUnusable, sight_of
 from zonecluster.interest.visibility import LineOfSight
-from zonecluster.simulation.content import LinkContent, SpawnContent, WallContent, ZoneContent
+from zonecluster.rules import items
+from zonecluster.simulation.content import (
+    ChestContent,
+    LinkContent,
+    LootContent,
+    SpawnContent,
+    VendorContent,
+    WallContent,
+    ZoneContent,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +46,9 @@ def load_zone(world: str, slug: str) -> ZoneContent:
         links=tuple(map(_link, zone.links.select_related("target").order_by("slug"))),
         spawns=tuple(map(_spawn, zone.spawns.select_related("kind").order_by("id"))),
         walls=tuple(WallContent(*wall) for wall in zone.walls),
+        vendors=tuple(map(_vendor, zone.vendors)),
+        chests=tuple(map(_chest, zone.chests)),
+        kinds=tuple(map(_kind, ItemKind.objects.filter(world=zone.world_id).order_by("slug"))),
     )
 
 
@@ -53,3 +67,23 @@ def _link(row: ZoneLink) -> LinkContent:
 
 def _spawn(row: CreatureSpawn) -> SpawnContent:
     return SpawnContent(row.kind.slug, row.kind.name, row.kind.speed, row.count, row.x, row.y, row.radius)
+
+
+def _kind(row: ItemKind) -> items.ItemKind:
+    return items.ItemKind(
+        row.slug, row.name, row.stack_size, row.value, row.weight, row.is_valuable, row.slot
+    )
+
+
+def _vendor(written: dict[str, Any]) -> VendorContent:
+    """Return a vendor as worlds.content.importer wrote it."""
+    wares = tuple(items.Ware(*ware) for ware in written["wares"])
+    x, y, heading_deg = written["place"]
+    return VendorContent(written["slug"], written["name"], x, y, heading_deg, wares)
+
+
+def _chest(written: dict[str, Any]) -> ChestContent:
+    """Return a chest as worlds.content.importer wrote it."""
+    loot = tuple(LootContent(*line) for line in written["loot"])
+    (x, y), (least, most) = written["place"], written["coins"]
+    return ChestContent(written["slug"], written["name"], x, y, written["refill_s"], least, most, loot)

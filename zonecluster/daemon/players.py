@@ -8,12 +8,21 @@ from uuid import UUID
 from zonecluster.protocol.bus import Admit
 from zonecluster.protocol.character import CharacterState, Place
 from zonecluster.protocol.from_client import Command
-from zonecluster.protocol.to_client import Notice
+from zonecluster.protocol.to_client import ServerMessage
 from zonecluster.rules.character import with_place
 from zonecluster.rules.wayfaring import visited, walked
 from zonecluster.simulation.instance import Stand, ZoneInstance
 
 REMEMBERED = 8  # answered requests, minted tokens and sent documents, kept for each player
+
+
+@dataclass(frozen=True)
+class News:
+    """What waits for the document of that serial: a message to be told, or a thing to be shown."""
+
+    serial: int
+    message: ServerMessage | None = None
+    shows: int = 0  # entity id of a thing on the ground; waits for the master's word
 
 
 @dataclass(eq=False)
@@ -36,7 +45,8 @@ class Player:
     saved_revision: int = 1
     serial: int = 0  # of the last document sent
     sent: dict[int, int] = field(default_factory=dict)  # serial → revision
-    news: list[tuple[int, Notice]] = field(default_factory=list)  # told when that document is durable
+    news: list[News] = field(default_factory=list)  # told when their document is durable
+    commit_tick: int = 0  # no change is sent to be saved before: several go together
     is_withheld: bool = False  # the character cannot be saved: nothing durable is given
     commands: deque[Command] = field(default_factory=deque)
     cpu_ns: int = 0  # spent on this player's commands
@@ -104,14 +114,27 @@ class Player:
                 self._change(walked(self.state, metres))
             self.is_withheld = is_on
 
-    def add_news(self, notice: Notice) -> None:
+    def add_news(self, message: ServerMessage) -> None:
         """Keep what may be told once the last document that was sent is durable."""
-        self.news = [*self.news, (self.serial, notice)][-REMEMBERED:]
+        self.news.append(News(self.serial, message))
 
-    def take_news(self, serial: int) -> list[Notice]:
-        """Return what may be told now that the document of that serial is durable, once."""
-        told = [notice for of_serial, notice in self.news if of_serial <= serial]
-        self.news = [waiting for waiting in self.news if waiting[0] > serial]
+    def change(self, state: CharacterState, message: ServerMessage, *, shows: int = 0) -> None:
+        """Change the document. Told once the next document that is sent is durable: this is in it.
+
+        Args: shows: entity id of a thing on the ground, which is hidden until the master has the document.
+        """
+        self._change(state)
+        self.news.append(News(self.serial + 1, message))
+        if shows:
+            self.news.append(News(self.serial + 1, shows=shows))
+
+    def take_news(self, serial: int, *, is_accepted: bool) -> list["News"]:
+        """Return what may be told now that the document of that serial is durable, once.
+
+        Args: is_accepted: by the master, and not only in the world's journal.
+        """
+        told = [news for news in self.news if news.serial <= serial and (is_accepted or not news.shows)]
+        self.news = [news for news in self.news if news not in told]
         return told
 
     def remember_answer(self, request: UUID, token: bytes) -> None:

@@ -240,14 +240,14 @@ def saved(cluster: Cluster, message: bus.Saved) -> None:
     player = _of_stay(cluster, message)
     if player is not None:
         player.saved(message.serial)
-        cluster.tell_news(player, message.serial)
+        cluster.tell_news(player, message.serial, is_accepted=True)
 
 
 def journaled(cluster: Cluster, message: bus.Journaled) -> None:
     """A document is durable: what is new in it may be told."""
     player = _of_stay(cluster, message)
     if player is not None:
-        cluster.tell_news(player, message.serial)
+        cluster.tell_news(player, message.serial, is_accepted=False)
 
 
 def _of_stay(cluster: Cluster, message: bus.Saved | bus.Journaled) -> Player | None:

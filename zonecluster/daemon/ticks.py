@@ -21,6 +21,7 @@ from zonecluster.snapshots.parts import Clock
 log = structlog.get_logger(__name__)
 
 ALIVE_EVERY_S = 0.5
+CLEAR_GROUND_TICKS = 20  # things on the ground vanish up to a second late
 
 _Result = TypeVar("_Result")
 
@@ -61,6 +62,7 @@ class Ticks:
             self.attempt(self.take_link_event, event)
         phases.lap("links")
         self.attempt(self._queues.run)
+        self.attempt(cluster.save_changes)
         phases.lap("commands")
         inputs = self.attempt(self.decode_inputs) or NO_INPUTS
         phases.lap("inputs")
@@ -71,6 +73,7 @@ class Ticks:
         self.attempt(cluster.links.flush)
         phases.lap("send")
         self.attempt(self.announce_when_due, now)
+        self.attempt(self.clear_ground)
         cluster.orders.forget_old(now)
         phases.lap("rest")
         phases.end_tick()
@@ -150,6 +153,12 @@ class Ticks:
         clock = Clock(cluster.tables.tick, int(now * 1000), cluster.pace.dilation)
         payloads, lengths = self._views.snapshots(cluster.tables, viewers, slots, clock, cluster.phases.lap)
         cluster.links.send(slots, payloads, lengths)
+
+    def clear_ground(self) -> None:
+        """Now and then, take away what has lain around for long enough."""
+        if self._cluster.tables.tick % CLEAR_GROUND_TICKS == 0:
+            for instance in self._cluster.instances.values():
+                instance.clear_ground()
 
     def sight_failed(self, fault: SightFault) -> None:
         """Count it, and log the 1st, 2nd, 4th, …: an operator's provider fails 20 times a second."""

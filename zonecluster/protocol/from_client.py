@@ -19,6 +19,10 @@ Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 EntityId = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Text = Annotated[str, Meta(min_length=1, max_length=400)]
 CharacterName = Annotated[str, Meta(min_length=1, max_length=40)]
+ItemKindName = Annotated[str, Meta(min_length=1, max_length=64)]
+BagName = Annotated[str, Meta(min_length=1, max_length=64)]
+ItemCount = Annotated[int, Meta(ge=1, le=1_000_000)]
+Position = Annotated[int, Meta(ge=0, le=10_000)]  # of a stack in its bag, from 0
 Token = Annotated[str, Meta(min_length=16, max_length=4096)]
 
 
@@ -87,6 +91,104 @@ class Cast(FromClient):
     target: EntityId = 0
 
 
+class Inventory(FromClient):
+    """Ask what the character has; answered by InventoryIs."""
+
+    seq: Seq
+
+
+class Wares(FromClient):
+    """Ask a vendor within reach what it sells and buys; answered by WaresAre, or by Result if none is."""
+
+    seq: Seq
+    entity: EntityId
+
+
+class Buy(FromClient):
+    """Buy so many of a kind from a vendor within reach; answered by Result."""
+
+    seq: Seq
+    entity: EntityId
+    kind: ItemKindName
+    count: ItemCount = 1
+
+
+class Sell(FromClient):
+    """Sell so many of a kind out of the inventory to a vendor within reach; answered by Result."""
+
+    seq: Seq
+    entity: EntityId
+    kind: ItemKindName
+    count: ItemCount = 1
+    id: UUID | None = None
+
+
+class Loot(FromClient):
+    """Take what is in a chest within reach, as far as there is room; answered by Result."""
+
+    seq: Seq
+    entity: EntityId
+
+
+class PickUp(FromClient, tag="pick_up"):
+    """Pick up an item that lies within reach; answered by Result."""
+
+    seq: Seq
+    entity: EntityId
+
+
+class Drop(FromClient):
+    """Lay so many of a kind on the ground; answered by Result once the master has taken note of it."""
+
+    seq: Seq
+    kind: ItemKindName
+    count: ItemCount = 1
+
+
+class Equip(FromClient):
+    """Put on something of the inventory; answered by Result."""
+
+    seq: Seq
+    kind: ItemKindName
+    id: UUID | None = None
+
+
+class Unequip(FromClient):
+    """Take off what is worn in a slot; answered by Result."""
+
+    seq: Seq
+    slot: BagName
+
+
+class Move(FromClient):
+    """Move so many of a kind between inventory and bank; answered by Result."""
+
+    seq: Seq
+    source: BagName
+    target: BagName
+    kind: ItemKindName
+    count: ItemCount = 1
+    id: UUID | None = None
+
+
+class Split(FromClient):
+    """Lay so many of a stack beside it, as one of their own; answered by Result."""
+
+    seq: Seq
+    bag: BagName
+    position: Position
+    count: ItemCount
+
+
+class Merge(FromClient):
+    """Lay one stack onto another of its kind, as far as that takes it; answered by Result."""
+
+    seq: Seq
+    bag: BagName
+    position: Position
+    onto: Position
+
+
 class AllianceInvite(FromClient, tag="alliance_invite"):
     """Invite a character of this world into an alliance, by name; answered by Result."""
 
@@ -128,13 +230,27 @@ ClientMessage = (
     | UsePortal
     | Select
     | Cast
+    | Inventory
+    | Wares
+    | Buy
+    | Sell
+    | Loot
+    | PickUp
+    | Drop
+    | Equip
+    | Unequip
+    | Move
+    | Split
+    | Merge
     | AllianceInvite
     | AllianceAnswer
     | AllianceLeave
     | Logout
     | Ping
 )
-Command = Say | Look | Describe | UsePortal | Select | Cast  # what the player's zone cluster runs, in order
+ChangeOfGoods = Buy | Sell | Loot | PickUp | Drop | Equip | Unequip | Move | Split | Merge
+# what the player's zone cluster runs, in order
+Command = Say | Look | Describe | UsePortal | Select | Cast | Inventory | Wares | ChangeOfGoods
 
 json_decoder = msgspec.json.Decoder(ClientMessage)
 msgpack_decoder = msgspec.msgpack.Decoder(ClientMessage)

@@ -3,13 +3,14 @@
 Source: docs/protocol.md, section "World link".
 """
 
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
-EntityKind = Literal["player", "creature"]
+EntityKind = Literal["player", "creature", "item", "chest", "vendor"]
+ENTITY_KINDS: tuple[EntityKind, ...] = get_args(EntityKind)  # in the order of their numbers in snapshots
 
 # Why the server said no. Clients show `reason` and `advice`; programs decide by `code`.
 RefusalCode = Literal[
@@ -81,11 +82,12 @@ class ZoneAssigned(ToClient, tag="zone_assigned"):
 
 
 class Result(ToClient):
-    """Answer to the command of that `seq`."""
+    """Answer to the command of that `seq`. `code`: why not, for programs; empty where there is none."""
 
     seq: int
     ok: bool
     text: str = ""
+    code: str = ""
 
 
 class Heard(ToClient):
@@ -135,6 +137,53 @@ class Described(ToClient):
 
     seq: int
     entities: list[NearbyEntity]
+
+
+class Stack(Struct, frozen=True):
+    """Items of one kind in one place of a bag. Of a kind that the world does not know, name is the slug."""
+
+    kind: str
+    name: str
+    count: int
+    id: UUID | None = None
+    slot: str = ""
+    value: int = 0
+    weight: float = 0.0
+    is_known: bool = True
+
+
+class Bag(Struct, frozen=True):
+    """What is in one bag, in its order. `capacity` in stacks."""
+
+    name: str
+    capacity: int
+    stacks: list[Stack]
+
+
+class InventoryIs(ToClient, tag="inventory_is"):
+    """Answer to Inventory. `more`: stacks that are left out here, since there are so many."""
+
+    seq: int
+    money: int
+    bags: list[Bag]
+    more: int = 0
+
+
+class Offered(Struct, frozen=True):
+    """What a vendor takes for one of a kind, and what it gives for one, in coins; 0: does not."""
+
+    kind: str
+    name: str
+    price: int
+    pays: int
+
+
+class WaresAre(ToClient, tag="wares_are"):
+    """Answer to Wares."""
+
+    seq: int
+    vendor: str
+    wares: list[Offered]
 
 
 class AllianceInvited(ToClient, tag="alliance_invited"):
@@ -195,6 +244,8 @@ ServerMessage = (
     | Heard
     | Surroundings
     | Described
+    | InventoryIs
+    | WaresAre
     | AllianceInvited
     | AllianceChanged
     | Notice

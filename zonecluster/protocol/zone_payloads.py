@@ -54,7 +54,7 @@ ENTITY = np.dtype(
         ("kind_flags", "u1"),  # KIND_BITS, NO_ZONE_LINK
     ]
 )
-KIND_BITS = 0x0F  # of ENTITY.kind_flags: 0 player, 1 creature
+KIND_BITS = 0x0F  # of ENTITY.kind_flags: 0 player, 1 creature, 2 item, 3 chest, 4 vendor
 NO_ZONE_LINK = 0x10  # of ENTITY.kind_flags: the player has no zone link at the moment
 
 # The first byte of a change: what it brings. One of the three ways to tell a position, then single fields.

@@ -150,6 +150,7 @@ def moved(
         raise NotPossible("unknown_bag", "What is worn is put on and taken off.")
     if source == target:
         raise NotPossible("unknown_bag", "It is in that bag already.")
+    items_in(state, target)
     without, item = _taken(state, source, kind, count, identity)
     return _put(without, target, item, _stack_size(kinds, item))
 

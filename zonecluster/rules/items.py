@@ -29,6 +29,11 @@ Why = Literal[
     "id_taken",  # the character has that very thing already
     "needs_id",  # a valuable without one, or a plain item with one
     "is_valuable",  # only goes where its owner is known
+    "nothing_there",  # no such vendor, chest or thing, or nothing in it
+    "out_of_reach",
+    "ground_full",
+    "withheld",  # the character cannot be saved at the moment
+    "too_many_changes",  # wait until those before are written down
 ]
 
 

@@ -4,7 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zonecluster.rules.items import ItemKind, Ware
+
 FARTHEST_M = 1e6  # no number of any content is greater; NaN is not smaller
+MOST_LOOT = 10**9  # coins, or items of a kind, in one chest
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,42 @@ class WallContent:
 
 
 @dataclass(frozen=True)
+class VendorContent:
+    """Somebody who buys and sells. Metres, degrees."""
+
+    slug: str
+    name: str
+    x: float
+    y: float
+    heading_deg: float = 0.0
+    wares: tuple[Ware, ...] = ()
+
+
+@dataclass(frozen=True)
+class LootContent:
+    """With this chance (0..1), from `least` to `most` of a kind are in a chest."""
+
+    kind: str
+    chance: float = 1.0
+    least: int = 1
+    most: int = 1
+
+
+@dataclass(frozen=True)
+class ChestContent:
+    """A chest. Metres; `refill_s` seconds of game time after it was looted it is full again."""
+
+    slug: str
+    name: str
+    x: float
+    y: float
+    refill_s: float = 600.0
+    least_coins: int = 0
+    most_coins: int = 0
+    loot: tuple[LootContent, ...] = ()
+
+
+@dataclass(frozen=True)
 class ZoneContent:
     """A zone: square, `size` metres on a side, origin in the south-west corner; top speed in m/s."""
 
@@ -58,6 +97,9 @@ class ZoneContent:
     links: tuple[LinkContent, ...] = ()
     spawns: tuple[SpawnContent, ...] = ()
     walls: tuple[WallContent, ...] = ()
+    vendors: tuple[VendorContent, ...] = ()
+    chests: tuple[ChestContent, ...] = ()
+    kinds: tuple[ItemKind, ...] = ()  # all that the world has
 
     def creature_count(self) -> int:
         """Return how many creatures the zone has."""
@@ -79,10 +121,22 @@ class ZoneContent:
         for wall in self.walls:
             places += [wall.x, wall.y, wall.to_x, wall.to_y]
         lengths += [number for spawn in self.spawns for number in (spawn.speed, spawn.count)]
+        for vendor in self.vendors:
+            places += [vendor.x, vendor.y, vendor.heading_deg]
+        for chest in self.chests:
+            places += [chest.x, chest.y]
+            lengths.append(chest.refill_s)
+        self._check_loot()
         if not all(abs(number) <= FARTHEST_M for number in places):
             raise ValueError(f"zone {self.slug!r} has a place that is none")
         if self.size <= 0 or not all(0 <= number <= FARTHEST_M for number in lengths):
             raise ValueError(f"zone {self.slug!r} has a size, radius, speed or count that is none")
+
+    def _check_loot(self) -> None:
+        ranges = [(chest.least_coins, chest.most_coins) for chest in self.chests]
+        ranges += [(loot.least, loot.most) for chest in self.chests for loot in chest.loot]
+        if not all(0 <= least <= most <= MOST_LOOT for least, most in ranges):
+            raise ValueError(f"zone {self.slug!r} has a chest whose loot has no number")
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,20 @@ from math import isfinite
 
 import numpy as np
 
+from zonecluster.protocol.character import Item
+from zonecluster.rules.items import NotPossible
 from zonecluster.rules.spells import Spell, Target, why_not
 from zonecluster.simulation.content import LinkContent, Triggers, ZoneContent
 from zonecluster.simulation.creatures import place_creatures
 from zonecluster.simulation.effects import add_effect, set_base_speed, show_casting
+from zonecluster.simulation.goods import MAX_ON_GROUND, Goods
 from zonecluster.simulation.nearby import nearest_to, players_within
 from zonecluster.simulation.portals import mark_pending, rearm, triggers_at
 from zonecluster.simulation.step import TICK_S
-from zonecluster.simulation.tables import PLAYER, Tables
+from zonecluster.simulation.tables import CREATURE, PLAYER, Tables
 
 EARSHOT_M = 30.0
+REACH_M = 3.0  # how far away vendors, chests and things on the ground may be
 
 
 class InstanceFull(RuntimeError):
@@ -39,8 +43,13 @@ class Sight:
 
     entity: int
     name: str
-    is_player: bool
+    kind: int  # as in snapshots
     distance: float
+
+    @property
+    def is_player(self) -> bool:
+        """Whether it is a player."""
+        return self.kind == PLAYER
 
 
 class ZoneInstance:
@@ -55,12 +64,13 @@ class ZoneInstance:
         self.number = number
         self.content = content
         self.tables = tables
-        self.place_index = tables.open_place(
-            number, content.creature_count() + content.max_players, content.size, Triggers.of(content.links)
-        )
+        goods = len(content.vendors) + len(content.chests) + MAX_ON_GROUND
+        rows = content.creature_count() + content.max_players + goods
+        self.place_index = tables.open_place(number, rows, content.size, Triggers.of(content.links))
         creatures = place_creatures(tables, self.place_index, content.spawns, rng)
         kinds = [spawn.name for spawn in content.spawns for _ in range(spawn.count)]
         self.names = dict(zip(creatures, kinds, strict=True))  # by row
+        self.goods = Goods(tables, self.place_index, content, self.names)
         self._ready_ticks: dict[int, dict[str, int]] = {}  # when each spell of a row may be cast again
 
     def close(self) -> None:
@@ -120,6 +130,7 @@ class ZoneInstance:
         tables.selected[(tables.selected == tables.entity[row]) & (tables.place == self.place_index)] = 0
         tables.free_row(row)
         del self.names[row]
+        self.goods.ground.pop(row, None)
         self._ready_ticks.pop(row, None)
 
     def freeze(self, row: int) -> None:
@@ -168,7 +179,9 @@ class ZoneInstance:
         if entity == 0 and not spell.needs_target:
             return row
         other = self.row_of(entity or int(self.tables.selected[row]))
-        return other if other is not None and self._may_see(row, other) else None
+        if other is None or not self._may_see(row, other):
+            return None
+        return other if self.tables.kind[other] in (PLAYER, CREATURE) else None
 
     def cast(self, row: int, spell: Spell, other: int | None) -> str:
         """Cast a spell on somebody in the instance; returns why not, for people: empty if it was cast."""
@@ -190,6 +203,39 @@ class ZoneInstance:
         return Target(
             distance, other == row, bool(tables.kind[other] == PLAYER), bool(tables.is_frozen[other])
         )
+
+    # ------------------------------------------------------------ vendors, chests, things on the ground
+
+    def within_reach(self, row: int, entity: int, kind: int) -> int:
+        """Return the row of a vendor, chest or item that a player may see and reach.
+
+        Raises: NotPossible: there is none, or it is too far.
+        """
+        other = self.row_of(entity)
+        if other is None or self.tables.kind[other] != kind or not self._may_see(row, other):
+            raise NotPossible("nothing_there", "There is nothing like that here.")
+        offset = self.tables.position[other, :2] - self.tables.position[row, :2]
+        distance = float(np.hypot(*offset))
+        if distance > REACH_M:
+            text = f"{self.names[other]} is {distance:.0f} m away, and you reach {REACH_M:g} m."
+            raise NotPossible("out_of_reach", text)
+        return other
+
+    def lay(self, row: int, item: Item) -> int:
+        """Lay a thing where a player stands, hidden until `goods.show`; returns its entity id.
+
+        Raises: NotPossible: too much lies around.
+        """
+        if not self.goods.has_room_on_ground:
+            raise NotPossible("ground_full", "Too much lies around here already.")
+        x, y, z = self.tables.position[row].tolist()
+        laid = self.goods.lay(item, (x, y, z))  # before a column is named: the tables may grow
+        return int(self.tables.entity[laid])
+
+    def clear_ground(self) -> None:
+        """Take away what has lain around for long enough."""
+        for row in self.goods.vanishing():
+            self.remove(row)
 
     def take_metres(self, row: int) -> int:
         """Return the whole metres walked since the last call; what is left of a metre stays."""
@@ -228,7 +274,7 @@ class ZoneInstance:
             Sight(
                 int(self.tables.entity[other]),
                 self.names[other],
-                bool(self.tables.kind[other] == PLAYER),
+                int(self.tables.kind[other]),
                 distance,
             )
             for other, distance in zip(others.tolist(), distances.tolist(), strict=True)

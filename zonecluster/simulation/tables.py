@@ -20,8 +20,7 @@ import numpy as np
 from zonecluster.simulation.content import Triggers
 from zonecluster.simulation.places import Places
 
-PLAYER = 0
-CREATURE = 1
+PLAYER, CREATURE, ITEM, CHEST, VENDOR = range(5)  # kinds, as in the snapshot
 STAND, WALK, RUN, FROZEN, CAST = range(5)  # animations, as in the snapshot
 NOBODY = -1  # place of a row that nobody stands in
 MAX_ROWS = 2**16  # of one instance: local rows have 16 bits in an entity id

@@ -19,6 +19,7 @@ from uuid import UUID
 
 import numpy as np
 
+from waystone_client.belongings import Alliance, Belongings
 from waystone_client.errors import LinkLost, Refusal, WaystoneError, ZoneLinkFailed
 from waystone_client.interpolation import Shown
 from waystone_client.rest import Master
@@ -27,6 +28,7 @@ from waystone_client.zone_link import Snapshot, ZoneLink
 from zonecluster.protocol.effects import effect_names
 from zonecluster.protocol.from_client import Cast, Describe, Look, Say, Select, UsePortal, ZoneTokenRequest
 from zonecluster.protocol.to_client import (
+    ENTITY_KINDS,
     CharacterSummary,
     Described,
     Exit,
@@ -65,13 +67,16 @@ class Sight:
     heading_deg: float = 0.0  # 0 north, clockwise
     animation: int = 0  # as docs/protocol.md numbers them
     effects: tuple[str, ...] = ()  # spell effects on it
+    kind: str = ""  # player, creature, item, chest, vendor; empty: one that this client does not know
 
 
 class Player:
-    """One character in play. Made by `enter` or `resume`."""
+    """One character in play. Made by `enter` or `resume`. `goods`, `alliance`: see belongings.py."""
 
     def __init__(self, link: WorldLink) -> None:
         self.link = link
+        self.goods = Belongings(link)
+        self.alliance = Alliance(link)
         self.zone_link: ZoneLink | None = None
         self.zone: ZoneAssigned | None = None
         self.character: UUID | None = None
@@ -208,10 +213,12 @@ class Player:
 
     def _sight(self, shown: Shown, i: int, distance: float) -> Sight:
         record, known = shown.entities[i], self._names.get(int(shown.entities["id"][i]))
+        kind = int(record["kind_flags"]) & KIND_BITS
         return Sight(
             id=int(record["id"]),
             name=known.name if known else "",
-            is_player=int(record["kind_flags"]) & KIND_BITS == 0,
+            is_player=kind == 0,
+            kind=ENTITY_KINDS[kind] if kind < len(ENTITY_KINDS) else "",
             x=float(shown.positions[i, 0]),
             y=float(shown.positions[i, 1]),
             distance=distance,

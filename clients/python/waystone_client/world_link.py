@@ -22,11 +22,13 @@ from zonecluster.protocol.to_client import (
     Described,
     Entered,
     Goodbye,
+    InventoryIs,
     Pong,
     Refused,
     Result,
     ServerMessage,
     Surroundings,
+    WaresAre,
     Welcome,
 )
 from zonecluster.protocol.unreadable import UNREADABLE
@@ -62,6 +64,7 @@ class LinkOver:
 
 
 Event = ServerMessage | LinkDown | LinkUp | LinkOver
+Answer = Result | Surroundings | Described | InventoryIs | WaresAre  # to what has a `seq`
 
 
 class WorldLink:
@@ -139,7 +142,7 @@ class WorldLink:
         await self.close()
         return goodbye
 
-    async def command(self, kind: type[FromClient], **fields: Any) -> Result | Surroundings | Described:
+    async def command(self, kind: type[FromClient], /, **fields: Any) -> Answer:
         """Send a message that has a `seq`, of the zone or of alliances, and wait for its answer.
 
         Raises: Refusal: not done, and why. LinkLost: the link broke; whether it was done is not known.
@@ -274,6 +277,8 @@ class WorldLink:
     def _dispatch(self, message: ServerMessage) -> None:
         match message:
             case Result(seq=seq) | Surroundings(seq=seq) | Described(seq=seq) | Pong(seq=seq):
+                self._resolve(self._by_seq.get(seq), message)
+            case InventoryIs(seq=seq) | WaresAre(seq=seq):
                 self._resolve(self._by_seq.get(seq), message)
             case Refused(seq=int(seq)):
                 self._reject(self._by_seq.get(seq), message)

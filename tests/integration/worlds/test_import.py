@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import AuditRecord
 from tests.integration.worlds.makers import make_play_session, make_world
-from tests.unit.worlds.content.packs import encoded, good_pack
+from tests.unit.worlds.content.packs import encoded, good_pack, pack_with_goods
 from worlds.content import importer
 from worlds.content.importer import ZoneInUse, import_pack
 from worlds.content.pack import Pack
@@ -20,12 +20,16 @@ from worlds.models import (
     ContentPack,
     CreatureKind,
     CreatureSpawn,
+    ItemKind,
     PlaySession,
     World,
     Zone,
     ZoneCluster,
     ZoneLink,
 )
+from zonecluster.daemon.content import load_zone
+from zonecluster.rules.items import Ware
+from zonecluster.simulation.content import ChestContent, LootContent, VendorContent
 
 pytestmark = pytest.mark.django_db
 CONTENT = (Zone, ZoneLink, CreatureKind, CreatureSpawn, ZoneCluster, ContentPack)
@@ -171,6 +175,31 @@ def test_walls_come_and_go_with_their_zone(world):
     assert Zone.objects.get(world=world, slug="quay").walls == [[1.0, 2.0, 3.0, 4.0]]
     bring_in(world, pack_of())
     assert Zone.objects.get(world=world, slug="quay").walls == []
+
+
+def test_items_vendors_and_chests_come_and_go(world):
+    bring_in(world, pack_of())
+    with_goods, problems = parse_pack(encoded(pack_with_goods()))
+    assert with_goods is not None and problems == []
+    assert told(bring_in(world, with_goods)) == {
+        ("added", "item", "bread"),
+        ("added", "item", "crown"),
+        ("changed", "zone", "quay"),
+    }
+    crown = ItemKind.objects.get(world=world, slug="crown")
+    assert (crown.name, crown.stack_size, crown.is_valuable, crown.slot) == ("crown", 1, True, "head")
+    content = load_zone("test", "quay")
+    assert content.vendors == (VendorContent("marta", "Marta", 30.0, 31.0, 0.0, (Ware("bread", 3, 1),)),)
+    loot = LootContent("crown", 0.25, 1, 1)
+    assert content.chests == (ChestContent("crate", "Crate", 40.0, 41.0, 600, 2, 9, (loot,)),)
+    assert [kind.slug for kind in content.kinds] == ["bread", "crown"]
+    assert told(bring_in(world, pack_of())) == {
+        ("removed", "item", "bread"),
+        ("removed", "item", "crown"),
+        ("changed", "zone", "quay"),
+    }
+    content = load_zone("test", "quay")
+    assert (content.vendors, content.chests, content.kinds) == ((), (), ())
 
 
 def test_zones_links_spawns_and_creatures_are_added_and_removed(world):

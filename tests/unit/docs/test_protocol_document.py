@@ -14,6 +14,7 @@ from zonecluster.protocol import bus, from_client, to_client, zone_payloads
 from zonecluster.protocol.character import next_chain
 from zonecluster.protocol.effects import EFFECTS
 from zonecluster.protocol.snapshot_view import CHANGE_BYTES, Refused, Snapshot, SnapshotReader
+from zonecluster.rules import items
 from zonecluster.simulation.cursor import BUFFER_TICKS, LAST_SEQ, LATE_S, STALE_INPUT_S
 from zonecluster.simulation.tables import MAX_PENDING
 
@@ -23,6 +24,9 @@ CLIENT_MESSAGES = typing.get_args(from_client.ClientMessage)
 SERVER_MESSAGES = typing.get_args(to_client.ServerMessage)
 PARTS = (
     to_client.CharacterSummary,
+    to_client.Stack,
+    to_client.Bag,
+    to_client.Offered,
     to_client.AllianceMember,
     to_client.NearbyEntity,
     to_client.Exit,
@@ -66,7 +70,7 @@ def describe(kind: msgspec.inspect.Type) -> str:
             return f"list of {low}..{high} × {describe(item)}"
         case msgspec.inspect.UnionType(types=types):
             return " or ".join(describe(each) for each in types)
-        case msgspec.inspect.LiteralType(values=values) if len(values) <= 4:
+        case msgspec.inspect.LiteralType(values=values) if len(values) <= 5:
             return " or ".join(f'"{value}"' for value in values)
         case msgspec.inspect.LiteralType():
             return "code, see below"
@@ -118,6 +122,10 @@ def test_no_message_is_documented_that_does_not_exist() -> None:
     known = {tag_of(kind) for kind in (*CLIENT_MESSAGES, *SERVER_MESSAGES)}
     known |= {kind.__name__ for kind in PARTS}
     assert set(re.findall(r"^#### `([^`]+)`$", TEXT, re.M)) <= known
+
+
+def test_every_reason_of_goods_is_documented() -> None:
+    assert [row["code"] for row in table_below("Goods")] == list(typing.get_args(items.Why))
 
 
 def test_every_refusal_code_is_documented() -> None:

@@ -35,6 +35,15 @@ stop              stand still              look           describe the place
 select NAME       choose whom spells go to (select alone: nobody)
 cast SPELL        cast a spell    cast SPELL on NAME    (cast alone names the spells)
 say TEXT          speak (or just: 'TEXT)   who            who is in view
+inventory         what you have, and your coins
+wares             what the vendor beside you sells and buys
+buy [3] THING     sell [3] THING           to and from the vendor beside you
+loot              take what is in the chest beside you
+take [THING]      pick up what lies beside you      drop [3] THING   lay it down
+equip THING       put it on                unequip THING, or SLOT    take it off
+deposit [3] THING into your bank           withdraw [3] THING        out of it
+invite NAME       into your alliance       accept NAME, decline NAME
+leave             your alliance
 exits             the ways out             where          where you are
 map               draw the surroundings    help           this
 quit              log out: saved, then good night"""
@@ -86,8 +95,25 @@ class CastSpell:
 
 
 @dataclass(frozen=True)
+class Handle:
+    """Do something with things: a verb of HANDLING, so many of what has that name (empty: the nearest)."""
+
+    verb: str
+    what: str
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Ally:
+    """Invite somebody into the alliance, accept or decline an invitation, or leave."""
+
+    verb: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Plain:
-    """A word that stands for itself: stop, look, who, exits, where, map, help, quit."""
+    """A word that stands for itself: stop, look, who, exits, where, map, inventory, help, quit."""
 
     word: str
 
@@ -99,8 +125,21 @@ class Hint:
     text: str
 
 
-Order = Step | WalkTo | GoTo | Speak | Choose | CastSpell | Plain | Hint
+Order = Step | WalkTo | GoTo | Speak | Choose | CastSpell | Handle | Ally | Plain | Hint
+HANDLING = {
+    **{word: word for word in ("take", "loot", "wares", "drop", "buy", "sell", "equip", "unequip")},
+    **{word: word for word in ("deposit", "withdraw")},
+    "get": "take",
+    "open": "loot",
+    "wear": "equip",
+}
+NEEDS_NOTHING = ("take", "loot", "wares")  # without a name: the nearest
+ALLYING = ("invite", "accept", "decline")
+MAX_COUNT = 1_000_000  # of things that a world takes
 WORDS = {
+    "inventory": "inventory",
+    "inv": "inventory",
+    "i": "inventory",
     "stop": "stop",
     "look": "look",
     "l": "look",
@@ -138,6 +177,12 @@ def parse(line: str) -> Order | None:
     if word == "cast":
         spell, _, on = rest.partition(" ")
         return CastSpell(spell.lower()[:MAX_SPELL] or "?", on.strip().removeprefix("on ").strip())
+    if word in HANDLING:
+        return _handling(HANDLING[word], rest)
+    if word in ALLYING:
+        return Ally(word, rest[:40]) if rest else Hint(f"Whom? For example: {word} Alice Berg")
+    if word == "leave":
+        return Ally(word, "")
     if word in WORDS:
         return Plain(WORDS[word])
     return Hint(f"I do not know {word!r}. Try help.")
@@ -146,6 +191,20 @@ def parse(line: str) -> Order | None:
 def _speech(text: str) -> Order:
     text = text.strip()
     return Speak(text[:400]) if text else Hint("Say what?")
+
+
+def _handling(verb: str, rest: str) -> Order:
+    """Understand what follows buy, drop, …: a number, if any, and what."""
+    first, _, what = rest.partition(" ")
+    if not first.removeprefix("-").isdecimal() or verb in NEEDS_NOTHING:
+        count, what = 1, rest
+    elif len(first) > len(str(MAX_COUNT)) or not 1 <= int(first) <= MAX_COUNT:
+        return Hint(f"How many? For example: {verb} 3 {what.strip() or 'lamps'}")
+    else:
+        count, what = int(first), what.strip()
+    if not what and verb not in NEEDS_NOTHING:
+        return Hint(f"{verb.capitalize()} what? inventory tells what you have, wares what is for sale.")
+    return Handle(verb, what, count)
 
 
 def _step(word: str, rest: str) -> Order:

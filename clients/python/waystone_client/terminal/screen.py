@@ -28,7 +28,11 @@ KEY_WALK_S = 0.5  # an arrow key walks for so long; held down, it repeats sooner
 ARROW_KEYS = {"up": (0.0, 1.0), "down": (0.0, -1.0), "left": (-1.0, 0.0), "right": (1.0, 0.0)}
 SIDE_COLUMNS = 34
 EFFECT_MARKS = {"haste": "»", "slow": "~", "root": "+", "light": "*", "shield": "°"}  # behind a name
-WORDS = ["say", "select", "cast", "look", "who", "exits", "where", "walk to", "go", "stop", "help", "quit"]
+WORDS = [
+    *("say", "select", "cast", "look", "who", "exits", "where", "walk to", "go", "stop", "help", "quit"),
+    *("inventory", "wares", "buy", "sell", "loot", "take", "drop", "equip", "unequip", "deposit", "withdraw"),
+    *("invite", "accept", "decline", "leave"),
+]
 
 STYLE = Style.from_dict(
     {
@@ -39,6 +43,9 @@ STYLE = Style.from_dict(
         "self": "#ffd75f bold",
         "player": "#5fd7ff bold",
         "creature": "#87af5f",
+        "item": "#ffd75f",
+        "chest": "#d7af5f",
+        "vendor": "#5fafaf bold",
         "exit": "#d787ff bold",
         "ground": "#4e5a4e",
         "outside": "#30383c",
@@ -236,7 +243,7 @@ class Screen:
             fragments += self._entry("exit", way.link, dx, dy, math.hypot(dx, dy))
         fragments.append(("class:title", "\n Near\n"))
         for sight in self._player.visible()[: max(2, self._map_rows() - len(self._story.exits) - 4)]:
-            kind = "player" if sight.is_player else "creature"
+            kind = sight.kind or "creature"
             marks = "".join(EFFECT_MARKS.get(effect, "") for effect in sight.effects)
             name = ("› " if sight.id == self._player.selected else "") + (sight.name or "…") + marks
             fragments += self._entry(kind, name, sight.x - here[0], sight.y - here[1], sight.distance)

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 from waystone_client.errors import WaystoneError
 from waystone_client.player import Player, Sight
+from waystone_client.terminal import dealings
 from waystone_client.terminal.commands import (
     HELP,
+    Ally,
     CastSpell,
     Choose,
     GoTo,
+    Handle,
     Hint,
     Order,
     Plain,
@@ -24,6 +27,8 @@ from waystone_client.terminal.printable import printable
 from waystone_client.terminal.surroundings_map import COMPASS, Ground, bearing, draw, plain
 from waystone_client.world_link import LinkDown, LinkOver, LinkUp
 from zonecluster.protocol.to_client import (
+    AllianceChanged,
+    AllianceInvited,
     Exit,
     Goodbye,
     Heard,
@@ -56,6 +61,7 @@ class Story:
         self.surroundings: Surroundings | None = None
         self.is_over = False
         self._is_quitting = False
+        self._is_allied = False
         self._tell = tell
 
     def add(self, kind: str, text: str) -> None:
@@ -64,6 +70,10 @@ class Story:
             line = Line(kind, printable(part))
             self.lines.append(line)
             self._tell(line)
+
+    def _add_all(self, told: list[dealings.Told]) -> None:
+        for kind, text in told:
+            self.add(kind, text)
 
     @property
     def exits(self) -> list[Exit]:
@@ -103,6 +113,10 @@ class Story:
                 await self._select(name)
             case CastSpell(spell=spell, on=on):
                 await self._cast(spell, on)
+            case Handle():
+                self._add_all(await dealings.handle(self.player, order))
+            case Ally():
+                self._add_all(await dealings.ally(self.player, order))
             case Plain(word=word):
                 await self._do_word(word)
 
@@ -112,6 +126,8 @@ class Story:
                 self.add("answer", HELP)
             case "look":
                 await self._look()
+            case "inventory":
+                self._add_all(await dealings.inventory(self.player))
             case "who":
                 await self._who()
             case "exits":
@@ -224,6 +240,15 @@ class Story:
                     self.add("warning" if level == "warning" else "notice", text)
                 case Refused(reason=reason, advice=advice):
                     self.add("warning", f"{reason} {advice}")
+                case AllianceInvited(inviter=inviter, seconds=seconds):
+                    text = f"{inviter} invites you into an alliance: accept {inviter}, or decline {inviter}."
+                    self.add("notice", f"{text} ({seconds} s)")
+                case AllianceChanged(leader=leader, members=members):
+                    names = ", ".join(member.name for member in members)
+                    text = f"Alliance of {leader}: {names}" if members else "You are in no alliance any more."
+                    if members or self._is_allied:  # it is told again whenever a link is resumed
+                        self.add("notice", text)
+                    self._is_allied = bool(members)
                 case ZoneAssigned(zone_name=name):
                     self.add("place", f"— {name} —")
                 case LinkDown():

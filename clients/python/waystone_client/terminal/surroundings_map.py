@@ -12,6 +12,7 @@ METRES_PER_ROW = 3.0  # a terminal's cells are about twice as high as wide
 GRAIN = (7, 3)  # every so many columns and rows a speck of ground, so that walking is seen
 COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 ARROWS = ("↑", "↗", "→", "↘", "↓", "↙", "←", "↖")
+GLYPHS = {"item": "!", "chest": "▣", "vendor": "$"}  # others: the first letter of their name
 
 Cell = tuple[str, str]  # kind (for colours) and character
 
@@ -65,6 +66,8 @@ def _ground(column: int, row: int, ground: Ground) -> Cell:
 def _glyph(sight: Sight) -> Cell:
     if sight.is_player:
         return ("player", sight.name[:1].upper() or "?")
+    if sight.kind in GLYPHS:
+        return (sight.kind, GLYPHS[sight.kind])
     return ("creature", sight.name[:1].lower() or "•")
 
 
