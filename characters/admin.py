@@ -1,33 +1,52 @@
 """Characters in the admin: characters, their lines, every version. Nothing here is changed by hand.
 
-A line's chain is recomputed when its page is opened, so staff see at once whether its history is whole.
+A line's chain is recomputed when its page is opened, so staff see at once whether its history is whole. What
+staff can do, each with a reason and an audit row: bring a version back, and roll a world back.
 """
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import URLPattern, URLResolver, path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.enums import ActionVariant
 
 from accounts.admin_parts import (
     NOTHING,
+    ReasonForm,
     ViewOnlyAdmin,
+    change_url,
+    dialog_done,
     document,
     hex_text,
     link_to,
     link_to_list,
     rows_table,
+    staff_of,
     yes_no,
 )
 from characters.history import check_history
-from characters.models import Character, Incarnation, Line, Version
+from characters.lifting import CannotLift, lift_fork, plan_lift
+from characters.models import (
+    Character,
+    Fall,
+    Incarnation,
+    Line,
+    Reoffer,
+    ThinnedVersions,
+    Version,
+    WaitingOffer,
+)
+from characters.provenance import HistoryRow, changes_of, history_page, json_lines
+from characters.restoring import LineInPlay, restore_version
+from characters.rollback_page import PERMISSION, rollback_page
 
-SHOWN_VERSIONS = 20
 CHECKED_VERSIONS = 500  # recomputed when a line's page is opened: some 10 ms
 
 
@@ -124,19 +143,59 @@ class LineAdmin(ViewOnlyAdmin):
     )
     search_fields = ("id", "character__name", "character__account__email")
     list_select_related = ("character", "world", "holder")
+    actions_detail = ("lift",)
     fieldsets = (
         (None, {"fields": ("id", "character", "account", "world", "version", "updated_at")}),
         ("Lease", {"fields": ("lease", "holder", "lease_until", "epoch", "grants", "acquire_op_id")}),
-        ("History", {"fields": ("history_check", "chain_hex", "state_hash_hex", "newest_versions")}),
+        (
+            "History",
+            {"fields": ("history_check", "to_main", "chain_hex", "state_hash_hex", "newest_versions")},
+        ),
         ("State", {"fields": ("state_document",)}),
     )
     readonly_fields = (
-        *("id", "account", "lease", "history_check", "chain_hex", "state_hash_hex"),
+        *("id", "account", "lease", "history_check", "to_main", "chain_hex", "state_hash_hex"),
         *("newest_versions", "state_document"),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Line]:
         return super().get_queryset(request).defer("state")
+
+    def has_lift_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        if not request.user.has_perm(PERMISSION):
+            return False
+        return object_id is None or Line.objects.filter(pk=object_id, world__isnull=False).exists()
+
+    @action(
+        description="Let this fork count as main",
+        icon="merge",
+        permissions=["lift"],
+        variant=ActionVariant.WARNING,
+        dialog={
+            "title": "Make this fork's newest version main's?",
+            "description": "Main gets a new version with the fork's state; 'to main' says what changes. "
+            "Only if main has not moved on since the fork was begun, and nobody plays either.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Let it count",
+        },
+    )
+    def lift(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        fork = Line.objects.get(pk=object_id)
+        reason = form.cleaned_data["reason"]
+        try:
+            made = lift_fork(fork=fork, reason=reason, by=staff_of(request), now=timezone.now())
+        except CannotLift as error:
+            messages.error(request, str(error))
+            return dialog_done(change_url(fork))
+        messages.success(request, f"Main is at v{made.version} now, which has what the fork had.")
+        return dialog_done(change_url(made.line))
+
+    @display(description="to main")
+    def to_main(self, line: Line) -> str:
+        try:
+            return ", ".join(plan_lift(line, timezone.now()).changes) or NOTHING
+        except CannotLift as error:
+            return str(error)
 
     @display(description="line")
     def name(self, line: Line) -> str:
@@ -179,19 +238,17 @@ class LineAdmin(ViewOnlyAdmin):
 
     @display(description="newest versions")
     def newest_versions(self, line: Any) -> SafeString | str:
-        versions = line.versions.select_related("world").defer("state").order_by("-version")[:SHOWN_VERSIONS]
         rows = (
             (
-                link_to(row, f"v{row.version}"),
+                link_to(Version(pk=row.pk), f"v{row.version}"),
                 row.kind,
                 f"{row.at:%Y-%m-%d %H:%M:%S}",
-                link_to(row.world),
-                row.epoch,
-                hex_text(row.chain, length=16),
+                row.world_name or "the master",
+                format_html('<div class="ws-wrap">{}</div>', ", ".join(_marks(row)) or NOTHING),
             )
-            for row in versions
+            for row in history_page(line).rows
         )
-        headers = ("version", "kind", "at", "written by", "epoch", "chain")
+        headers = ("version", "kind", "at", "written by", "what changed")
         everything = link_to_list(Version, "all versions", line__id__exact=line.pk)
         return format_html("{}{}", rows_table(headers, rows), everything)
 
@@ -200,8 +257,15 @@ class LineAdmin(ViewOnlyAdmin):
         return document(line.state)
 
 
+def _marks(row: HistoryRow) -> tuple[str, ...]:
+    back = (f"v{row.brings_back} again",) if row.brings_back is not None else ()
+    return (*back, *((row.fell,) if row.fell else ()), *row.changes)
+
+
 @admin.register(Version)
 class VersionAdmin(ViewOnlyAdmin):
+    actions = ("export",)
+    actions_detail = ("restore",)
     list_display = ("__str__", "character_link", "line_link", "world_link", "at", "epoch", "short_chain")
     list_filter = (
         "kind",
@@ -213,13 +277,58 @@ class VersionAdmin(ViewOnlyAdmin):
     ordering = ("-at",)
     list_select_related = ("line__character", "line__world", "world")
     fields = (
-        *("line", "version", "kind", "at", "world", "epoch", "op_id"),
+        *("line", "version", "kind", "at", "world", "changes", "source", "epoch", "op_id"),
         *("prev_chain_hex", "chain_hex", "state_hash_hex", "state_document"),
     )
-    readonly_fields = ("prev_chain_hex", "chain_hex", "state_hash_hex", "state_document")
+    readonly_fields = ("changes", "prev_chain_hex", "chain_hex", "state_hash_hex", "state_document")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Version]:
         return super().get_queryset(request).defer("state", "line__state")
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        page = self.admin_site.admin_view(rollback_page)
+        return [path("rollback/", page, name="characters_version_rollback"), *super().get_urls()]
+
+    def has_restore_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm(PERMISSION)
+
+    @admin.action(description="Export as JSON lines", permissions=["view"])
+    def export(self, request: HttpRequest, queryset: QuerySet[Version]) -> StreamingHttpResponse:
+        lines = json_lines(queryset.defer(None).order_by("at", "pk"))
+        response = StreamingHttpResponse(lines, content_type="application/x-ndjson")
+        response["Content-Disposition"] = 'attachment; filename="versions.jsonl"'
+        return response
+
+    @action(
+        description="Bring this version back",
+        icon="history",
+        permissions=["restore"],
+        variant=ActionVariant.WARNING,
+        dialog={
+            "title": "Bring this version back?",
+            "description": "The line gets a new version with this one's state. Nothing is deleted, "
+            "and it can be undone in the same way. Refused while the line is in play.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Bring back",
+        },
+    )
+    def restore(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        version = Version.objects.get(pk=object_id)
+        reason = form.cleaned_data["reason"]
+        try:
+            made = restore_version(version=version, reason=reason, by=staff_of(request), now=timezone.now())
+        except LineInPlay as error:
+            messages.error(request, str(error))
+            return dialog_done(change_url(version))
+        if made is None:
+            messages.info(request, "The line stands at this very state: nothing was changed.")
+            return dialog_done(change_url(version))
+        messages.success(request, f"v{version.version} is back, as v{made.version}.")
+        return dialog_done(change_url(made))
+
+    @display(description="what changed")
+    def changes(self, version: Version) -> str:
+        return ", ".join(changes_of(version)) or NOTHING
 
     @display(description="character", ordering="line__character__name")
     def character_link(self, version: Version) -> SafeString | str:
@@ -254,8 +363,83 @@ class VersionAdmin(ViewOnlyAdmin):
         return document(version.state)
 
 
+@admin.register(Fall)
+class FallAdmin(ViewOnlyAdmin):
+    list_display = ("__str__", "character_link", "write_link", "reason", "at")
+    list_filter = ("reason", ("line", AutocompleteSelectFilter))
+    search_fields = ("line__id", "line__character__name", "write__op_id")
+    ordering = ("-pk",)
+    list_select_related = ("line__character", "write__world")
+    fields = ("line", "epoch", "version", "write", "reason", "prev_chain_hex", "chain_hex")
+    readonly_fields = ("prev_chain_hex", "chain_hex")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Fall]:
+        return super().get_queryset(request).defer("line__state", "write__state")
+
+    @display(description="character", ordering="line__character__name")
+    def character_link(self, fall: Fall) -> SafeString | str:
+        return link_to(fall.line.character)
+
+    @display(description="written instead")
+    def write_link(self, fall: Fall) -> SafeString | str:
+        return link_to(fall.write, f"v{fall.write.version} of the fork of {fall.write.world}")
+
+    @display(description="at", ordering="write__at")
+    def at(self, fall: Fall) -> str:
+        return f"{fall.write.at:%Y-%m-%d %H:%M:%S}"
+
+    @display(description="chain before, as asked")
+    def prev_chain_hex(self, fall: Fall) -> SafeString | str:
+        return hex_text(fall.prev_chain)
+
+    @display(description="chain, as asked")
+    def chain_hex(self, fall: Fall) -> SafeString | str:
+        return hex_text(fall.chain)
+
+
+@admin.register(ThinnedVersions)
+class ThinnedVersionsAdmin(ViewOnlyAdmin):
+    list_display = ("__str__", "character_link", "line_link", "size")
+    list_filter = (("line", AutocompleteSelectFilter),)
+    search_fields = ("line__id", "line__character__name")
+    list_select_related = ("line__character", "line__world")
+    fields = ("line", "first", "last", "size")
+    readonly_fields = ("size",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ThinnedVersions]:
+        return super().get_queryset(request).defer("links", "line__state")
+
+    @display(description="character", ordering="line__character__name")
+    def character_link(self, run: ThinnedVersions) -> SafeString | str:
+        return link_to(run.line.character)
+
+    @display(description="line")
+    def line_link(self, run: ThinnedVersions) -> SafeString | str:
+        return link_to(run.line, _line_name(run.line))
+
+    @display(description="versions")
+    def size(self, run: ThinnedVersions) -> int:
+        return run.last - run.first + 1
+
+
 @admin.register(Incarnation)
 class IncarnationAdmin(ViewOnlyAdmin):
-    list_display = ("number", "began_at", "reason")
+    list_display = ("number", "began_at", "reason", "collects_since", "closed_at")
     search_fields = ("reason",)
-    fields = ("number", "began_at", "reason")
+    fields = ("number", "began_at", "reason", "collects_since", "closed_at")
+
+
+@admin.register(Reoffer)
+class ReofferAdmin(ViewOnlyAdmin):
+    list_display = ("world", "incarnation", "replayed", "completed_at")
+    list_select_related = ("world", "incarnation")
+    search_fields = ("world__slug",)
+    fields = ("world", "incarnation", "replayed", "completed_at")
+
+
+@admin.register(WaitingOffer)
+class WaitingOfferAdmin(ViewOnlyAdmin):
+    list_display = ("line", "version", "world")
+    list_select_related = ("world",)
+    search_fields = ("line", "world__slug")
+    fields = ("line", "version", "world")

@@ -61,7 +61,7 @@ def _fall(*, world: World, writer: Writer, write: Write, now: datetime) -> bool:
             version=write.version,
             prev_chain=write.prev_chain,
             chain=next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash),
-            reason=before.reason if before is not None else Fall.Reason.LIMITED,
+            reason=Fall.Reason.LIMITED,
         )
     return True
 

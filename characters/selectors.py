@@ -84,6 +84,22 @@ def character_of(account: Account, character_id: UUID, now: datetime) -> Charact
     return next((row for row in rows if row.id == character_id), None)
 
 
+def own_lines(account: Account, character_id: UUID) -> list[Line]:
+    """Return the lines of one of the account's characters, main first; none if it is not theirs."""
+    mine = Line.objects.filter(character=character_id, character__account=account, character__deleted_at=None)
+    lines = mine.select_related("character", "world", "holder").defer("state")
+    return sorted(lines, key=lambda line: (line.world is not None, line.world.name if line.world else ""))
+
+
+def why_fork(world: World) -> str:
+    """Return in a sentence for players why what happens in a world counts there only."""
+    if world.tier == World.Tier.OFFICIAL and world.limited_at is None:
+        return f"{world.name} plays your main path again from your next entry on. This one stays as it was."
+    if world.limited_at is not None:
+        return f"The platform's staff has limited {world.name}: what happens there counts there only."
+    return f"{world.name} is not run by the platform: what happens there counts there only."
+
+
 def summaries_for_world(account: Account, world: World, now: datetime) -> list[CharacterSummary]:
     """Return the account's characters as this world may know them: each by the line that the world plays."""
     summaries = []

@@ -1,14 +1,23 @@
-"""Background work of the repository: tickets and admissions that have had their time. Idempotent."""
+"""Background work of the repository: tickets, admissions, versions that have had their time. Idempotent."""
+
+from uuid import UUID
 
 from celery import shared_task
+from celery.schedules import crontab
 from django.utils import timezone
 
+from characters.retention import thin_batch
 from worlds.tickets import close_old_admissions, delete_old_tickets
 
 BEAT_SCHEDULE = {
     "characters-close-old-admissions": {"task": "characters.tasks.close_admissions", "schedule": 600.0},
     "characters-delete-old-tickets": {"task": "characters.tasks.delete_tickets", "schedule": 3600.0},
+    "characters-thin-versions": {
+        "task": "characters.tasks.thin_versions",
+        "schedule": crontab(hour="4", minute="20"),  # UTC, a quiet hour for most
+    },
 }
+BATCHES_A_TASK = 50  # 10,000 lines: then another task goes on, so that a worker can be restarted in between
 
 
 @shared_task(ignore_result=True)
@@ -21,3 +30,14 @@ def close_admissions() -> None:
 def delete_tickets() -> None:
     """Delete tickets that have been of no use to anybody for a day."""
     delete_old_tickets(now=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def thin_versions(after: str = "") -> None:
+    """Thin old versions of the lines after one; what is left goes to another task."""
+    last = UUID(after) if after else None
+    for _ in range(BATCHES_A_TASK):
+        last = thin_batch(after=last, now=timezone.now()).last
+        if last is None:
+            return
+    thin_versions.delay(str(last))

@@ -1,19 +1,21 @@
-"""The page of a player's characters."""
+"""The pages of a player's characters: all of them, and the history of one."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.authentication import account_of
 from characters import services
 from characters.forms import NewCharacterForm
 from characters.name_rules import BadName
-from characters.selectors import CharacterList, CharacterRow, LineRow, characters_of
+from characters.provenance import history_page
+from characters.selectors import CharacterList, CharacterRow, LineRow, characters_of, own_lines, why_fork
 from worlds.selectors import place_names
 
 
@@ -26,6 +28,9 @@ class Place:
     zone_name: str
     level: int
     is_fork: bool  # only this world's copy of the character stands there
+
+
+MAX_DIGITS = 18  # of a version number: under 2**63
 
 
 @login_required
@@ -80,3 +85,35 @@ def places_of(row: CharacterRow, names: dict[tuple[str, str], tuple[str, str]]) 
 def _names(found: CharacterList) -> dict[tuple[str, str], tuple[str, str]]:
     lines: list[LineRow] = [line for row in found.characters for line in (row.main, *row.forks)]
     return place_names({place for line in lines for place in line.places.items()})
+
+
+@login_required
+@require_safe
+def character_history(request: HttpRequest, character_id: UUID) -> HttpResponse:
+    """Show what happened to one of the player's characters, newest first, one line at a time."""
+    lines = own_lines(account_of(request), character_id)
+    wanted = request.GET.get("line", "")
+    line = next((one for one in lines if (one.world.slug if one.world else "") == wanted), None)
+    if line is None:
+        raise Http404("no such line of a character of this account")
+    before = _version_number(request.GET.get("before", ""))
+    context = {
+        "character": line.character,
+        "line": line,
+        "wanted": wanted,
+        "lines": [(one.world.slug, one.world.name) if one.world else ("", "Main") for one in lines],
+        "why": why_fork(line.world) if line.world else "",
+        "page": history_page(line, before=before),
+        "is_newest": before is None,
+        "section": "characters",
+    }
+    return render(request, "characters/history.html", context)
+
+
+def _version_number(text: str) -> int | None:
+    """Return the version number of a query; None without one. Raises: Http404: it is none."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+        raise Http404("before is no version number")
+    return int(text)

@@ -10,7 +10,10 @@ from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
 from unfold.decorators import action, display
@@ -38,7 +41,9 @@ from worlds.rules import gateway_fault, is_online, name_fault, name_key, slug_fa
 from worlds.selectors import with_players
 from worlds.services import (
     KeyRefused,
+    lift_limit,
     lift_suspension,
+    limit_world,
     register_world,
     register_world_key,
     revoke_world_key,
@@ -82,10 +87,18 @@ class WorldAdmin(AuditedAdmin):
     search_fields = ("name", "slug", "tagline", "owner__email")
     list_select_related = ("owner",)
     autocomplete_fields = ("owner",)
-    actions_detail = ("suspend", "lift")
+    actions_detail = ("limit", "lift_the_limit", "suspend", "lift")
     told = ("name", "tagline", "description", "motd", "language", "region", "ruleset")
     rules = ("owner", "tier", "edition", "max_players", "is_listed", "gateway_url")
-    facts = ("state", "players", "created_at", "suspended_at", "last_report_at", "clusters_reported")
+    facts = (
+        "state",
+        "players",
+        "created_at",
+        "limited_at",
+        "suspended_at",
+        "last_report_at",
+        "clusters_reported",
+    )
     related = ("keys", "zones", "forks", "more", "report_document")
     fieldsets = (
         ("Now", {"fields": facts}),
@@ -110,26 +123,37 @@ class WorldAdmin(AuditedAdmin):
         obj.pk = world.pk
 
     def has_suspend_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        return self._may_set_suspension(request, object_id, is_suspended=False)
+        return self._may_set(request, object_id, suspended_at__isnull=True)
 
     def has_lift_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        return self._may_set_suspension(request, object_id, is_suspended=True)
+        return self._may_set(request, object_id, suspended_at__isnull=False)
 
-    def _may_set_suspension(self, request: HttpRequest, object_id: str | None, *, is_suspended: bool) -> bool:
-        """Offer each of the two only where it would change something."""
+    def has_limit_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return self._may_set(request, object_id, limited_at__isnull=True)
+
+    def has_lift_limit_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return self._may_set(request, object_id, limited_at__isnull=False)
+
+    def _may_set(self, request: HttpRequest, object_id: str | None, **state: bool) -> bool:
+        """Offer each lever only where it would change something."""
         if not self.has_change_permission(request):
             return False
         if object_id is None:
             return True
-        return World.objects.filter(pk=object_id, suspended_at__isnull=not is_suspended).exists()
+        return World.objects.filter(pk=object_id, **state).exists()
 
     @display(
         description="state",
-        label={"online": "success", "silent": "warning", "suspended": "danger", "never seen": "info"},
-    )
+        label={
+            "online": "success", "silent": "warning", "limited": "warning", "suspended": "danger",
+            "never seen": "info",
+        },
+    )  # fmt: skip
     def state(self, world: World) -> str:
         if world.suspended_at is not None:
             return "suspended"
+        if world.limited_at is not None:
+            return "limited"
         if world.last_report_at is None:
             return "never seen"
         return "online" if is_online(world.last_report_at, timezone.now()) else "silent"
@@ -189,11 +213,48 @@ class WorldAdmin(AuditedAdmin):
         related = {"clusters": "clusters", "play sessions": "play_sessions", "tickets": "tickets"}
         models = {text: getattr(world, accessor).model for text, accessor in related.items()}
         links = [link_to_list(model, text, world__id__exact=world.pk) for text, model in models.items()]
-        return beside(links)
+        return beside([*links, *_of_characters(world)])
 
     @display(description="last report")
     def report_document(self, world: World) -> SafeString | str:
         return document(world.report)
+
+    @action(
+        description="Limit",
+        icon="call_split",
+        permissions=["limit"],
+        variant=ActionVariant.WARNING,
+        dialog={
+            "title": "Limit this world?",
+            "description": "From its next write on it writes its own forks and not main. Players go on "
+            "and lose nothing; what they gain counts in this world only. Effective at once.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Limit",
+        },
+    )
+    def limit(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        world = World.objects.get(pk=object_id)
+        limit_world(world=world, reason=form.cleaned_data["reason"], by=staff_of(request), now=timezone.now())
+        messages.success(request, f"{world} writes its own forks now.")
+        return dialog_done(change_url(world))
+
+    @action(
+        description="Lift limit",
+        icon="merge",
+        permissions=["lift_limit"],
+        dialog={
+            "title": "Lift the limit?",
+            "description": "Characters play main again from their next entry on, if the world's tier lets "
+            "them. What was played on forks stays there.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Lift",
+        },
+    )
+    def lift_the_limit(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        world = World.objects.get(pk=object_id)
+        lift_limit(world=world, reason=form.cleaned_data["reason"], by=staff_of(request), now=timezone.now())
+        messages.success(request, f"The limit of {world} is lifted.")
+        return dialog_done(change_url(world))
 
     @action(
         description="Suspend",
@@ -202,7 +263,8 @@ class WorldAdmin(AuditedAdmin):
         variant=ActionVariant.DANGER,
         dialog={
             "title": "Suspend this world?",
-            "description": "It gets no tickets, no leases and no writes until the suspension is lifted.",
+            "description": "It gets no tickets, no leases and no writes until the suspension is lifted. "
+            "Its leases end now, and its players are put out within 10 seconds.",
             "form_class": ReasonForm,
             "form_submit_text": "Suspend",
         },
@@ -231,6 +293,18 @@ class WorldAdmin(AuditedAdmin):
         lift_suspension(world=world, reason=reason, by=staff_of(request), now=timezone.now())
         messages.success(request, f"The suspension of {world} is lifted.")
         return dialog_done(change_url(world))
+
+
+def _of_characters(world: Any) -> list[SafeString]:
+    """Return links to what the character repository has of a world; this app knows it by relations alone."""
+    version = world.leases.model._meta.get_field("versions").related_model
+    rollback = reverse("admin:characters_version_rollback")
+    return [
+        link_to_list(version, "everything it wrote", world__id__exact=world.pk),
+        format_html(
+            '<a class="ws-link" href="{}?{}">roll back</a>', rollback, urlencode({"world": world.pk})
+        ),
+    ]
 
 
 class WorldKeyForm(forms.ModelForm):

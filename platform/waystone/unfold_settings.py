@@ -102,6 +102,8 @@ UNFOLD: dict[str, Any] = {
                     item("Characters", "person", "characters.character"),
                     item("Lines", "timeline", "characters.line"),
                     item("Versions", "history", "characters.version"),
+                    item("Falls to forks", "call_split", "characters.fall"),
+                    item("Thinned versions", "compress", "characters.thinnedversions"),
                     item("Incarnations", "restore", "characters.incarnation"),
                 ],
             },

@@ -24,7 +24,7 @@ from django_celery_beat.models import (
 
 from accounts.models import Account, AuditRecord, Entitlement
 from characters.lines import begin_main_line, fork_main_line
-from characters.models import Character, Incarnation, Line, Version
+from characters.models import Character, Fall, Incarnation, Line, ThinnedVersions, Version
 from tests.integration.worlds.makers import make_account, make_play_session, make_world
 from worlds.models import (
     ContentPack,
@@ -106,9 +106,12 @@ def _make_content(world: World, now) -> None:
 def _make_characters(alice: Account, world: World, now) -> None:
     name = secrets.token_hex(5)
     character = Character.objects.create(account=alice, name=name, name_key=name)
-    begin_main_line(character=character, now=now)
+    main = begin_main_line(character=character, now=now)
     fork = fork_main_line(character=character, world=world, now=now)
     Line.objects.filter(pk=fork.pk).update(holder=world, lease_until=now + timedelta(minutes=1))
+    asked = {"line": main, "epoch": 1, "version": 1, "prev_chain": bytes(32), "chain": bytes(32)}
+    Fall.objects.create(write=fork.versions.get(), reason="limited", **asked)
+    ThinnedVersions.objects.create(line=main, first=5, last=6, links=bytes(96))
     Incarnation.objects.get_or_create(
         number=secrets.randbelow(10**6), defaults={"began_at": now, "reason": "test"}
     )
@@ -198,7 +201,19 @@ def test_others_are_refused(client, model):
 
 
 SAFE = [
-    *(Character, Line, Version, Incarnation, Ticket, WorldKey, Pseudonym, Entitlement, AuditRecord),
+    *(
+        Character,
+        Line,
+        Version,
+        Fall,
+        ThinnedVersions,
+        Incarnation,
+        Ticket,
+        WorldKey,
+        Pseudonym,
+        Entitlement,
+        AuditRecord,
+    ),
     *(StoredReceipt, PlaySession, ContentPack, Zone, ZoneLink),
 ]
 

@@ -1,0 +1,86 @@
+"""The staff lets a fork count: its head becomes main's, as a new version, if main has not moved on since.
+
+For what a limited world wrote and was found to be good. Nothing else leads from a fork to main: two states
+are never merged.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from django.db import transaction
+
+from accounts.models import Account
+from accounts.services import record_audit
+from characters.differences import differences
+from characters.heads import head_of
+from characters.lines import Entry, append_version, head_version
+from characters.models import Character, Line, Version
+from zonecluster.protocol.character import decode_state
+
+log = structlog.get_logger(__name__)
+
+
+class CannotLift(Exception):
+    """The fork cannot become main; the message says why."""
+
+
+@dataclass(frozen=True)
+class Lift:
+    """What would become of main."""
+
+    main: Line
+    changes: tuple[str, ...]
+
+
+def plan_lift(fork: Line, now: datetime) -> Lift:
+    """Say what lifting a fork would change on main; changes nothing.
+
+    Raises: CannotLift.
+    """
+    if fork.world is None:
+        raise CannotLift("This is the main line.")
+    main = Line.objects.select_related("character", "holder").get(character=fork.character_id, world=None)
+    return _look(fork, main, now)
+
+
+def lift_fork(*, fork: Line, reason: str, by: Account | None, now: datetime) -> Version:
+    """Make a fork's head the head of main, as a new version that points at it.
+
+    Raises: CannotLift: main has moved on, one of the two is in play, or there is nothing to lift.
+    """
+    with transaction.atomic():
+        # Locked as by an acquire: the character, then its lines.
+        Character.objects.select_for_update(no_key=True, of=("self",)).get(lines=fork)
+        lines = Line.objects.select_for_update(no_key=True, of=("self",))
+        lines = lines.select_related("character", "holder", "world")
+        fork, main = lines.get(pk=fork.pk), lines.get(character=fork.character_id, world=None)
+        if fork.world is None:
+            raise CannotLift("This is the main line.")
+        _look(fork, main, now)
+        Line.objects.filter(pk__in=[fork.pk, main.pk]).update(holder=None, lease_until=None)
+        entry = Entry(Version.Kind.LIFT, bytes(fork.state), world=None, source=head_version(fork))
+        made = append_version(line=main, entry=entry, now=now)
+        target, world = str(fork.character_id), fork.world.slug
+        detail = {"reason": reason, "world": world, "from": fork.version, "as": made.version}
+        record_audit(action="fork_lifted", account=by, target=target, detail=detail, now=now)
+    log.warning("fork_lifted", character=target, world=world, version=made.version)
+    return made
+
+
+def _look(fork: Line, main: Line, now: datetime) -> Lift:
+    for line in (fork, main):
+        if head_of(line).is_leased(now):
+            raise CannotLift(f"{line.character} is in play in {line.holder}; it must log out there first.")
+    begun = Version.objects.filter(line=fork, kind=Version.Kind.FORK, source__isnull=False)
+    base = begun.select_related("source").defer("state", "source__state").order_by("-version").first()
+    if base is None or base.source is None or base.source.line_id != main.pk:
+        raise CannotLift("It is not known from which version of main this fork was begun.")
+    if base.source.version != main.version:
+        raise CannotLift(
+            f"Main has moved on: the fork was begun from v{base.source.version}, main is at v{main.version}. "
+            "Two histories are never merged."
+        )
+    if bytes(fork.state) == bytes(main.state):
+        raise CannotLift("The fork has nothing that main has not.")
+    return Lift(main, differences(decode_state(bytes(main.state)), decode_state(bytes(fork.state))))

@@ -1,0 +1,215 @@
+"""The staff undoes: one character to one of its versions, or everything that a world wrote since a moment.
+
+Undo is a new version that brings an old one back (DESIGN section 5, rule 12): nothing is overwritten, and an
+undo can be undone. No line that is in play is touched: its world would write on top of what it knows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import Min, QuerySet
+
+from accounts.models import Account
+from accounts.services import record_audit
+from characters.differences import differences
+from characters.heads import head_of
+from characters.lines import Entry, append_version
+from characters.models import Character, Line, Version
+from characters.provenance import WRITTEN, written_by
+from characters.undoing import Step, Undo, undo_of
+from worlds.models import World
+from zonecluster.protocol.character import decode_state
+
+log = structlog.get_logger(__name__)
+
+
+class LineInPlay(Exception):
+    """A world has the lease: the line cannot be changed under it."""
+
+    def __init__(self, line: Line) -> None:
+        where = line.holder.name if line.holder else "a world"
+        super().__init__(f"{line.character} is in play in {where}; it must log out there first.")
+
+
+def restore_version(*, version: Version, reason: str, by: Account | None, now: datetime) -> Version | None:
+    """Bring one version back as the newest of its line.
+
+    Returns: the new version; None if the head has this very state.
+    Raises: LineInPlay.
+    """
+    with transaction.atomic():
+        line = _lock(version.line_id)
+        if head_of(line).is_leased(now):
+            raise LineInPlay(line)
+        if bytes(line.state) == bytes(version.state):
+            return None
+        made = _bring_back(line, version, Version.Kind.RESTORE, now)
+        detail = {"reason": reason, "line": str(line.pk), "to": version.version, "as": made.version}
+        target = str(line.character_id)
+        record_audit(action="character_restored", account=by, target=target, detail=detail, now=now)
+    log.warning("character_restored", character=target, line=str(line.pk), to=version.version)
+    return made
+
+
+def _lock(line_id: UUID) -> Line:
+    """Return a line, locked as an acquire locks it: its character, then itself."""
+    characters = Character.objects.select_for_update(no_key=True, of=("self",))
+    characters.get(lines__id=line_id)
+    lines = Line.objects.select_for_update(no_key=True, of=("self",))
+    return lines.select_related("character", "holder", "world").get(pk=line_id)
+
+
+def _bring_back(line: Line, source: Version, kind: Version.Kind, now: datetime) -> Version:
+    """Append a version with an old one's state. A lapsed lease ends: what its world still knows is stale."""
+    Line.objects.filter(pk=line.pk).update(holder=None, lease_until=None)
+    entry = Entry(kind, bytes(source.state), world=None, source=source)
+    return append_version(line=line, entry=entry, now=now)
+
+
+# ---------------------------------------------------------------- one world
+
+Verdict = Literal["to do", "done", "in play", "built on"]
+
+
+@dataclass(frozen=True)
+class LineRollback:
+    """What a rollback does, or would do, to one line."""
+
+    line: UUID
+    character: UUID
+    name: str
+    line_name: str
+    verdict: Verdict
+    undone: int  # versions
+    head: int
+    back_to: int  # version
+    changes: tuple[str, ...]  # from the head to what is brought back
+    note: str  # why not; and who else builds on it
+
+
+def lines_written_by(world: World, since: datetime) -> list[UUID]:
+    """Return the lines that a rollback has to look at, in a fixed order."""
+    ids: set[UUID] = {
+        line for versions in _written(world, since) for line in versions.values_list("line", flat=True)
+    }
+    lines = Line.objects.filter(pk__in=ids, character__deleted_at=None)
+    return list(lines.order_by("pk").values_list("pk", flat=True))
+
+
+def _written(world: World, since: datetime) -> tuple[QuerySet[Version], QuerySet[Version]]:
+    """Return what a world wrote since then, and what of its forks was lifted to main since then."""
+    lifts = Version.objects.filter(kind=Version.Kind.LIFT, at__gte=since, source__isnull=False)
+    return written_by(world, since).order_by(), lifts.filter(source__world=world).order_by()
+
+
+def plan_rollback(*, world: World, since: datetime, now: datetime) -> Iterator[LineRollback]:
+    """Say what a rollback of a world would do, line by line; changes nothing."""
+    for line_id in lines_written_by(world, since):
+        line = Line.objects.select_related("character", "holder", "world").get(pk=line_id)
+        if (found := _look(line, world, since, now)) is not None:
+            yield found[0]
+
+
+def roll_back_line(
+    *, line_id: UUID, world: World, since: datetime, reason: str, by: Account | None, now: datetime
+) -> LineRollback | None:
+    """Undo what a world wrote to one line since then, as a new version. Doing it again changes nothing.
+
+    Returns: what was done or why not; None if the head has nothing of it.
+    """
+    with transaction.atomic():
+        line = _lock(line_id)
+        found = _look(line, world, since, now)
+        if found is None or found[0].verdict != "to do":
+            return found[0] if found is not None else None
+        rollback, source = found
+        made = _bring_back(line, source, Version.Kind.ROLLBACK, now)
+        detail = {
+            "reason": reason, "world": world.slug, "since": since.isoformat(), "line": str(line.pk),
+            "to": source.version, "as": made.version, "undone": rollback.undone,
+        }  # fmt: skip
+        target = str(line.character_id)
+        record_audit(action="character_rolled_back", account=by, target=target, detail=detail, now=now)
+    log.warning("character_rolled_back", character=target, line=str(line.pk), world=world.slug)
+    return LineRollback(**{**vars(rollback), "verdict": "done"})
+
+
+def note_rollback(
+    *, world: World, since: datetime, counts: dict[str, int], reason: str, by: Account | None, now: datetime
+) -> None:
+    """Leave one audit row for the rollback of a world. Args: counts: verdict → lines."""
+    detail: dict[str, object] = {"reason": reason, "since": since.isoformat(), **counts}
+    record_audit(action="world_rolled_back", account=by, target=world.slug, detail=detail, now=now)
+
+
+def _look(line: Line, world: World, since: datetime, now: datetime) -> tuple[LineRollback, Version] | None:
+    """Return what a rollback means for a line, and the version that it brings back."""
+    steps = _steps_since(line, world, since)
+    undo = undo_of(steps, head=line.version, world=world.pk, since=since)
+    if undo is None:
+        return None
+    # The one before; if retention has thinned it, the newest that is kept.
+    source = line.versions.filter(version__lt=undo.first).order_by("-version")[0]
+    note = _obstacle(line, undo, steps, now)
+    verdict: Verdict = "to do" if not note else "in play" if head_of(line).is_leased(now) else "built on"
+    before, after = decode_state(bytes(line.state)), decode_state(bytes(source.state))
+    rollback = LineRollback(
+        line=line.pk,
+        character=line.character_id,
+        name=line.character.name,
+        line_name="main" if line.world is None else f"fork of {line.world}",
+        verdict=verdict,
+        undone=len(undo.undone),
+        head=line.version,
+        back_to=source.version,
+        changes=differences(before, after),
+        note="; ".join(part for part in (note, _forks_on(line, undo, world)) if part),
+    )
+    return rollback, source
+
+
+def _steps_since(line: Line, world: World, since: datetime) -> dict[int, Step]:
+    """Return the facts of a line's versions from the world's first one on, without states."""
+    written = [versions.filter(line=line) for versions in _written(world, since)]
+    numbers = [versions.aggregate(first=Min("version"))["first"] for versions in written]
+    oldest = min((number for number in numbers if number is not None), default=None)
+    if oldest is None:
+        return {}
+    rows = line.versions.filter(version__gte=oldest).values_list(
+        "version", "world", "at", "kind", "source__version", "source__line", "source__world"
+    )
+    return {
+        version: Step(
+            version,
+            by if kind != Version.Kind.LIFT else lifted_of,
+            at,
+            is_written=kind in WRITTEN or kind == Version.Kind.LIFT,
+            is_begin=kind in (Version.Kind.CREATE, Version.Kind.FORK),
+            source=source if source_line == line.pk else None,
+        )
+        for version, by, at, kind, source, source_line, lifted_of in rows
+    }
+
+
+def _obstacle(line: Line, undo: Undo, steps: dict[int, Step], now: datetime) -> str:
+    if head_of(line).is_leased(now):
+        return f"in play in {line.holder}"
+    if undo.built_on:
+        worlds = {steps[version].world for version in undo.built_on}
+        names = ", ".join(World.objects.filter(pk__in=worlds).values_list("name", flat=True))
+        return f"{len(undo.built_on)} later versions of {names} build on it"
+    return ""
+
+
+def _forks_on(line: Line, undo: Undo, world: World) -> str:
+    """Name the forks of other worlds that were begun from what is undone; they are left as they are."""
+    forked = Version.objects.filter(
+        kind=Version.Kind.FORK, source__line=line, source__version__in=undo.undone
+    ).exclude(world=world)
+    names = sorted(set(forked.values_list("world__name", flat=True)))
+    return f"forks of {', '.join(names)} were begun from it and stay" if names else ""
