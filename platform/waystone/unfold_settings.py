@@ -105,6 +105,8 @@ UNFOLD: dict[str, Any] = {
                     item("Falls to forks", "call_split", "characters.fall"),
                     item("Thinned versions", "compress", "characters.thinnedversions"),
                     item("Incarnations", "restore", "characters.incarnation"),
+                    item("Offers after a restore", "upload", "characters.reoffer"),
+                    item("Offers that wait", "hourglass_empty", "characters.waitingoffer"),
                 ],
             },
             {
@@ -126,6 +128,7 @@ UNFOLD: dict[str, Any] = {
                     item("Zone links", "route", "worlds.zonelink"),
                     item("Creatures", "cruelty_free", "worlds.creaturekind"),
                     item("Spawns", "scatter_plot", "worlds.creaturespawn"),
+                    item("Items", "diamond", "worlds.itemkind"),
                     item("Content packs", "inventory_2", "worlds.contentpack"),
                     item("Play sessions", "sports_esports", "worlds.playsession"),
                     item("Receipts", "receipt_long", "worlds.storedreceipt"),

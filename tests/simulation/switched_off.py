@@ -81,7 +81,8 @@ def op_id_idempotency(stack: ExitStack) -> None:
 
 
 def untrusted_worlds_fork(stack: ExitStack) -> None:
-    _replace(stack, repository, "line_kind", lambda tier, **_: "main")
+    for decision in ("line_kind", "played_line"):
+        _replace(stack, repository, decision, lambda tier, **_: "main")
 
 
 def lease_in_force_stays(stack: ExitStack) -> None:

@@ -24,12 +24,22 @@ from django_celery_beat.models import (
 
 from accounts.models import Account, AuditRecord, Entitlement
 from characters.lines import begin_main_line, fork_main_line
-from characters.models import Character, Fall, Incarnation, Line, ThinnedVersions, Version
+from characters.models import (
+    Character,
+    Fall,
+    Incarnation,
+    Line,
+    Reoffer,
+    ThinnedVersions,
+    Version,
+    WaitingOffer,
+)
 from tests.integration.worlds.makers import make_account, make_play_session, make_world
 from worlds.models import (
     ContentPack,
     CreatureKind,
     CreatureSpawn,
+    ItemKind,
     PlaySession,
     Pseudonym,
     StoredReceipt,
@@ -97,6 +107,7 @@ def _make_content(world: World, now) -> None:
     )
     kind = CreatureKind.objects.create(world=world, slug="gull", name="gull")
     CreatureSpawn.objects.create(zone=quay, kind=kind, count=3, x=50, y=50, radius=9)
+    ItemKind.objects.create(world=world, slug="bread", name="bread", stack_size=20)
     make_play_session(world, "quay", started_at=now)
     StoredReceipt.objects.create(
         world=world, op_id=uuid.uuid4(), line=uuid.uuid4(), version=1, receipt="r", state=b"{}", at=now
@@ -112,9 +123,11 @@ def _make_characters(alice: Account, world: World, now) -> None:
     asked = {"line": main, "epoch": 1, "version": 1, "prev_chain": bytes(32), "chain": bytes(32)}
     Fall.objects.create(write=fork.versions.get(), reason="limited", **asked)
     ThinnedVersions.objects.create(line=main, first=5, last=6, links=bytes(96))
-    Incarnation.objects.get_or_create(
+    incarnation, _ = Incarnation.objects.get_or_create(
         number=secrets.randbelow(10**6), defaults={"began_at": now, "reason": "test"}
     )
+    Reoffer.objects.get_or_create(incarnation=incarnation, world=world)
+    WaitingOffer.objects.create(line=uuid.uuid4(), world=world, version=7, state=b"{}")
 
 
 def _make_platform(mark: str, now) -> None:
@@ -208,6 +221,8 @@ SAFE = [
         Fall,
         ThinnedVersions,
         Incarnation,
+        Reoffer,
+        WaitingOffer,
         Ticket,
         WorldKey,
         Pseudonym,
