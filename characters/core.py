@@ -461,7 +461,7 @@ class Repository:
         fall = self._asked(write)
         if fall is None:
             return saved
-        forked = uplink.Forked(row.line, row.version, row.chain, "limited")
+        forked = uplink.Forked(row.line, row.epoch, row.version, row.chain, "limited")
         return msgspec.structs.replace(saved, version=fall.version + 1, chain=fall.chain, forked=forked)
 
     def _fall(self, write: Write, world: str, now: datetime) -> None:

@@ -200,7 +200,7 @@ def _obstacle(line: Line, undo: Undo, steps: dict[int, Step], now: datetime) -> 
     if head_of(line).is_leased(now):
         return f"in play in {line.holder}"
     if undo.built_on:
-        worlds = {steps[version].world for version in undo.built_on}
+        worlds = {by for version in undo.built_on if isinstance(by := steps[version].world, int)}
         names = ", ".join(World.objects.filter(pk__in=worlds).values_list("name", flat=True))
         return f"{len(undo.built_on)} later versions of {names} build on it"
     return ""

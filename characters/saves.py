@@ -250,7 +250,7 @@ def _answer(world: World, key: KeyPair, write: Write, row: Version | None, refus
         version=fall.version + 1,
         chain=bytes(fall.chain),
         receipt=receipt,
-        forked=Forked(row.line_id, row.version, bytes(row.chain), "limited"),
+        forked=Forked(row.line_id, row.epoch, row.version, bytes(row.chain), "limited"),
     )
 
 

@@ -136,10 +136,14 @@ class MasterClient:
             receipt = check_receipt(saved.receipt, self.keys.get)
         except BadToken as error:
             return f"the receipt does not hold: {error}"
-        said = (receipt.world, receipt.line, receipt.version, receipt.epoch, receipt.op_id)
-        is_ours = said == (self._world, save.line, saved.version, save.epoch, save.op_id)
-        hash_of_state = state_hash(encode_state(save.state))
-        if not is_ours or (receipt.chain, receipt.state_hash) != (saved.chain, hash_of_state):
+        said = (receipt.line, receipt.epoch, receipt.version, receipt.chain)
+        fork = saved.forked
+        if fork is None:
+            is_there = said == (save.line, save.epoch, saved.version, saved.chain)
+        else:
+            is_there = said == (fork.line, fork.epoch, fork.version, fork.chain)
+        what = (receipt.world, receipt.op_id, receipt.state_hash)
+        if not is_there or what != (self._world, save.op_id, state_hash(encode_state(save.state))):
             return "the receipt is for another write"
         return ""
 

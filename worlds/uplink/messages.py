@@ -141,13 +141,14 @@ class SaveBatch(Struct, frozen=True):
 
 
 class Forked(Struct, frozen=True):
-    """A write fell to the world's own fork: which version of it, and why.
+    """A write fell to the world's own fork: which version of it, under which epoch, and why.
 
     The world goes on under the names it knows (line, epoch, version, chain of the lease that it was granted)
     until it gives the lease back; the master carries saves, renewals and the release over to the fork.
     """
 
     line: UUID
+    epoch: int
     version: int
     chain: bytes
     reason: Literal["limited"]

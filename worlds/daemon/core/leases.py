@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import departure, entering, reoffers
+from worlds.daemon.core import departure, entering, reoffers, standing
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.saving import backoff
 from worlds.daemon.core.session import GOING, Phase
@@ -65,6 +65,7 @@ def on_reported(w: World, answer: uplink.Reported | uplink.Refusal | Unreachable
         return
     else:
         is_suspended = answer.is_suspended
+        standing.note_limit(w, answer.is_limited)
         _take_news(w, answer.accounts)
         reoffers.on_reported(w, answer)
     if is_suspended != w.is_suspended:

@@ -21,3 +21,10 @@ def note_fork(w: World, s: Session, forked: uplink.Forked | None) -> None:
     s.line_kind = "fork"
     w.log("fell_to_fork", "warning", session=str(s.id), character=str(s.character), reason=forked.reason)
     w.to_link(s.link, Notice(text=WHY[forked.reason] + WHAT, level="warning"))
+
+
+def note_limit(w: World, is_limited: bool) -> None:
+    """Tell the operator that the staff limited this world, or lifted that."""
+    if is_limited != w.is_limited:
+        w.is_limited = is_limited
+        w.log("world_limited" if is_limited else "world_limit_lifted", "warning")

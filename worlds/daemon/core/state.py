@@ -111,6 +111,7 @@ class World:
     is_bus_up: bool = True
     is_stopping: bool = False
     is_suspended: bool = False
+    is_limited: bool = False
     renew_at: float = 0.0
     renew_calls: set[UUID] = field(default_factory=set)
     report_at: float = 0.0

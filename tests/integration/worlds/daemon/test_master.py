@@ -12,7 +12,7 @@ from tests.integration.worlds.daemon.conftest import Realm
 from worlds.daemon.core.effects import Call
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.saving import Offer, Outcome, WriteHead
-from worlds.models import Ticket
+from worlds.models import Ticket, World
 from worlds.uplink import messages
 from worlds.uplink.keys import key_pair
 from worlds.uplink.receipt import check_receipt
@@ -86,6 +86,23 @@ def test_receipt_is_checked_against_the_masters_keys(realm: Realm) -> None:
     receipt, problem, problem_of_other = realm.with_client(run)
     assert (receipt.line, receipt.version, receipt.op_id) == (lease.line, lease.version + 1, save.op_id)
     assert problem == ""
+    assert "another write" in problem_of_other
+
+
+def test_the_receipt_of_a_write_that_fell_is_of_the_fork(realm: Realm) -> None:
+    lease = enter(realm)
+    World.objects.filter(slug=realm.world.slug).update(limited_at=timezone.now())
+    save = save_after(lease, money=3)
+
+    async def run(client: object) -> tuple:
+        saved = (await client.carry_out([Call(uuid4(), save)]))[0].answer
+        forked = msgspec.structs.replace(saved.forked, version=saved.forked.version + 1)
+        other = msgspec.structs.replace(saved, forked=forked)
+        return saved, client._receipt_problem(save, saved), client._receipt_problem(save, other)
+
+    saved, problem, problem_of_other = realm.with_client(run)
+    assert saved.forked is not None and saved.forked.line != lease.line
+    assert (saved.version, problem) == (lease.version + 1, "")
     assert "another write" in problem_of_other
 
 

@@ -5,7 +5,8 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from tests.unit.worlds.daemon.test_core import LINE, Core, saved
+from tests.unit.worlds.daemon.test_core import LINE, Core, report, saved
+from worlds.daemon.core.effects import Log
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import CharacterState
@@ -24,7 +25,7 @@ def save_once(core: Core, session, money: int, reason: str | None) -> uplink.Sav
     state = CharacterState(money=money)
     core.hear(bus.Checkpoint("east", session.id, state, "item", money, session.home.order))
     call = core.asked(uplink.Save)
-    forked = None if reason is None else uplink.Forked(FORK, 2, bytes(32), reason)
+    forked = None if reason is None else uplink.Forked(FORK, 7, 2, bytes(32), reason)
     core.answer(call, msgspec.structs.replace(saved(call), forked=forked))
     return call.request
 
@@ -45,3 +46,12 @@ def test_a_write_of_main_is_not_told(core: Core) -> None:
     session = core.enter()
     save_once(core, session, 11, None)
     assert core.all_told(Notice) == [] and session.line_kind == "main"
+
+
+def test_the_operator_is_told_once_of_a_limit_and_once_of_its_end(core: Core) -> None:
+    core.enter()
+    events = []
+    for is_limited in (False, True, True, False):
+        report(core, is_limited=is_limited)
+        events += [e.event for e in core.effects if isinstance(e, Log) and "limit" in e.event]
+    assert events == ["world_limited", "world_limit_lifted"]
