@@ -71,5 +71,5 @@ async def test_what_players_were_told_survives_the_death_of_the_world(
         )
         await settled(player)
         assert what_is_had(await player.goods.inventory()) == told[player]
-        assert (await player.log_out()).is_saved
+        await player.log_out()  # it cannot promise that the dead cluster had nothing that was not told
         assert what_is_saved(stack.saved_state(player.name)) == told[player]
