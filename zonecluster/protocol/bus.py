@@ -371,7 +371,7 @@ class Journaled(BusMessage):
 
 
 class Withhold(BusMessage):
-    """The character cannot be saved: it walks and chats, and gains nothing durable until told otherwise (rule 9).
+    """The character cannot be saved: it walks and chats, and gains nothing durable (rule 9).
 
     Repeated while Residents say otherwise.
     """
