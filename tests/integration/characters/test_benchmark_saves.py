@@ -51,6 +51,6 @@ def test_all_ways_wrote_all_that_they_were_given(results):
 
 def test_a_kept_folder_is_of_one_size(tmp_path):
     (tmp_path / "filled.json").write_text('{"wanted": [5, 10]}')
-    setting = saves.Setting(characters=300, versions=900, playing=2, saves=2, batch=1, folder=tmp_path)
+    setting = saves.Setting(characters=300, versions=900, playing=64, saves=2, batch=1, folder=tmp_path)
     with pytest.raises(saves.CannotMeasure, match="name another folder"):
         next(saves.measure(setting))
