@@ -75,6 +75,8 @@ class Master:
                     self.ledger.acknowledge(call.request.line, what)
                 if isinstance(call.request, uplink.Save):
                     world.answered_save(call.request.line, what)
+                elif isinstance(what, uplink.Lease):
+                    world.refused_since.pop(what.line, None)  # a new session, of which nothing was refused
                 world.feed(Answered(call.id, what))
 
         self.sim.after(TIMEOUT_S, lambda: answer(Unreachable("no answer")))

@@ -381,6 +381,8 @@ class SimulatedWorld:
         """Nobody stays for minutes who cannot be saved."""
         if s.writer is None or s.phase not in PLAYABLE:
             return
+        if s.head.is_idle and not s.is_dirty:
+            self.refused_since.pop(s.head.line, None)  # there is nothing to save any more
         since = self.failing_since(s.head.line)
         if since is None or self.is_restored or not s.is_dirty:
             self.unsaved_since.pop(s.id, None)
