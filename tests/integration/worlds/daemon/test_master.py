@@ -34,6 +34,7 @@ def test_whole_way_of_a_character(realm: Realm) -> None:
     head = WriteHead.of_lease(lease)
     for money in (5, 6, 7):
         head.offer(Offer(uuid4(), "periodic", msgspec.structs.replace(head.state, money=money)))
+        head.journaled(head.to_journal(), is_kept=True)
         save = head.next_attempt(uuid4(), 0.0)
         first, repeated = realm.ask(save, save)
         assert repeated == first, "a repeated op_id gets the first answer again"
