@@ -16,7 +16,7 @@ from zonecluster.daemon.content import load_zone
 from zonecluster.daemon.players import Player
 from zonecluster.daemon.requests import zone_loaded
 from zonecluster.daemon.service import Service
-from zonecluster.packets.path import Choice
+from zonecluster.hot_code import Choice
 from zonecluster.protocol import bus
 from zonecluster.protocol.netcode import ClientCore, ClientState, PayloadReceived
 from zonecluster.protocol.snapshot_view import Snapshot, SnapshotReader

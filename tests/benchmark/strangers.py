@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.benchmark.swarm import big_socket
-from zonecluster.packets.path import Choice, PacketPath, open_path
+from zonecluster.hot_code import Choice
+from zonecluster.packets.path import PacketPath, open_path
 from zonecluster.protocol.netcode import PROTOCOL_ID, ServerCore, mint_connect_token
 from zonecluster.protocol.netcode.requests import write_request
 from zonecluster.protocol.netcode.tokens import parse_connect_token

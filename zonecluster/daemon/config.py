@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from worlds.models import Zone, ZoneCluster
-from zonecluster.packets.path import Choice
+from zonecluster.hot_code import Choice
 from zonecluster.protocol.netcode.wire import MAX_SERVER_ADDRESSES
 from zonecluster.snapshots.encoder import DEFAULT_BYTES_PER_S
 

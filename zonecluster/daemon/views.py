@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from zonecluster.hot_code import Choice
 from zonecluster.interest.choice import open_interest
 from zonecluster.interest.scene import Scene
 from zonecluster.interest.visibility import LineOfSight, SightFault, look
-from zonecluster.packets.path import Choice
 from zonecluster.simulation.tables import Tables
 from zonecluster.snapshots.encoder import DEFAULT_BYTES_PER_S, open_encoder
 from zonecluster.snapshots.parts import Clock, Focus, OwnState

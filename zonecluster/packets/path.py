@@ -2,12 +2,12 @@
 
 import socket
 from collections import Counter
-from importlib import import_module
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 import structlog
 
+from zonecluster.hot_code import Choice, choose_way
 from zonecluster.packets.arrivals import Arrivals
 from zonecluster.packets.mmsg import BatchSocket
 from zonecluster.packets.plain_path import PlainPath
@@ -16,7 +16,6 @@ from zonecluster.protocol.netcode import Connected, Disconnected, ServerCore
 
 log = structlog.get_logger(__name__)
 
-Choice = Literal["auto", "batch", "plain"]
 BATCH_PATH = "zonecluster.packets.batch_path"
 
 
@@ -71,19 +70,11 @@ def open_path(choice: Choice, bound: socket.socket, core: ServerCore) -> PacketP
     Args: choice: "auto" takes the batch path where it can run; the others insist.
     Raises: ImportError, RuntimeError or OSError: "batch" was insisted on and cannot run here.
     """
-    path: PacketPath
-    if choice == "plain":
-        path, reason = PlainPath(bound, core), "asked for"
-    else:
-        try:
-            # By name: the import fails only where this path is wanted.
-            seconds = import_module("zonecluster.compiled").warm_up(BATCH_PATH)
-            batch = import_module(BATCH_PATH)
-            path = cast(PacketPath, batch.BatchPath(BatchSocket(bound), core))
-            reason = f"numba is here, compiled code ready in {seconds:.1f} s"
-        except (ImportError, RuntimeError, OSError) as error:
-            if choice == "batch":
-                raise
-            path, reason = PlainPath(bound, core), f"{type(error).__name__}: {error}"
+    path, reason = choose_way(
+        choice,
+        BATCH_PATH,
+        lambda batch: cast(PacketPath, batch.BatchPath(BatchSocket(bound), core)),
+        lambda: cast(PacketPath, PlainPath(bound, core)),
+    )
     log.info("packet_path_chosen", path=path.name, reason=reason)
     return path

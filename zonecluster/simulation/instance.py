@@ -66,12 +66,16 @@ class ZoneInstance:
         self.tables = tables
         goods = len(content.vendors) + len(content.chests) + MAX_ON_GROUND
         rows = content.creature_count() + content.max_players + goods
-        self.place_index = tables.open_place(number, rows, content.size, Triggers.of(content.links))
-        creatures = place_creatures(tables, self.place_index, content.spawns, rng)
-        kinds = [spawn.name for spawn in content.spawns for _ in range(spawn.count)]
-        self.names = dict(zip(creatures, kinds, strict=True))  # by row
-        self.goods = Goods(tables, self.place_index, content, self.names)
         self._ready_ticks: dict[int, dict[str, int]] = {}  # when each spell of a row may be cast again
+        self.place_index = tables.open_place(number, rows, content.size, Triggers.of(content.links))
+        try:
+            creatures = place_creatures(tables, self.place_index, content.spawns, rng)
+            kinds = [spawn.name for spawn in content.spawns for _ in range(spawn.count)]
+            self.names = dict(zip(creatures, kinds, strict=True))  # by row
+            self.goods = Goods(tables, self.place_index, content, self.names)
+        except Exception:
+            tables.close_place(self.place_index)  # the daemon asks again: each try would keep its rows
+            raise
 
     def close(self) -> None:
         """Give all rows back. Nothing of this instance may be called any more."""

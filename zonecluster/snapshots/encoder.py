@@ -3,12 +3,10 @@
 Plain (numpy) and compiled (numba) write the same bytes. Source: docs/protocol.md, "Snapshots".
 """
 
-from importlib import import_module
-from typing import Literal
-
 import numpy as np
 import structlog
 
+from zonecluster.hot_code import Choice, choose_way
 from zonecluster.interest.scene import Seen
 from zonecluster.protocol.zone_payloads import (
     FROZEN_FLAG,
@@ -22,7 +20,6 @@ from zonecluster.snapshots.parts import Clock, Focus, Outbox, OwnState, Viewers,
 
 log = structlog.get_logger(__name__)
 
-Choice = Literal["auto", "batch", "plain"]  # as WAYSTONE_PACKET_PATH: one choice for all compiled code
 COMPILED = "zonecluster.snapshots.encode_compiled"
 
 HEAD = np.dtype([*SNAPSHOT_HEADER.descr, ("own", WHOLE_RECORD)])
@@ -126,17 +123,11 @@ def open_encoder(choice: Choice, slots: int, bytes_per_s: int = DEFAULT_BYTES_PE
     Args: choice: "auto" takes the compiled one where it can run; the others insist.
     Raises: ImportError, RuntimeError or OSError: "batch" was insisted on and cannot run here.
     """
-    encoder, reason = Encoder(slots, bytes_per_s), "asked for"
-    if choice != "plain":
-        try:
-            # By name: the import needs numba, and fails where it is not.
-            seconds = import_module("zonecluster.compiled").warm_up(COMPILED)
-            compiled = import_module(COMPILED)
-            encoder = Encoder(slots, bytes_per_s, compiled.CompiledWriter(), compiled.NAME)
-            reason = f"numba is here, compiled code ready in {seconds:.1f} s"
-        except (ImportError, RuntimeError, OSError) as error:
-            if choice == "batch":
-                raise
-            reason = f"{type(error).__name__}: {error}"
+    encoder, reason = choose_way(
+        choice,
+        COMPILED,
+        lambda compiled: Encoder(slots, bytes_per_s, compiled.CompiledWriter(), compiled.NAME),
+        lambda: Encoder(slots, bytes_per_s),
+    )
     log.info("snapshot_encoder_chosen", encoder=encoder.name, reason=reason)
     return encoder

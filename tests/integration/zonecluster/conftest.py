@@ -7,7 +7,7 @@ import pytest
 
 from tests.zone_cluster import ClusterUnderTest, UdpPlayer, run_until
 from worlds.models import CreatureKind, CreatureSpawn, World, Zone, ZoneCluster, ZoneLink
-from zonecluster.packets.path import Choice
+from zonecluster.hot_code import Choice
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.fuzz.mutator import mutated
 from tests.fuzz.registry import DECODERS
 from tests.zone_cluster import HARBOUR, ClusterUnderTest, UdpPlayer, run_until
 from worlds.models import World, Zone
-from zonecluster.packets.path import Choice
+from zonecluster.hot_code import Choice
 from zonecluster.protocol.netcode.requests import write_request
 from zonecluster.protocol.netcode.tokens import parse_connect_token
 

@@ -226,3 +226,20 @@ def test_content_that_would_spoil_the_tables_is_refused_and_leaves_nothing(chang
     with pytest.raises(ValueError, match=r"zone 'harbour'|an instance has"):
         opened(content=replace(CONTENT, **change), tables=tables)
     assert tables.digest() == before and len(tables.places) == 0
+
+
+def test_an_instance_that_cannot_be_furnished_keeps_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = Tables()
+    before = tables.digest()
+
+    def breaks(*_: object) -> None:
+        raise KeyError("loot")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("zonecluster.simulation.instance.Goods", breaks)
+        for _ in range(100):
+            with pytest.raises(KeyError):
+                opened(tables=tables)
+    assert not tables.alive.any()
+    assert opened(tables=tables).place_index == opened(tables=Tables()).place_index
+    assert before == Tables().digest()
