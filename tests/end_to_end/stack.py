@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -143,12 +144,13 @@ class Stack:
         )
         return json.loads(bytes(rows[0][0]))
 
-    def journaled_states(self) -> list[dict[str, Any]]:
-        """Return the characters' states of all writes in the demo world's journal."""
+    def journaled_states(self, character: UUID) -> list[dict[str, Any]]:
+        """Return a character's states in the demo world's journal, answered writes among them."""
         paths = sorted((self.state_dir / "journal" / "demo").glob("*.journal"))
         segments = recover([(path.name, path.read_bytes()) for path in paths])
         records = [record for each in segments for commit in each.commits for record in commit.records]
-        return [json.loads(record.state) for record in records if isinstance(record, Write)]
+        writes = [each for each in records if isinstance(each, Write) and each.character == character]
+        return [json.loads(write.state) for write in writes]
 
     def logs(self) -> str:
         """Return the ends of all logs, for a failure's report."""

@@ -109,14 +109,14 @@ async def reach_other_zone(player: Player) -> None:
 
 async def walks_until_journaled(stack: Stack, player: Player, known: int) -> int:
     """Walk until the world's journal has more metres than were known; return how many."""
+    assert player.character is not None
     x, y, _ = player.position
     deadline = asyncio.get_running_loop().time() + BACK_S
     while True:
         await player.walk_to(x - 8, y - 8, deadline_s=30)
         await player.walk_to(x - 2, y - 2, deadline_s=30)
-        newest = max(
-            (state["attributes"].get("metres_walked", 0) for state in stack.journaled_states()), default=0
-        )
+        states = stack.journaled_states(player.character)
+        newest = max((state["attributes"].get("metres_walked", 0) for state in states), default=0)
         if newest > known:
             return newest
         assert asyncio.get_running_loop().time() < deadline, "nothing was journaled"
