@@ -33,6 +33,7 @@ def on_message(w: World, s: Session, m: AllianceInvite | AllianceAnswer | Allian
         refusal = Refused("not_now", "No character is in the world.", "Enter with a character first.", m.seq)
         w.to_link(s.link, refusal)
         return
+    sweep(w)  # who has left since the last tick is in it no more
     match m:
         case AllianceInvite():
             fault, text = _invite(w, s, m.name), f"{m.name} was asked."

@@ -200,6 +200,14 @@ def test_logout_ends_it_and_the_next_one_leads(players: Players) -> None:
     assert "Nobody" in players.invite("Bob", "Alice").text
 
 
+def test_who_logged_out_is_in_it_no_more_even_before_the_next_tick(players: Players) -> None:
+    players.come("Alice", "Bob")
+    players.join("Alice", "Bob")
+    players.core.say(Logout(), players.links["Alice"])
+    answer = players.say("Bob", AllianceLeave(7))
+    assert not answer.ok and "no alliance" in answer.text
+
+
 def test_a_lost_link_does_not_end_it_until_the_grace_is_over(players: Players) -> None:
     players.come("Alice", "Bob")
     players.join("Alice", "Bob")
