@@ -11,9 +11,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from tests.benchmark.asked_process import ROOT
 from tests.benchmark.machine import CannotMeasure, rss_mb
 from tests.benchmark.strangers import byte_ratios
-from tests.benchmark.zone import ROOT, Server, Setting, joined, measure, play_window, summary
+from tests.benchmark.zone import Server, Setting, joined, measure, play_window, summary
 
 FORGED_PER_S = 50_000
 FLOOD_PER_S = 100_000  # more would take the clients' core from the clients

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +24,7 @@ import httpx
 import numpy as np
 
 from tests.benchmark import saves_raw
+from tests.benchmark.asked_process import AskedProcess
 from tests.benchmark.machine import CannotMeasure
 from tests.benchmark.saves_database import FILLING, Database
 from tests.benchmark.saves_fill import Filling, fitting
@@ -68,48 +68,22 @@ def connections_of(worlds: int) -> int:
     return min(2 * worlds, WEB_THREADS)
 
 
-class Worker:
+class Worker(AskedProcess):
     """The process that writes, see saves_worker.py."""
 
     def __init__(self, database: Database) -> None:
-        self._log = (database.folder / "worker.log").open("w+")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmark.saves_worker"],
-            env=database.environment,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-        )
+        log = database.folder / "worker.log"
+        super().__init__("worker", ["tests.benchmark.saves_worker"], database.environment, log)
 
-    def ask(self, do: str, **details: Any) -> dict[str, Any]:
-        """Send a command and return its answer.
+    def do(self, name: str, **details: Any) -> dict[str, Any]:
+        """Let it do something and return its answer.
 
         Raises: CannotMeasure: the worker failed, or ended.
         """
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"do": do, **details}) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            self._log.seek(0)
-            raise CannotMeasure(f"The worker ended: {self._log.read()[-2000:]}")
-        answer = json.loads(line)
+        answer = self.ask(json.dumps({"do": name, **details}))
         if "failed" in answer:
             raise CannotMeasure(f"A round failed: {answer['failed']}")
         return answer
-
-    def stop(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._log.close()
 
 
 # ---------------------------------------------------------------- the filled database
@@ -195,15 +169,15 @@ def measure(
         worker = Worker(database)
         try:
             others = {"database": database.pid}
-            worker.ask("begin", worlds=max(setting.worlds), playing=setting.playing, others=others)
+            worker.do("begin", worlds=max(setting.worlds), playing=setting.playing, others=others)
             for worlds in setting.worlds:
-                worker.ask("assign", worlds=worlds)
+                worker.do("assign", worlds=worlds)
                 for size in setting.sizes:
                     yield _saves(worker, setting, size, worlds, ("services",), tell)
             size, worlds = setting.http_case
-            worker.ask("assign", worlds=worlds)
+            worker.do("assign", worlds=worlds)
             with web(database, tell) as (host, port, pid):
-                worker.ask("web", host=host, port=port, pid=pid)
+                worker.do("web", host=host, port=port, pid=pid)
                 yield _saves(worker, setting, size, worlds, ("services", "http"), tell)
             for connections in sorted({connections_of(worlds) for worlds in setting.worlds}):
                 yield _leases(worker, setting, connections, tell)
@@ -234,7 +208,7 @@ def _saves(
     name = f"{size // 1024} KB, {worlds} worlds{', HTTP' if 'http' in ways else ''}"
 
     def one(way: str) -> Result:
-        return worker.ask(
+        return worker.do(
             "save",
             way=way,
             size_bytes=size,
@@ -267,7 +241,7 @@ def _leases(worker: Worker, setting: Setting, connections: int, tell: Tell) -> R
     name = f"acquire and release, {connections} connections"
 
     def one(way: str) -> Result:
-        return worker.ask("lease", way=way, count=setting.leases, connections=connections)
+        return worker.do("lease", way=way, count=setting.leases, connections=connections)
 
     rounds = alternating(["raw", "services"], setting.rounds, one, lambda text: tell(f"{name}: {text}"))
     return {

@@ -7,8 +7,6 @@ servers' benchmarks with the same workload, so that one table can show all. Left
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.benchmark.asked_process import ROOT, AskedProcess
 from tests.benchmark.machine import (
-    CannotMeasure,
     Histogram,
     Sample,
     Second,
@@ -38,7 +36,6 @@ LEAST_CLEAN = 3  # seconds
 MOST_CLIENT_CPU = 90.0  # % of their core
 MOST_LATE_MS = 10.0  # 99 of 100 datagrams were read at most so late
 MOST_UNREAD = 1e-4  # of the datagrams
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class Setting:
     client_core: int | None = 1
 
 
-class Server:
+class Server(AskedProcess):
     """The measured process."""
 
     def __init__(self, setting: Setting, folder: Path) -> None:
@@ -72,48 +69,15 @@ class Server:
             "tokens": str(tokens),
         }
         paths = os.pathsep.join(str(ROOT / part) for part in ("", "platform", "clients/python"))
-        self._log = (folder / "server.log").open("w+")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmark.zone_server", json.dumps(arguments)],
-            env={**os.environ, "PYTHONPATH": paths, "DJANGO_SETTINGS_MODULE": "waystone.settings"},
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
+        super().__init__(
+            "zone cluster",
+            ["tests.benchmark.zone_server", json.dumps(arguments)],
+            {**os.environ, "PYTHONPATH": paths, "DJANGO_SETTINGS_MODULE": "waystone.settings"},
+            folder / "server.log",
         )
-        self.pid = self._process.pid
-        self.port = int(self._answer()["port"])
+        self.port = int(self.answer()["port"])
         raw = tokens.read_bytes()
         self.tokens = [raw[at : at + CONNECT_TOKEN_BYTES] for at in range(0, len(raw), CONNECT_TOKEN_BYTES)]
-
-    def ask(self, command: str) -> dict[str, Any]:
-        """Send a command and return its answer."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(command + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        while line and not line.startswith("{"):
-            line = self._process.stdout.readline()
-        if not line:
-            self._log.seek(0)
-            raise CannotMeasure(f"The zone cluster ended: {self._log.read()[-2000:]}")
-        return json.loads(line)
-
-    def stop(self) -> None:
-        """End the process."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._log.close()
 
 
 @dataclass(frozen=True)
