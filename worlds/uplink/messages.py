@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-from zonecluster.protocol.character import CharacterState
+from zonecluster.protocol.character import CharacterState, Count, Item
 from zonecluster.protocol.to_client import CharacterSummary
 
 MAX_BATCH = 500
@@ -22,7 +22,7 @@ MAX_BODY_BYTES = 40 * 1024 * 1024  # a full batch of the largest states
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # epochs and versions
 Chain = Annotated[bytes, Meta(min_length=32, max_length=32)]
 ReceiptText = Annotated[str, Meta(max_length=4096)]
-SaveKind = Literal["periodic", "level", "quest", "item", "handoff", "logout"]
+SaveKind = Literal["periodic", "level", "quest", "item", "handoff", "logout", "trade", "mail"]
 
 # Why the master refuses. `stale`: the head has moved or the lease is another's: drop the character.
 RefusalCode = Literal[
@@ -39,6 +39,13 @@ RefusalCode = Literal[
     "bad_chain",  # prev_chain is not the head's
     "invalid_state",
     "account_banned",
+    "trade_off",  # the staff stopped trade of this world, or of a kind of item in it
+    "not_conserved",  # an exchange that makes or loses something, or changes more than goods
+    "other_line",  # an exchange between main and a fork
+    "foreign_valuable",  # a thing with an id that is somebody else's, or gone
+    "unknown_recipient",
+    "mailbox_full",
+    "unknown_letter",  # no such letter for that character on that line, or it is empty
     "bad_proof",  # 401: no world has signed this request in this form; also a revoked key
     "bad_request",  # 400, 413: not the struct of this verb, out of range, or too large
     "master_fault",  # 503: the master cannot answer now (its database is away): ask again, same op_id
@@ -99,6 +106,11 @@ class Lease(Struct, frozen=True):
     version: int
     chain: Chain
     state: CharacterState
+    exchange: UUID | None = None  # the newest exchange that the line was part of
+    # Of the head, if this world wrote it: a daemon that died before it heard has the receipt after all.
+    receipt: ReceiptText = ""
+    kind: SaveKind | None = None
+    why_fork: Literal["", "tier", "limited", "budget"] = ""  # why it is not main
 
 
 class LeaseRef(Struct, frozen=True):
@@ -151,7 +163,7 @@ class Forked(Struct, frozen=True):
     epoch: int
     version: int
     chain: bytes
-    reason: Literal["limited"]
+    reason: Literal["limited", "budget"]
 
 
 class Saved(Struct, frozen=True):
@@ -172,6 +184,84 @@ class SavedBatch(Struct, frozen=True):
     """Outcomes, in the order of the writes."""
 
     results: list[Saved]
+
+
+class Goods(Struct, frozen=True):
+    """What changes hands: stacks, valuables with their ids, coins."""
+
+    items: Annotated[list[Item], Meta(max_length=24)] = []
+    money: Count = 0
+
+
+class Letter(Struct, frozen=True):
+    """A letter to be posted. `recipient`: the name of a character of any account."""
+
+    id: UUID
+    sender: LeaseRef
+    recipient: Annotated[str, Meta(min_length=1, max_length=40)]
+    subject: Annotated[str, Meta(min_length=1, max_length=80)]
+    text: Annotated[str, Meta(max_length=2000)] = ""
+    goods: Goods = Goods()
+
+
+class Taking(Struct, frozen=True):
+    """Goods to be taken out of a letter, all of them, by the character of that lease."""
+
+    letter: UUID
+    recipient: LeaseRef
+
+
+class Exchange(Struct, frozen=True):
+    """Goods change hands: all of the writes are accepted, and the letter posted or emptied, or nothing is.
+
+    A trade: two writes of kind `trade`. A letter with goods, or its taking: one write of kind `mail`. A letter
+    without goods: no write. What the heads and the letter had, the new states and the letter have: nothing
+    else changes. Repeated with the same content it gets the same answer.
+    """
+
+    id: UUID
+    writes: Annotated[list[Save], Meta(max_length=2)]
+    post: Letter | None = None
+    take: Taking | None = None
+
+
+class Exchanged(Struct, frozen=True):
+    """`results` in the order of the writes, all accepted; or `refusal`, and then nothing was written.
+
+    `line`: which of the lines the refusal is about, if it is about one.
+    """
+
+    results: list[Saved] = []
+    refusal: Refusal | None = None
+    line: UUID | None = None
+
+
+class Mailbox(Struct, frozen=True):
+    """Ask for the letters of the character of a lease; `discard`: letters to be thrown away first, if empty."""
+
+    lease: LeaseRef
+    discard: Annotated[list[UUID], Meta(max_length=50)] = []
+
+
+class Received(Struct, frozen=True):
+    """A letter in a mailbox. `goods` is empty once they were taken. `is_returned`: nobody took them."""
+
+    id: UUID
+    sender: str
+    world: str  # name of the world that it was posted in
+    subject: str
+    text: str
+    goods: Goods
+    posted_at: datetime
+    is_returned: bool = False
+    is_new: bool = False  # was in no answer before
+
+
+class MailboxIs(Struct, frozen=True):
+    """The newest letters first, at most 50; `more`: how many there are besides."""
+
+    letters: list[Received]
+    more: int = 0
 
 
 class Release(Struct, frozen=True):
@@ -221,6 +311,9 @@ class Reported(Struct, frozen=True):
     accounts: list[AccountNews]
     is_limited: bool = False  # its writes go to its own forks
     incarnation: int = 1  # rises when the master was restored from a backup
+    is_trade_off: bool = False  # the staff stopped trade and mail of this world
+    kinds_off: list[str] = []  # kinds of items that may not change hands here
+    letters: list[UUID] = []  # characters in play here whose mailboxes have a letter that is new
     collects_since: datetime | None = None  # set: restored just now; offer what was accepted since then
 
 
@@ -263,6 +356,10 @@ decoders: dict[type, msgspec.json.Decoder] = {
         SavedBatch,
         Release,
         Released,
+        Exchange,
+        Exchanged,
+        Mailbox,
+        MailboxIs,
         Report,
         Reported,
         Reoffer,

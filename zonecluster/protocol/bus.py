@@ -10,7 +10,7 @@ A process start is an `incarnation` (random u64): messages of a dead incarnation
 Source: docs/protocol.md, section "Bus".
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -28,6 +28,7 @@ Link = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # one WebSocket, unique within 
 # fenced.
 Order = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
+LineKind = Literal["main", "fork"]
 Group = Annotated[int, Meta(ge=0, le=2**32 - 1)]  # number of an alliance; 0: none
 
 
@@ -172,6 +173,8 @@ class Resident(Struct, frozen=True):
     link: Link | None = None  # the world link it is attached to
     is_withheld: bool = False  # nothing durable is given to it, see Withhold
     group: Group = 0
+    after: UUID | None = None  # the newest exchange that its document knows, see Settle
+    held: UUID | None = None  # waits for the outcome of this exchange, see Hold
 
 
 class Residents(BusMessage):
@@ -225,6 +228,19 @@ class Frozen(BusMessage):
     request: UUID
     state: CharacterState
     serial: int = 0  # to be echoed in Saved
+    after: UUID | None = None
+
+
+class Held(BusMessage):
+    """Answer to Hold: nothing but the place changes any more; this is the document."""
+
+    cluster: str
+    session: UUID
+    exchange: UUID
+    state: CharacterState
+    serial: int
+    stay: Order
+    after: UUID | None = None
 
 
 class Checkpoint(BusMessage):
@@ -237,6 +253,20 @@ class Checkpoint(BusMessage):
     # to be echoed in Saved; grows: the daemon drops one that is not above the last of this stay
     serial: int = 0
     stay: Order = 0
+    # The newest exchange that the document knows: one that does not know the newest of its line is not saved.
+    after: UUID | None = None
+
+
+class Poisoned(BusMessage):
+    """The rules raised on a player's document: the player is out of the zone, the zone goes on."""
+
+    cluster: str
+    incarnation: Incarnation
+    session: UUID
+    stay: Order
+    where: str  # what was done, as admit, command:buy, checkpoint
+    error: str  # the traceback's text, at most 8 KB
+    state: CharacterState | None  # as it was, if it can be written at all
 
 
 class PortalEntered(BusMessage):
@@ -299,6 +329,8 @@ class Admit(BusMessage):
     link: Link | None
     order: Order = 0
     incarnation: Incarnation = 0  # the process that is meant; another one ignores it. 0: any
+    after: UUID | None = None  # the newest exchange of the line, which the state knows
+    line: LineKind = "main"
 
 
 class MintToken(BusMessage):
@@ -380,6 +412,39 @@ class Withhold(BusMessage):
     is_on: bool
 
 
+class Hold(BusMessage):
+    """First phase of an exchange: change nothing but the place until Settle, and tell the document.
+
+    Repeated until Held. A cluster never ends a hold by itself.
+    """
+
+    session: UUID
+    exchange: UUID
+    stay: Order
+
+
+class Settle(BusMessage):
+    """The exchange is over; the player may change again.
+
+    `state`: the document from now on, which knows the exchange `after`; the place stays the cluster's. None:
+    the document is what it was. Repeated while Residents say that the cluster has not heard. Ignored if the
+    document knows `after` already and nothing is held.
+    """
+
+    session: UUID
+    stay: Order
+    after: UUID | None
+    state: CharacterState | None = None
+    text: str = ""  # told to the player
+
+
+class LineIs(BusMessage):
+    """The player's character has gone on to another line: what lies on the ground belongs to lines."""
+
+    session: UUID
+    line: LineKind
+
+
 class Grouped(BusMessage):
     """The player is in this alliance: its members are shown to each other first. Repeated as Withhold is."""
 
@@ -401,7 +466,9 @@ FromCluster = (
     | Admitted
     | AdmitRefused
     | Frozen
+    | Held
     | Checkpoint
+    | Poisoned
     | PortalEntered
     | Removed
     | Unknown
@@ -422,6 +489,9 @@ ToCluster = (
     | Saved
     | Journaled
     | Withhold
+    | Hold
+    | Settle
+    | LineIs
     | Grouped
     | Hail
 )

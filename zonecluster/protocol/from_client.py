@@ -210,6 +210,100 @@ class AllianceLeave(FromClient, tag="alliance_leave"):
     seq: Seq
 
 
+class TradeInvite(FromClient, tag="trade_invite"):
+    """Ask a character of this world, by name, to trade; answered by Result."""
+
+    seq: Seq
+    name: CharacterName
+
+
+class TradeAnswer(FromClient, tag="trade_answer"):
+    """Accept or decline the trade that a character asked for; answered by Result."""
+
+    seq: Seq
+    name: CharacterName
+    accept: bool
+
+
+class OfferedItem(Struct, frozen=True):
+    """So many of a kind out of the inventory, or the valuable with that id."""
+
+    kind: ItemKindName
+    count: ItemCount = 1
+    id: UUID | None = None
+
+
+class TradeOffer(FromClient, tag="trade_offer"):
+    """What the player would give, in place of what was offered before; answered by Result.
+
+    Both players' locks and confirmations are void then.
+    """
+
+    seq: Seq
+    items: Annotated[list[OfferedItem], Meta(max_length=12)] = []
+    money: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
+
+
+class TradeLock(FromClient, tag="trade_lock"):
+    """The player's offer stays as it is; answered by Result. `revision`: of the TradeChanged that was seen."""
+
+    seq: Seq
+    revision: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+class TradeConfirm(FromClient, tag="trade_confirm"):
+    """Both offers are locked, and the player agrees to exactly these; answered by Result once it is done."""
+
+    seq: Seq
+    revision: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+
+
+class TradeCancel(FromClient, tag="trade_cancel"):
+    """Have no trade; answered by Result."""
+
+    seq: Seq
+
+
+class Give(FromClient):
+    """Give something to a member of the player's alliance, without a trade; answered by Result."""
+
+    seq: Seq
+    name: CharacterName
+    items: Annotated[list[OfferedItem], Meta(max_length=12)] = []
+    money: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
+
+
+class MailSend(FromClient, tag="mail_send"):
+    """Write to a character on any world, with things and coins or without; answered by Result."""
+
+    seq: Seq
+    to: CharacterName
+    subject: Annotated[str, Meta(min_length=1, max_length=80)]
+    text: Annotated[str, Meta(max_length=2000)] = ""
+    items: Annotated[list[OfferedItem], Meta(max_length=12)] = []
+    money: Annotated[int, Meta(ge=0, le=2**53 - 1)] = 0
+
+
+class MailList(FromClient, tag="mail_list"):
+    """Ask for the character's letters; answered by MailIs."""
+
+    seq: Seq
+
+
+class MailTake(FromClient, tag="mail_take"):
+    """Take what lies in a letter, all of it; answered by Result."""
+
+    seq: Seq
+    letter: UUID
+
+
+class MailDiscard(FromClient, tag="mail_discard"):
+    """Throw away a letter in which nothing lies; answered by Result."""
+
+    seq: Seq
+    letter: UUID
+
+
 class Logout(FromClient):
     """Leave the world: saved, released, then Goodbye."""
 
@@ -245,9 +339,22 @@ ClientMessage = (
     | AllianceInvite
     | AllianceAnswer
     | AllianceLeave
+    | TradeInvite
+    | TradeAnswer
+    | TradeOffer
+    | TradeLock
+    | TradeConfirm
+    | TradeCancel
+    | Give
+    | MailSend
+    | MailList
+    | MailTake
+    | MailDiscard
     | Logout
     | Ping
 )
+Trading = TradeInvite | TradeAnswer | TradeOffer | TradeLock | TradeConfirm | TradeCancel | Give
+Mailing = MailSend | MailList | MailTake | MailDiscard
 ChangeOfGoods = Buy | Sell | Loot | PickUp | Drop | Equip | Unequip | Move | Split | Merge
 # what the player's zone cluster runs, in order
 Command = Say | Look | Describe | UsePortal | Select | Cast | Inventory | Wares | ChangeOfGoods

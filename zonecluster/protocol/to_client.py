@@ -207,6 +207,62 @@ class AllianceChanged(ToClient, tag="alliance_changed"):
     members: list[AllianceMember]
 
 
+class TradeInvited(ToClient, tag="trade_invited"):
+    """A character asks the player to trade: TradeAnswer within so many seconds."""
+
+    inviter: str
+    seconds: int
+
+
+class TradeSide(Struct, frozen=True):
+    """What one of two gives."""
+
+    name: str
+    items: list[Stack]
+    money: int
+    is_locked: bool = False
+    is_confirmed: bool = False
+
+
+class TradeChanged(ToClient, tag="trade_changed"):
+    """The player's trade as it is now. `revision` rises with each change of an offer."""
+
+    revision: int
+    mine: TradeSide
+    theirs: TradeSide
+
+
+class TradeEnded(ToClient, tag="trade_ended"):
+    """The trade is over: done, or nothing has changed hands. `text` says why."""
+
+    partner: str
+    is_done: bool
+    text: str
+
+
+class LetterSummary(Struct, frozen=True):
+    """A letter in the mailbox. `posted_at`: seconds since 1970, UTC."""
+
+    id: UUID
+    sender: str
+    world: str
+    subject: str
+    text: str
+    items: list[Stack]
+    money: int
+    posted_at: float
+    is_returned: bool = False
+    is_new: bool = False
+
+
+class MailIs(ToClient, tag="mail_is"):
+    """Answer to MailList: the newest first. `more`: how many there are besides."""
+
+    seq: int
+    letters: list[LetterSummary]
+    more: int = 0
+
+
 class Notice(ToClient):
     """A plain message from the world for the player to read."""
 
@@ -248,6 +304,10 @@ ServerMessage = (
     | WaresAre
     | AllianceInvited
     | AllianceChanged
+    | TradeInvited
+    | TradeChanged
+    | TradeEnded
+    | MailIs
     | Notice
     | Refused
     | Goodbye

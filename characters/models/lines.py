@@ -1,7 +1,4 @@
-"""Characters, their lines and versions: fields and constraints only. Line and Version carry the safety.
-
-States are the canonical bytes of zonecluster.protocol.character, kept as bytes so that they stay byte-equal.
-"""
+"""Characters, their lines and versions. Line and Version carry the safety."""
 
 import uuid
 
@@ -63,6 +60,17 @@ class Line(models.Model):
     chain = models.BinaryField(max_length=32)
     state_hash = models.BinaryField(max_length=32)
     state = models.BinaryField()
+    valuables = models.BinaryField(
+        default=b"", help_text="Ids of the valuables in the state, sorted, 16 bytes each."
+    )
+    exchange = models.UUIDField(
+        null=True, blank=True, help_text="The newest trade or mail that this line was part of."
+    )
+    undecided_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="A fork to which writes fell for the budget: the world plays it until the staff decides.",
+    )
     updated_at = models.DateTimeField(default=timezone.now, editable=False, help_text="Of the newest write.")
 
     class Meta:
@@ -87,6 +95,7 @@ class Version(models.Model):
         QUEST = "quest"
         ITEM = "item"
         TRADE = "trade"
+        MAIL = "mail"
         HANDOFF = "handoff"
         LOGOUT = "logout"
         RESTORE = "restore"
@@ -153,6 +162,7 @@ class Fall(models.Model):
 
     class Reason(models.TextChoices):
         LIMITED = "limited", "the world is limited"
+        BUDGET = "budget", "over the world's budget"
 
     write = models.OneToOneField(Version, on_delete=models.PROTECT, related_name="fall")
     line = models.ForeignKey(Line, on_delete=models.PROTECT, related_name="falls")
@@ -167,60 +177,3 @@ class Fall(models.Model):
 
     def __str__(self) -> str:
         return f"v{self.version + 1} of main, v{self.write.version} of the fork ({self.reason})"
-
-
-class Incarnation(models.Model):
-    """How often the master was restored from a backup, as a part of every epoch: old leases cannot come back.
-
-    No row counts as incarnation 1.
-    """
-
-    number = models.PositiveIntegerField(unique=True)
-    began_at = models.DateTimeField()
-    reason = models.CharField(max_length=200)
-    collects_since = models.DateTimeField(
-        null=True, blank=True, help_text="Worlds are asked for what was accepted since then."
-    )
-    closed_at = models.DateTimeField(
-        null=True, blank=True, help_text="Since then the master is in service again."
-    )
-
-    class Meta:
-        ordering = ["-number"]
-
-    def __str__(self) -> str:
-        return str(self.number)
-
-    @property
-    def is_collecting(self) -> bool:
-        """Whether worlds are asked for what they hold, and for nothing else."""
-        return self.collects_since is not None and self.closed_at is None
-
-
-class Reoffer(models.Model):
-    """What one world has offered after a restore of the master."""
-
-    incarnation = models.ForeignKey(Incarnation, on_delete=models.CASCADE, related_name="reoffers")
-    world = models.ForeignKey(World, on_delete=models.CASCADE, related_name="+")
-    replayed = models.PositiveIntegerField(default=0, help_text="Versions that were taken back.")
-    completed_at = models.DateTimeField(null=True, blank=True, help_text="It had offered all it holds.")
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint("incarnation", "world", name="one_reoffer_of_a_world_for_an_incarnation")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.world_id} for {self.incarnation_id}"
-
-
-class WaitingOffer(models.Model):
-    """The newest state that a world has proved of a line, while something before it is missing."""
-
-    line = models.UUIDField(unique=True)
-    world = models.ForeignKey(World, on_delete=models.CASCADE, related_name="+")
-    version = models.BigIntegerField()
-    state = models.BinaryField()
-
-    def __str__(self) -> str:
-        return f"{self.line} v{self.version}"

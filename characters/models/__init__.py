@@ -1,0 +1,24 @@
+"""The tables of the character repository: fields and constraints only.
+
+States are the canonical bytes of zonecluster.protocol.character, kept as bytes so that they stay byte-equal.
+"""
+
+from characters.models.goods import Gain, Letter, TradeStop, Valuable, ValuableEvent
+from characters.models.lines import Character, Fall, Line, ThinnedVersions, Version
+from characters.models.restores import Incarnation, Reoffer, WaitingOffer
+
+__all__ = [
+    "Character",
+    "Fall",
+    "Gain",
+    "Incarnation",
+    "Letter",
+    "Line",
+    "Reoffer",
+    "ThinnedVersions",
+    "TradeStop",
+    "Valuable",
+    "ValuableEvent",
+    "Version",
+    "WaitingOffer",
+]
