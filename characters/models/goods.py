@@ -1,7 +1,5 @@
 """What goes between characters: valuables and who has them, letters, what a world's writes have gained."""
 
-import uuid
-
 from django.conf import settings
 from django.db import models
 from django.utils import timezone

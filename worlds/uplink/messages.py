@@ -214,7 +214,7 @@ class Taking(Struct, frozen=True):
 class Exchange(Struct, frozen=True):
     """Goods change hands: all of the writes are accepted, and the letter posted or emptied, or nothing is.
 
-    A trade: two writes of kind `trade`. A letter with goods, or its taking: one write of kind `mail`. A letter
+    A trade: two writes of kind `trade`. A letter with goods, or its taking: one write of kind `mail`. One
     without goods: no write. What the heads and the letter had, the new states and the letter have: nothing
     else changes. Repeated with the same content it gets the same answer.
     """
@@ -237,7 +237,7 @@ class Exchanged(Struct, frozen=True):
 
 
 class Mailbox(Struct, frozen=True):
-    """Ask for the letters of the character of a lease; `discard`: letters to be thrown away first, if empty."""
+    """Ask for the letters of a character, by its lease. `discard`: to be thrown away first, if empty."""
 
     lease: LeaseRef
     discard: Annotated[list[UUID], Meta(max_length=50)] = []

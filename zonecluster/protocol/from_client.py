@@ -245,7 +245,7 @@ class TradeOffer(FromClient, tag="trade_offer"):
 
 
 class TradeLock(FromClient, tag="trade_lock"):
-    """The player's offer stays as it is; answered by Result. `revision`: of the TradeChanged that was seen."""
+    """The player's offer stays as it is; answered by Result. `revision`: of the TradeChanged seen last."""
 
     seq: Seq
     revision: Annotated[int, Meta(ge=0, le=2**32 - 1)]

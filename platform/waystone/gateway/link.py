@@ -24,7 +24,9 @@ from zonecluster.protocol.from_client import (
     Enter,
     Hello,
     Logout,
+    Mailing,
     Ping,
+    Trading,
     ZoneTokenRequest,
 )
 
@@ -34,7 +36,9 @@ CLOSE_FULL = 1013  # no room: try again later
 
 
 # What the world daemon answers, once a link is welcomed; all else is a command for the player's cluster.
-ForTheDaemon = Enter | ZoneTokenRequest | AllianceInvite | AllianceAnswer | AllianceLeave | Logout
+ForTheDaemon = (
+    Enter | ZoneTokenRequest | AllianceInvite | AllianceAnswer | AllianceLeave | Trading | Mailing | Logout
+)
 
 
 class Phase(Enum):
