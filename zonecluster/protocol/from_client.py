@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 PROTOCOL_VERSION = 1
-MAX_FRAME_BYTES = 8 * 1024  # the largest legal message (a ticket in Hello) is under 4 KB
+MAX_FRAME_BYTES = 16 * 1024  # the largest legal message (MailSend, all of it 4-byte letters) is under 14 KB
 
 Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 EntityId = Annotated[int, Meta(ge=0, le=2**32 - 1)]

@@ -30,6 +30,30 @@ RefusalCode = Literal[
     "too_fast",
 ]
 
+# Why there was no trade and no letter: `code` of a Result, besides those of zonecluster.rules.items.
+ExchangeCode = Literal[
+    "unknown_player",
+    "yourself",
+    "too_many_invitations",
+    "not_invited",
+    "in_trade",
+    "not_in_trade",
+    "old_revision",  # the offers have changed since
+    "not_locked",
+    "called_off",  # by the other one; or too late to be called off
+    "nothing_offered",
+    "untouchable",  # frozen, leaving, or the outcome of its last exchange is not known
+    "not_allied",
+    "master_away",
+    "trade_off",
+    "lines_differ",
+    "unknown_recipient",
+    "mailbox_full",
+    "unknown_letter",
+    "goods_inside",
+    "refused",  # by the master, for another reason
+]
+
 
 class ToClient(Struct, frozen=True, tag_field="type", tag=str.lower):
     """Anything the server sends."""

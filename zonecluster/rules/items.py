@@ -34,6 +34,8 @@ Why = Literal[
     "ground_full",
     "withheld",  # the character cannot be saved at the moment
     "too_many_changes",  # wait until those before are written down
+    "trading",  # nothing changes until the outcome of an exchange is known
+    "other_line",  # what lies on the ground is main's or a fork's
 ]
 
 

@@ -28,6 +28,9 @@ PARTS = (
     to_client.Bag,
     to_client.Offered,
     to_client.AllianceMember,
+    from_client.OfferedItem,
+    to_client.TradeSide,
+    to_client.LetterSummary,
     to_client.NearbyEntity,
     to_client.Exit,
     bus.OpenLink,
@@ -126,6 +129,12 @@ def test_no_message_is_documented_that_does_not_exist() -> None:
 
 def test_every_reason_of_goods_is_documented() -> None:
     assert [row["code"] for row in table_below("Goods")] == list(typing.get_args(items.Why))
+
+
+def test_every_reason_of_trade_and_mail_is_documented() -> None:
+    codes = [row["code"] for row in table_below("Codes of trade and mail")]
+    assert codes == list(typing.get_args(to_client.ExchangeCode))
+    assert not set(codes) & set(typing.get_args(items.Why))
 
 
 def test_every_refusal_code_is_documented() -> None:
