@@ -3,13 +3,14 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
-from unfold.decorators import action, display
+from unfold.decorators import display
+from unfold.forms import BaseDialogForm
 from unfold.views import ChangeList
 
 from accounts.admin_parts import (
@@ -17,8 +18,6 @@ from accounts.admin_parts import (
     AuditedAdmin,
     ViewOnlyAdmin,
     beside,
-    change_url,
-    dialog_done,
     document,
     link_to,
     link_to_list,
@@ -26,6 +25,7 @@ from accounts.admin_parts import (
     rows_table,
     staff_of,
 )
+from accounts.levers import lever
 from accounts.models import Account, AuditRecord, Entitlement
 from accounts.rules import Edition
 from accounts.selectors import edition_of, editions_of
@@ -205,27 +205,18 @@ class EntitlementAdmin(ViewOnlyAdmin):
             )
         obj.pk = entry.pk
 
-    @action(
-        description="Take back",
+    @lever(
+        "Take back",
+        title="Take this grant back?",
+        text="Adds a row to the ledger that ends the grant at once, for good.",
         icon="undo",
-        permissions=["book"],
-        dialog={
-            "title": "Take this grant back?",
-            "description": "Adds a row to the ledger that ends the grant at once, for good.",
-            "form_submit_text": "Take back",
-        },
+        allowed="book",
+        form_class=BaseDialogForm,
     )
-    def take_back(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        entry = Entitlement.objects.select_related("account").get(pk=object_id)
-        revoke_entitlement(
-            account=entry.account,
-            edition=Edition(entry.edition),
-            reference=entry.reference,
-            by=staff_of(request),
-            now=timezone.now(),
-        )
-        messages.success(request, f"{entry.reference} is taken back.")
-        return dialog_done(change_url(entry))
+    def take_back(self, entry: Entitlement, **deed: Any) -> str:
+        edition = Edition(entry.edition)
+        revoke_entitlement(account=entry.account, edition=edition, reference=entry.reference, **deed)
+        return f"{entry.reference} is taken back."
 
     @display(description="account", ordering="account__email")
     def account_link(self, entry: Entitlement) -> SafeString | str:

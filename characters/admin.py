@@ -6,31 +6,28 @@ staff can do, each with a reason and an audit row: bring a version back, and rol
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import URLPattern, URLResolver, path
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 
 from accounts.admin_parts import (
     NOTHING,
-    ReasonForm,
     ViewOnlyAdmin,
-    change_url,
-    dialog_done,
     document,
     hex_text,
     link_to,
     link_to_list,
     rows_table,
-    staff_of,
     yes_no,
 )
+from accounts.levers import Told, lever
 from characters.history import check_history
 from characters.lifting import CannotLift, lift_fork, plan_lift
 from characters.models import (
@@ -166,29 +163,20 @@ class LineAdmin(ViewOnlyAdmin):
             return False
         return object_id is None or Line.objects.filter(pk=object_id, world__isnull=False).exists()
 
-    @action(
-        description="Let this fork count as main",
+    @lever(
+        "Let this fork count as main",
+        title="Make this fork's newest version main's?",
+        text="Main gets a new version with the fork's state; 'to main' says what changes. Only if main has "
+        "not moved on since the fork was begun, and nobody plays either.",
         icon="merge",
-        permissions=["lift"],
+        allowed="lift",
+        submit="Let it count",
         variant=ActionVariant.WARNING,
-        dialog={
-            "title": "Make this fork's newest version main's?",
-            "description": "Main gets a new version with the fork's state; 'to main' says what changes. "
-            "Only if main has not moved on since the fork was begun, and nobody plays either.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Let it count",
-        },
+        refused=(CannotLift,),
     )
-    def lift(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        fork = Line.objects.get(pk=object_id)
-        reason = form.cleaned_data["reason"]
-        try:
-            made = lift_fork(fork=fork, reason=reason, by=staff_of(request), now=timezone.now())
-        except CannotLift as error:
-            messages.error(request, str(error))
-            return dialog_done(change_url(fork))
-        messages.success(request, f"Main is at v{made.version} now, which has what the fork had.")
-        return dialog_done(change_url(made.line))
+    def lift(self, fork: Line, **deed: Any) -> Told:
+        made = lift_fork(fork=fork, **deed)
+        return Told(f"Main is at v{made.version} now, which has what the fork had.", row=made.line)
 
     @display(description="to main")
     def to_main(self, line: Line) -> str:
@@ -299,32 +287,22 @@ class VersionAdmin(ViewOnlyAdmin):
         response["Content-Disposition"] = 'attachment; filename="versions.jsonl"'
         return response
 
-    @action(
-        description="Bring this version back",
+    @lever(
+        "Bring this version back",
+        title="Bring this version back?",
+        text="The line gets a new version with this one's state. Nothing is deleted, and it can be undone in "
+        "the same way. Refused while the line is in play.",
         icon="history",
-        permissions=["restore"],
+        allowed="restore",
+        submit="Bring back",
         variant=ActionVariant.WARNING,
-        dialog={
-            "title": "Bring this version back?",
-            "description": "The line gets a new version with this one's state. Nothing is deleted, "
-            "and it can be undone in the same way. Refused while the line is in play.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Bring back",
-        },
+        refused=(LineInPlay,),
     )
-    def restore(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        version = Version.objects.get(pk=object_id)
-        reason = form.cleaned_data["reason"]
-        try:
-            made = restore_version(version=version, reason=reason, by=staff_of(request), now=timezone.now())
-        except LineInPlay as error:
-            messages.error(request, str(error))
-            return dialog_done(change_url(version))
+    def restore(self, version: Version, **deed: Any) -> Told:
+        made = restore_version(version=version, **deed)
         if made is None:
-            messages.info(request, "The line stands at this very state: nothing was changed.")
-            return dialog_done(change_url(version))
-        messages.success(request, f"v{version.version} is back, as v{made.version}.")
-        return dialog_done(change_url(made))
+            return Told("The line stands at this very state: nothing was changed.", "info")
+        return Told(f"v{version.version} is back, as v{made.version}.", row=made)
 
     @display(description="what changed")
     def changes(self, version: Version) -> str:

@@ -6,27 +6,25 @@ What a world keeps for itself (zones, clusters, play sessions) is in world_admin
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.admin_parts import (
     AuditedAdmin,
-    ReasonForm,
     ViewOnlyAdmin,
     beside,
-    change_url,
-    dialog_done,
     document,
     hex_text,
     link_to,
@@ -35,6 +33,7 @@ from accounts.admin_parts import (
     rows_table,
     staff_of,
 )
+from accounts.levers import Told, lever
 from worlds import world_admin  # noqa: F401  (registers the world's own rows; the admin looks only for `admin`)
 from worlds.models import Pseudonym, Ticket, World, WorldKey
 from worlds.rules import gateway_fault, is_online, name_fault, name_key, slug_fault
@@ -219,80 +218,56 @@ class WorldAdmin(AuditedAdmin):
     def report_document(self, world: World) -> SafeString | str:
         return document(world.report)
 
-    @action(
-        description="Limit",
+    @lever(
+        "Limit",
+        title="Limit this world?",
+        text="From its next write on it writes its own forks and not main. Players go on and lose nothing; "
+        "what they gain counts in this world only. Effective at once.",
         icon="call_split",
-        permissions=["limit"],
+        allowed="limit",
         variant=ActionVariant.WARNING,
-        dialog={
-            "title": "Limit this world?",
-            "description": "From its next write on it writes its own forks and not main. Players go on "
-            "and lose nothing; what they gain counts in this world only. Effective at once.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Limit",
-        },
     )
-    def limit(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        world = World.objects.get(pk=object_id)
-        limit_world(world=world, reason=form.cleaned_data["reason"], by=staff_of(request), now=timezone.now())
-        messages.success(request, f"{world} writes its own forks now.")
-        return dialog_done(change_url(world))
+    def limit(self, world: World, **deed: Any) -> str:
+        limit_world(world=world, **deed)
+        return f"{world} writes its own forks now."
 
-    @action(
-        description="Lift limit",
+    @lever(
+        "Lift limit",
+        title="Lift the limit?",
+        text="Characters play main again from their next entry on, if the world's tier lets them. What was "
+        "played on forks stays there.",
         icon="merge",
-        permissions=["lift_limit"],
-        dialog={
-            "title": "Lift the limit?",
-            "description": "Characters play main again from their next entry on, if the world's tier lets "
-            "them. What was played on forks stays there.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Lift",
-        },
+        allowed="lift_limit",
+        submit="Lift",
     )
-    def lift_the_limit(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        world = World.objects.get(pk=object_id)
-        lift_limit(world=world, reason=form.cleaned_data["reason"], by=staff_of(request), now=timezone.now())
-        messages.success(request, f"The limit of {world} is lifted.")
-        return dialog_done(change_url(world))
+    def lift_the_limit(self, world: World, **deed: Any) -> str:
+        lift_limit(world=world, **deed)
+        return f"The limit of {world} is lifted."
 
-    @action(
-        description="Suspend",
+    @lever(
+        "Suspend",
+        title="Suspend this world?",
+        text="It gets no tickets, no leases and no writes until the suspension is lifted. Its leases end "
+        "now, and its players are put out within 10 seconds.",
         icon="block",
-        permissions=["suspend"],
+        allowed="suspend",
         variant=ActionVariant.DANGER,
-        dialog={
-            "title": "Suspend this world?",
-            "description": "It gets no tickets, no leases and no writes until the suspension is lifted. "
-            "Its leases end now, and its players are put out within 10 seconds.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Suspend",
-        },
     )
-    def suspend(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        world = World.objects.get(pk=object_id)
-        reason = form.cleaned_data["reason"]
-        suspend_world(world=world, reason=reason, by=staff_of(request), now=timezone.now())
-        messages.success(request, f"{world} is suspended.")
-        return dialog_done(change_url(world))
+    def suspend(self, world: World, **deed: Any) -> str:
+        suspend_world(world=world, **deed)
+        return f"{world} is suspended."
 
-    @action(
-        description="Lift suspension",
+    @lever(
+        "Lift suspension",
+        title="Lift the suspension?",
+        text="Players can get tickets for this world again, and it can write again.",
         icon="check_circle",
-        permissions=["lift"],
-        dialog={
-            "title": "Lift the suspension?",
-            "description": "Players can get tickets for this world again, and it can write again.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Lift",
-        },
+        allowed="lift",
+        submit="Lift",
     )
-    def lift(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        world = World.objects.get(pk=object_id)
-        reason = form.cleaned_data["reason"]
-        lift_suspension(world=world, reason=reason, by=staff_of(request), now=timezone.now())
-        messages.success(request, f"The suspension of {world} is lifted.")
-        return dialog_done(change_url(world))
+    def lift(self, world: World, **deed: Any) -> str:
+        lift_suspension(world=world, **deed)
+        return f"The suspension of {world} is lifted."
 
 
 def _of_characters(world: Any) -> list[SafeString]:
@@ -379,24 +354,19 @@ class WorldKeyAdmin(ViewOnlyAdmin):
     def key_hex(self, key: WorldKey) -> SafeString | str:
         return hex_text(key.public_key)
 
-    @action(
-        description="Revoke",
+    @lever(
+        "Revoke",
+        title="Revoke this key?",
+        text="The world can no longer prove itself by it. A revoked key never comes back.",
         icon="key_off",
-        permissions=["revoke"],
+        allowed="revoke",
         variant=ActionVariant.DANGER,
-        dialog={
-            "title": "Revoke this key?",
-            "description": "The world can no longer prove itself by it. A revoked key never comes back.",
-            "form_submit_text": "Revoke",
-        },
+        form_class=BaseDialogForm,
     )
-    def revoke(self, request: HttpRequest, form: forms.Form, object_id: str) -> HttpResponse:
-        key = WorldKey.objects.select_related("world").get(pk=object_id)
-        if revoke_world_key(key=key, by=staff_of(request), now=timezone.now()):
-            messages.success(request, f"Key {key} is revoked.")
-        else:
-            messages.info(request, f"Key {key} was revoked before.")
-        return dialog_done(change_url(key))
+    def revoke(self, key: WorldKey, **deed: Any) -> Told | str:
+        if revoke_world_key(key=key, **deed):
+            return f"Key {key} is revoked."
+        return Told(f"Key {key} was revoked before.", "info")
 
 
 @admin.register(Pseudonym)

@@ -1,0 +1,86 @@
+"""A lever: a button on a row's page in the admin with which staff does one deed, after giving the reason.
+
+The button opens a dialog; the deed is one call of a service, which leaves the audit row. Who may use it is
+the admin class's to say: `has_<allowed>_permission(request, object_id)`, which also hides the button where
+it would change nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Literal
+
+from django.contrib import messages
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+
+from accounts.admin_parts import ReasonForm, change_url, dialog_done, staff_of
+
+SUBMITTED = "_form_submitted"  # the theme's own field in every dialog
+
+
+@dataclass(frozen=True)
+class Told:
+    """What staff reads after a deed, and the page that is opened then. None: the same row's."""
+
+    text: str
+    tone: Literal["success", "info", "error"] = "success"
+    row: Model | None = None
+
+
+# `deed(admin, row, by=…, now=…, **fields of the dialog)`: the sentence that staff reads then.
+Deed = Callable[..., Told | str]
+
+
+def lever(
+    description: str,
+    *,
+    title: str,
+    text: str,
+    icon: str,
+    allowed: str,
+    submit: str = "",
+    variant: ActionVariant = ActionVariant.DEFAULT,
+    form_class: type[BaseDialogForm] = ReasonForm,
+    refused: tuple[type[Exception], ...] = (),
+) -> Callable[[Deed], Any]:
+    """Make a method of an admin class a lever; name it in `actions_detail`.
+
+    Args:
+        description: of the button. submit: of the dialog's button; the same if not given.
+        title, text: of the dialog.
+        allowed: who may, as `has_<allowed>_permission`.
+        form_class: what is asked for; its fields are given to the method.
+        refused: what the method raises if it cannot be done; its text is shown, and nothing was changed.
+    """
+    dialog: Any = {
+        "title": title,
+        "description": text,
+        "form_class": form_class,
+        "form_submit_text": submit or description,
+    }
+
+    def made(deed: Deed) -> Any:
+        @action(description=description, icon=icon, permissions=[allowed], variant=variant, dialog=dialog)
+        @wraps(deed)
+        def do(admin: ModelAdmin, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+            row = admin.get_object(request, object_id)
+            if row is None:
+                raise Http404
+            asked = {name: value for name, value in form.cleaned_data.items() if name != SUBMITTED}
+            try:
+                done = deed(admin, row, by=staff_of(request), now=timezone.now(), **asked)
+            except refused as error:
+                done = Told(str(error), "error")
+            told = Told(done) if isinstance(done, str) else done
+            messages.add_message(request, messages.DEFAULT_LEVELS[told.tone.upper()], told.text)
+            return dialog_done(change_url(told.row or row))
+
+        return do
+
+    return made
