@@ -421,6 +421,7 @@ class Hold(BusMessage):
     session: UUID
     exchange: UUID
     stay: Order
+    order: Order = 0  # numbered as Freeze and Thaw are: a late or doubled one cannot act
 
 
 class Settle(BusMessage):
@@ -436,6 +437,7 @@ class Settle(BusMessage):
     after: UUID | None
     state: CharacterState | None = None
     text: str = ""  # told to the player
+    order: Order = 0
 
 
 class LineIs(BusMessage):
