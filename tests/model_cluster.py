@@ -32,6 +32,14 @@ class Entity:
     serial: int = 0
     frozen_by: UUID | None = None
     sent: dict[int, CharacterState] = field(default_factory=dict)  # by serial
+    after: UUID | None = None
+    line: bus.LineKind = "main"
+    held: bus.Held | None = None
+
+    @property
+    def may_gain(self) -> bool:
+        """Whether anything durable may change."""
+        return not (self.is_frozen or self.is_withheld or self.held)
 
     @property
     def token(self) -> bytes:
@@ -67,6 +75,9 @@ class ModelCluster:
     def shown(self, entity: Entity, serial: int) -> None:
         """The document of that serial may be shown to the player."""
 
+    def settled(self, entity: Entity) -> None:
+        """The entity has the document that an exchange has left: the master's."""
+
     # ---------------------------------------------------------------- the contract
 
     def of(self, session: UUID) -> list[Entity]:
@@ -94,6 +105,9 @@ class ModelCluster:
             case bus.Admit():
                 if m.incarnation == self.incarnation and not self.is_late(m):
                     self.admit(m)
+            case bus.Hold() | bus.Settle():
+                if not self.is_late(m):
+                    self.exchange(m)
             case bus.Freeze() | bus.Thaw() | bus.Remove():
                 if not self.is_late(m):
                     self.obey(m)
@@ -110,7 +124,10 @@ class ModelCluster:
                 entity.link = link
             case bus.TakeCheckpoint(_, kind) if not entity.is_frozen:
                 self.checkpoint(entity, kind)
+            case bus.LineIs(_, line):
+                entity.line = line
             case bus.Saved(_, serial):
+                entity.line = m.line or entity.line
                 self.shown(entity, serial)
                 if entity.serial == serial:
                     entity.is_dirty = False
@@ -130,7 +147,7 @@ class ModelCluster:
             number = next(self.numbers)
             entity = Entity(
                 m.session, m.character, m.instance, m.request, m.order, m.state, m.link, number,
-                self.source_of(number),
+                self.source_of(number), after=m.after, line=m.line,
             )  # fmt: skip
             self.entities[(m.session, m.instance)] = entity
         self.say_admitted(entity, m.request)
@@ -171,15 +188,54 @@ class ModelCluster:
             entity.is_frozen, entity.frozen_by = True, request
             entity.serial += 1
             entity.sent[entity.serial] = entity.state
-        self.say(bus.Frozen(self.name, entity.session, request, entity.state, entity.serial))
+        answer = bus.Frozen(self.name, entity.session, request, entity.state, entity.serial, entity.after)
+        self.say(answer)
+
+    def exchange(self, m: bus.Hold | bus.Settle) -> None:
+        entity = next((e for e in self.of(m.session) if m.stay in (0, e.stay)), None)
+        if entity is None:
+            if isinstance(m, bus.Hold) and not self.of(m.session):
+                self.say(bus.Unknown(self.name, self.incarnation, m.session, None))
+        elif isinstance(m, bus.Hold):
+            self.hold(entity, m.exchange)
+        else:
+            self.settle(entity, m)
+
+    def hold(self, entity: Entity, exchange: UUID) -> None:
+        if entity.held is None or entity.held.exchange != exchange:
+            entity.serial += 1
+            entity.sent[entity.serial] = entity.state
+            entity.held = bus.Held(
+                self.name, entity.session, exchange, entity.state, entity.serial, entity.stay, entity.after
+            )
+        self.say(entity.held)
+
+    def settle(self, entity: Entity, m: bus.Settle) -> None:
+        is_new = m.state is not None and m.after != entity.after
+        if entity.held is None and not is_new:
+            return
+        held, entity.held = entity.held, None
+        if is_new:
+            if held is not None and held.exchange == m.after:  # it was saved before the exchange
+                self.shown(entity, held.serial)
+            places = {**m.state.places, self.world_name: entity.state.places[self.world_name]}
+            entity.state = msgspec.structs.replace(m.state, places=places)
+            entity.after, entity.is_dirty = m.after, False
+            self.settled(entity)
 
     def checkpoint(self, entity: Entity, kind: str) -> None:
         entity.serial += 1
         entity.sent[entity.serial] = entity.state
-        self.say(bus.Checkpoint(self.name, entity.session, entity.state, kind, entity.serial, entity.stay))
+        message = bus.Checkpoint(
+            self.name, entity.session, entity.state, kind, entity.serial, entity.stay, entity.after
+        )
+        self.say(message)
 
     def announce(self) -> None:
         self.say_alive()
+        self.say_residents()
+
+    def say_residents(self) -> None:
         residents = [self.resident(e) for e in self.entities.values()]
         self.say(bus.Residents(self.name, self.incarnation, residents))
 
@@ -191,7 +247,7 @@ class ModelCluster:
         place = e.state.places[self.world_name]
         return bus.Resident(
             e.session, e.instance, place.position, place.heading_deg, e.is_dirty, e.stay, e.is_frozen, e.link,
-            e.is_withheld,
+            e.is_withheld, after=e.after, held=e.held.exchange if e.held else None, line=e.line,
         )  # fmt: skip
 
     def walk(self, entity: Entity, x: float) -> None:

@@ -48,12 +48,15 @@ def residents(cluster: Cluster, players: Sequence[Player]) -> list[Resident]:
             instance=player.instance.number,
             position=(x, y, z),
             heading_deg=heading_deg,
-            is_dirty=is_changed or player.has_unsaved,
+            is_dirty=player.has_unsaved or (is_changed and player.held is None),
             stay=player.stay,
             is_frozen=is_frozen,
             link=player.link,
             is_withheld=player.is_withheld,
             group=group,
+            after=player.after,
+            held=player.held.exchange if player.held is not None else None,
+            line=player.line,
         )
         for player, (x, y, z), heading_deg, is_frozen, is_changed, group in columns
     ]

@@ -78,7 +78,9 @@ class Cluster:
     def checkpoint(self, player: Player, kind: str) -> None:
         """Send the player's document to be saved."""
         state = player.document(self.config.world)
-        self.to_daemon(Checkpoint(self.config.name, player.session, state, kind, player.serial, player.stay))
+        serial, stay = player.serial, player.stay
+        message = Checkpoint(self.config.name, player.session, state, kind, serial, stay, player.after)
+        self.to_daemon(message)
 
     def record_arrival(self, player: Player) -> None:
         """The player sees the zone: the first time of all is remembered, and saved at once."""
@@ -112,7 +114,12 @@ class Cluster:
             if news.message is not None:
                 self.tell(player, news.message)
             if news.shows:
-                player.instance.goods.show(news.shows)
+                player.instance.goods.show(news.shows, player.line)
+
+    def find_stay(self, session: UUID, stay: int) -> Player | None:
+        """Return the session's player of that stay: a late message may be about another one. 0: any."""
+        players = self.roster.of_session(session)
+        return next((player for player in players if stay in (0, player.stay)), None)
 
     def remove(self, player: Player) -> None:
         """Take a player out, with its zone link."""

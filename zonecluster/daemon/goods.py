@@ -93,6 +93,9 @@ def change_goods(cluster: Cluster, player: Player, command: ChangeOfGoods) -> No
         if player.is_withheld:
             text = "Your character cannot be saved just now, so nothing that you have changes."
             raise NotPossible("withheld", text)
+        if player.held is not None:
+            text = "A trade or a letter of yours is just being written down. Try again in a moment."
+            raise NotPossible("trading", text)
         if len(player.news) >= MAX_NEWS:
             text = f"{MAX_NEWS} of your changes are being written down; wait for the answers."
             raise NotPossible("too_many_changes", text)
@@ -156,7 +159,7 @@ def pick_up(cluster: Cluster, player: Player, command: PickUp) -> None:
     """Pick up a thing. It is gone from the ground before the document has it."""
     instance = player.instance
     row = instance.within_reach(player.row, command.entity, ITEM)
-    item = instance.goods.ground[row].item
+    item = instance.goods.taken_by(row, player.line)
     state = added(player.state, INVENTORY, item, instance.goods.kinds)
     instance.remove(row)
     text = f"You pick up {_named(item.count, item.kind, instance.goods.kinds)}."

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from zonecluster.protocol.bus import Admit
+from zonecluster.protocol.bus import Admit, Held, LineKind
 from zonecluster.protocol.character import CharacterState, Place
 from zonecluster.protocol.from_client import Command
 from zonecluster.protocol.to_client import ServerMessage
@@ -48,6 +48,10 @@ class Player:
     news: list[News] = field(default_factory=list)  # told when their document is durable
     commit_tick: int = 0  # no change is sent to be saved before: several go together
     is_withheld: bool = False  # the character cannot be saved: nothing durable is given
+    held: Held | None = None  # the answer to Hold: nothing durable changes until Settle
+    metres_owed: int = 0  # walked during a hold, to be counted after it
+    after: UUID | None = None  # the newest exchange that the document knows
+    line: LineKind = "main"
     commands: deque[Command] = field(default_factory=deque)
     cpu_ns: int = 0  # spent on this player's commands
     commands_run: int = 0
@@ -60,7 +64,8 @@ class Player:
     @property
     def is_dirty(self) -> bool:
         """Whether something durable changed since the last accepted checkpoint."""
-        return self.has_unsaved or bool(self.instance.tables.metres_walked[self.row] >= 1)
+        has_walked = self.held is None and bool(self.instance.tables.metres_walked[self.row] >= 1)
+        return self.has_unsaved or has_walked
 
     @property
     def has_unsaved(self) -> bool:
@@ -79,9 +84,8 @@ class Player:
 
     def document(self, world: str) -> CharacterState:
         """Fold what the arrays hold into the document and return it, with the place in `world`."""
-        metres = self.instance.take_metres(self.row)
-        if not self.is_withheld:
-            self._change(walked(self.state, metres))
+        if self.held is None:
+            self._count_metres()
         stand = self.instance.stand_of(self.row)
         place = Place(self.instance.content.slug, stand.position, stand.heading_deg)
         self.serial += 1
@@ -91,11 +95,27 @@ class Player:
 
     def record_visit(self) -> bool:
         """Write down that the player reached this zone; True if it was for the first time."""
-        if self.is_withheld:
+        if self.is_withheld or self.held is not None:
             return False
         before = self.revision
         self._change(visited(self.state, self.instance.content.slug))
         return self.revision > before
+
+    def replace(self, state: CharacterState, after: UUID | None) -> None:
+        """Have the document that an exchange has left, which is the master's."""
+        self._change(state)
+        self.saved_revision = self.revision
+        self.after = after
+
+    def _count_metres(self) -> None:
+        """Fold the metres walked into the document; a character that is withheld gains none."""
+        metres = self._metres_that_count() + self.metres_owed
+        self.metres_owed = 0
+        self._change(walked(self.state, metres))
+
+    def _metres_that_count(self) -> int:
+        metres = self.instance.take_metres(self.row)
+        return 0 if self.is_withheld else metres
 
     def _change(self, state: CharacterState) -> None:
         if state is not self.state:
@@ -109,9 +129,10 @@ class Player:
     def withhold(self, is_on: bool) -> None:
         """Give nothing durable from now on, or give again; what was walked before counts as it did then."""
         if is_on != self.is_withheld:
-            metres = self.instance.take_metres(self.row)
-            if not self.is_withheld:
-                self._change(walked(self.state, metres))
+            if self.held is None:
+                self._count_metres()
+            else:
+                self.metres_owed += self._metres_that_count()
             self.is_withheld = is_on
 
     def add_news(self, message: ServerMessage) -> None:
@@ -181,6 +202,11 @@ class Roster:
                 return player
         return None
 
+    def of_session(self, session: UUID) -> list[Player]:
+        """Return all players of a session: two during a handoff within this cluster."""
+        found = (self.active.get(session), self.leaving.get(session))
+        return [player for player in found if player is not None]
+
     def at_row(self, row: int) -> Player | None:
         """Return the player of a row."""
         return self._by_row.get(row)
@@ -201,6 +227,8 @@ class Roster:
             instance=instance,
             row=row,
             stay=message.order,
+            after=message.after,
+            line=message.line,
         )
         if player.session in self.active:
             self.leaving[player.session] = self.active[player.session]

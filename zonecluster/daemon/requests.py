@@ -12,6 +12,7 @@ from msgspec import Struct
 from zonecluster.daemon.announce import announce
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
+from zonecluster.daemon.holds import hold, line_is, settle
 from zonecluster.daemon.players import Player, stand_in
 from zonecluster.interest.visibility import LineOfSight
 from zonecluster.protocol import bus
@@ -191,7 +192,9 @@ def freeze(cluster: Cluster, message: bus.Freeze) -> None:
         return
     player.instance.freeze(player.row)
     state = player.document(cluster.config.world)
-    cluster.to_daemon(bus.Frozen(cluster.config.name, message.session, message.request, state, player.serial))
+    session, request = message.session, message.request
+    answer = bus.Frozen(cluster.config.name, session, request, state, player.serial, player.after)
+    cluster.to_daemon(answer)
 
 
 def thaw(cluster: Cluster, message: bus.Thaw) -> None:
@@ -237,39 +240,30 @@ def take_checkpoint(cluster: Cluster, message: bus.TakeCheckpoint) -> None:
 
 def saved(cluster: Cluster, message: bus.Saved) -> None:
     """A checkpoint was accepted."""
-    player = _of_stay(cluster, message)
+    player = cluster.find_stay(message.session, message.stay)
     if player is not None:
+        player.line = message.line or player.line
         player.saved(message.serial)
         cluster.tell_news(player, message.serial, is_accepted=True)
 
 
 def journaled(cluster: Cluster, message: bus.Journaled) -> None:
     """A document is durable: what is new in it may be told."""
-    player = _of_stay(cluster, message)
+    player = cluster.find_stay(message.session, message.stay)
     if player is not None:
         cluster.tell_news(player, message.serial, is_accepted=False)
 
 
-def _of_stay(cluster: Cluster, message: bus.Saved | bus.Journaled) -> Player | None:
-    """Return the player who sent that document: a late message may be about another stay of the session."""
-    for player in (cluster.roster.active.get(message.session), cluster.roster.leaving.get(message.session)):
-        if player is not None and message.stay in (0, player.stay):
-            return player
-    return None
-
-
 def withhold(cluster: Cluster, message: bus.Withhold) -> None:
     """The character cannot be saved, or can be again."""
-    for player in (cluster.roster.leaving.get(message.session), cluster.roster.active.get(message.session)):
-        if player is not None:
-            player.withhold(message.is_on)
+    for player in cluster.roster.of_session(message.session):
+        player.withhold(message.is_on)
 
 
 def grouped(cluster: Cluster, message: bus.Grouped) -> None:
     """The player is in an alliance, or in none."""
-    for player in (cluster.roster.leaving.get(message.session), cluster.roster.active.get(message.session)):
-        if player is not None:
-            player.instance.set_group(player.row, message.group)
+    for player in cluster.roster.of_session(message.session):
+        player.instance.set_group(player.row, message.group)
 
 
 def hail(cluster: Cluster, message: bus.Hail) -> None:
@@ -290,6 +284,9 @@ HANDLERS: dict[type, Callable[[Cluster, Any], None]] = {
     bus.Saved: saved,
     bus.Journaled: journaled,
     bus.Withhold: withhold,
+    bus.Hold: hold,
+    bus.Settle: settle,
+    bus.LineIs: line_is,
     bus.Grouped: grouped,
     bus.Hail: hail,
 }

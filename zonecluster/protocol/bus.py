@@ -175,6 +175,7 @@ class Resident(Struct, frozen=True):
     group: Group = 0
     after: UUID | None = None  # the newest exchange that its document knows, see Settle
     held: UUID | None = None  # waits for the outcome of this exchange, see Hold
+    line: LineKind = "main"
 
 
 class Residents(BusMessage):
@@ -258,15 +259,20 @@ class Checkpoint(BusMessage):
 
 
 class Poisoned(BusMessage):
-    """The rules raised on a player's document: the player is out of the zone, the zone goes on."""
+    """The rules raised on a player's document: the player is out of the zone, the zone goes on.
+
+    Repeated once a second until ReportStored: what was not saved of the player is in here only.
+    """
 
     cluster: str
     incarnation: Incarnation
     session: UUID
     stay: Order
     where: str  # what was done, as admit, command:buy, checkpoint
-    error: str  # the traceback's text, at most 8 KB
-    state: CharacterState | None  # as it was, if it can be written at all
+    error: str  # the end of the traceback, at most 8,000 characters
+    document: bytes  # JSON, as it was: perhaps against the schema; empty if it cannot be written at all
+    character: UUID
+    name: str
 
 
 class PortalEntered(BusMessage):
@@ -392,6 +398,8 @@ class Saved(BusMessage):
     session: UUID
     serial: int = 0  # of the Checkpoint or Frozen that was accepted; 0: the last one sent
     stay: Order = 0  # of the entity that sent it; another one has serials of its own. 0: any
+    # The line that has it now: what lies on the ground belongs there. None: the one it was on before
+    line: LineKind | None = None
 
 
 class Journaled(BusMessage):
@@ -441,10 +449,20 @@ class Settle(BusMessage):
 
 
 class LineIs(BusMessage):
-    """The player's character has gone on to another line: what lies on the ground belongs to lines."""
+    """The player's character has gone on to another line: what lies on the ground belongs to lines.
+
+    Repeated while Residents say otherwise.
+    """
 
     session: UUID
     line: LineKind
+
+
+class ReportStored(BusMessage):
+    """The report of a Poisoned is durable: it need not be repeated any more."""
+
+    session: UUID
+    stay: Order
 
 
 class Grouped(BusMessage):
@@ -494,6 +512,7 @@ ToCluster = (
     | Hold
     | Settle
     | LineIs
+    | ReportStored
     | Grouped
     | Hail
 )

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from zonecluster.protocol.bus import LineKind
 from zonecluster.protocol.character import Item
+from zonecluster.rules.items import NotPossible
 from zonecluster.simulation.content import ChestContent, VendorContent, ZoneContent
 from zonecluster.simulation.step import TICK_S
 from zonecluster.simulation.tables import CHEST, ITEM, VENDOR, Tables
@@ -49,10 +51,11 @@ class Chest:
 
 @dataclass(frozen=True)
 class Laid:
-    """A thing on the ground, and the tick at which it vanishes."""
+    """A thing on the ground, the tick at which it vanishes, and whose it may be: main and forks are apart."""
 
     item: Item
     end_tick: int
+    line: LineKind = "main"
 
 
 class Goods:
@@ -101,12 +104,25 @@ class Goods:
         self.ground[row] = Laid(item, self._tables.tick + round(HIDDEN_S / TICK_S))
         return row
 
-    def show(self, entity: int) -> None:
-        """Let everybody see a thing that was laid down; nothing if it has vanished meanwhile."""
+    def show(self, entity: int, line: LineKind) -> None:
+        """Let everybody see a thing that was laid down; nothing if it has vanished meanwhile.
+
+        Args: line: of the document that it has left.
+        """
         row = self._tables.row_of(self._place, entity)
         if row is not None and row in self.ground:
             self._tables.is_hidden[row] = False
-            self.ground[row] = Laid(self.ground[row].item, self._tables.tick + round(GROUND_S / TICK_S))
+            end_tick = self._tables.tick + round(GROUND_S / TICK_S)
+            self.ground[row] = Laid(self.ground[row].item, end_tick, line)
+
+    def taken_by(self, row: int, line: LineKind) -> Item:
+        """Return what lies there, for a character of that line. Raises: NotPossible: it is the other line's."""
+        laid = self.ground[row]
+        if laid.line != line:
+            whose = "the main line" if laid.line == "main" else "this world's own line"
+            text = f"A character of {whose} has laid that down, and you do not play one."
+            raise NotPossible("other_line", text)
+        return laid.item
 
     def vanishing(self) -> list[int]:
         """Return the rows of things that have lain there long enough."""

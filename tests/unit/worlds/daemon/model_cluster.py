@@ -43,7 +43,7 @@ class Cluster(ModelCluster):
                 continue
             if rng.random() < 0.02:
                 self.walk(entity, rng.uniform(0, 100))
-            if rng.random() < 0.02:
+            if rng.random() < 0.02 and entity.held is None:
                 entity.state = msgspec.structs.replace(entity.state, money=entity.state.money + 1)
                 entity.is_dirty = True
                 if rng.random() < 0.5:

@@ -108,20 +108,20 @@ def test_a_thing_is_hidden_until_it_is_shown(zone: ZoneInstance) -> None:
     for row in (alice, bob):
         assert why(zone, row, laid, ITEM) == "nothing_there"
         assert laid not in [sight.entity for sight in zone.nearby(row)]
-    zone.goods.show(laid)
+    zone.goods.show(laid, "main")
     row = zone.within_reach(bob, laid, ITEM)
     assert zone.goods.ground[row].item == Item("bread", 3)
     assert "3 × loaf of bread" in [sight.name for sight in zone.nearby(bob)]
     zone.remove(row)
     assert why(zone, bob, laid, ITEM) == "nothing_there"
-    zone.goods.show(laid)
+    zone.goods.show(laid, "main")
     assert zone.goods.ground == {} and row not in zone.names
 
 
 def test_things_vanish(zone: ZoneInstance) -> None:
     alice = zone.admit("Alice", None)
     shown, hidden = zone.lay(alice, Item("bread")), zone.lay(alice, Item("bread"))
-    zone.goods.show(shown)
+    zone.goods.show(shown, "main")
     zone.tables.tick += round(GROUND_S / TICK_S) - 1
     zone.clear_ground()
     assert zone.row_of(shown) is not None
@@ -147,7 +147,7 @@ def test_the_ground_holds_so_much(zone: ZoneInstance) -> None:
 def test_a_thing_that_is_gone_is_selected_by_nobody(zone: ZoneInstance) -> None:
     alice = zone.admit("Alice", None)
     laid = zone.lay(alice, Item("bread"))
-    zone.goods.show(laid)
+    zone.goods.show(laid, "main")
     assert zone.select(alice, laid)
     zone.remove(zone.within_reach(alice, laid, ITEM))
     assert zone.tables.selected[alice] == 0
