@@ -65,7 +65,7 @@ def _take(
 
 
 def _append(repository: Repository, line: Line, receipt: Receipt, kind: str, state: bytes) -> None:
-    repository.journal[receipt.op_id] = Version(
+    version = Version(
         line=line.id,
         version=receipt.version,
         op_id=receipt.op_id,
@@ -77,9 +77,10 @@ def _append(repository: Repository, line: Line, receipt: Receipt, kind: str, sta
         chain=receipt.chain,
         state_hash=receipt.state_hash,
         state=state,
+        exchange=receipt.exchange,
+        letter=receipt.letter,
     )
-    line.head = replace(line.head, version=receipt.version, chain=receipt.chain)
-    line.state = state
+    repository.move_head(line, version)
 
 
 def finish_restore(repository: Repository, now: datetime) -> int:

@@ -12,8 +12,9 @@ from unittest.mock import patch
 
 import msgspec
 
-from characters import core as repository
 from characters import rules
+from characters.core import Repository, entries, leases
+from characters.core import writes as saves
 from worlds.daemon.core import (
     answers,
     arrival,
@@ -59,7 +60,7 @@ def _decide_save_on(stack: ExitStack, blind: Callable[..., dict[str, Any]]) -> N
         known = {"head": head, "earlier": earlier, "writer": writer}
         return rules.decide_save(write, **(known | blind(write, head, writer)))
 
-    _replace(stack, repository, "decide_save", decide)
+    _replace(stack, saves, "decide_save", decide)
 
 
 def version_check(stack: ExitStack) -> None:
@@ -81,8 +82,10 @@ def op_id_idempotency(stack: ExitStack) -> None:
 
 
 def untrusted_worlds_fork(stack: ExitStack) -> None:
-    for decision in ("line_kind", "played_line"):
-        _replace(stack, repository, decision, lambda tier, **_: "main")
+    for module, decision in ((entries, "line_kind"), (leases, "played_line")):
+        _replace(stack, module, decision, lambda tier, **_: "main")
+    writer = Repository.writer
+    _replace(stack, Repository, "writer", lambda *asked: replace(writer(*asked), is_official=True))
 
 
 def lease_in_force_stays(stack: ExitStack) -> None:
@@ -90,11 +93,11 @@ def lease_in_force_stays(stack: ExitStack) -> None:
         is_others = head.holder != known["world"]
         return rules.decide_grant(replace(head, lease_until=None) if is_others else head, **known)
 
-    _replace(stack, repository, "decide_grant", decide)
+    _replace(stack, leases, "decide_grant", decide)
 
 
 def lapsed_lease_moves_only_when_asked(stack: ExitStack) -> None:
-    handle = repository.Repository.handle
+    handle = Repository.handle
 
     def sweep(self: Any, world: str, request: Any, now: Any) -> Any:
         for line in self.lines.values():
@@ -102,7 +105,7 @@ def lapsed_lease_moves_only_when_asked(stack: ExitStack) -> None:
                 line.head = rules.released(line.head)
         return handle(self, world, request, now)
 
-    _replace(stack, repository.Repository, "handle", sweep)
+    _replace(stack, Repository, "handle", sweep)
 
 
 def new_epoch_for_each_grant(stack: ExitStack) -> None:
@@ -110,21 +113,21 @@ def new_epoch_for_each_grant(stack: ExitStack) -> None:
         grant = rules.decide_grant(head, **known)
         return replace(grant, epoch=head.epoch or grant.epoch) if isinstance(grant, rules.Grant) else grant
 
-    _replace(stack, repository, "decide_grant", decide)
+    _replace(stack, leases, "decide_grant", decide)
 
 
 def repeated_acquire_is_one_grant(stack: ExitStack) -> None:
     def decide(head: Any, **known: Any) -> Any:
         return rules.decide_grant(replace(head, acquire_op_id=None, acquire_order=0), **known)
 
-    _replace(stack, repository, "decide_grant", decide)
+    _replace(stack, leases, "decide_grant", decide)
 
 
 def late_acquire_fences_nobody(stack: ExitStack) -> None:
     def decide(head: Any, **known: Any) -> Any:
         return rules.decide_grant(replace(head, acquire_order=0), **known)
 
-    _replace(stack, repository, "decide_grant", decide)
+    _replace(stack, leases, "decide_grant", decide)
 
 
 # ---------------------------------------------------------------- the world daemon's rules

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import pytest
 
-from characters import core as repository
+from characters.core import Repository
 from tests.simulation.ledger import Violation
 from tests.simulation.simulation import Simulation, play_through
 
@@ -42,7 +42,7 @@ def forget_the_names(self: Any, line: Any, epoch: int) -> Any:
 
 def test_without_the_names_that_go_on_a_promise_is_broken() -> None:
     with (
-        patch.object(repository.Repository, "_named_head", forget_the_names),
+        patch.object(Repository, "named_head", forget_the_names),
         pytest.raises(Violation),
     ):
         for seed in SEEDS:
