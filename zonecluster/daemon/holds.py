@@ -1,7 +1,7 @@
-"""A trade or a letter of a player is being written down: nothing durable of it changes until that is settled.
+"""A trade or a letter of a player is being written down: nothing durable of it changes until that is over.
 
-The world daemon says when (docs/adr/0010-exchange.md). Called by requests.py: what comes late is kept off there, by
-the numbers of orders.
+The world daemon says when (docs/adr/0010-exchange.md). Called by requests.py, where orders that come late are
+kept off by their numbers.
 """
 
 from zonecluster.daemon.cluster import Cluster

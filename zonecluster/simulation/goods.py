@@ -116,7 +116,7 @@ class Goods:
             self.ground[row] = Laid(self.ground[row].item, end_tick, line)
 
     def taken_by(self, row: int, line: LineKind) -> Item:
-        """Return what lies there, for a character of that line. Raises: NotPossible: it is the other line's."""
+        """Return what lies there, for a character of that line. Raises: NotPossible: it is another line's."""
         laid = self.ground[row]
         if laid.line != line:
             whose = "the main line" if laid.line == "main" else "this world's own line"

@@ -209,6 +209,50 @@ def test_what_lies_on_the_ground_has_left_its_owner(cluster: ClusterUnderTest, a
     assert bob.player.state.bags["inventory"] == [Item("bread", 3)]
 
 
+def test_what_a_fork_lays_down_no_character_of_main_picks_up(
+    cluster: ClusterUnderTest, alice: Dealer
+) -> None:
+    """The very write that has laid it down may have fallen to the fork: what counts is where it is now."""
+    bob, mallory = (
+        Dealer(cluster, "Bob", CharacterState(), 2),
+        Dealer(cluster, "Mallory", CharacterState(), 3),
+    )
+    cluster.do(bus.LineIs(mallory.session, "fork"))
+    alice.done(Buy, alice.vendor, "bread", 5)
+    alice.done(Drop, "bread", 3)
+    cluster.do(bus.Saved(alice.session, alice.player.serial, alice.player.stay, "fork"))
+    (laid,) = bob.look(ITEM)
+    assert bob.refused(PickUp, laid) == "other_line" and bob.look(ITEM) == [laid]
+    assert mallory.done(PickUp, laid) == "You pick up 3 × Bread."
+    assert mallory.done(Loot, mallory.chest) and mallory.done(Sell, mallory.vendor, "bread")
+
+
+def test_a_character_whose_trade_is_written_down_changes_nothing(
+    cluster: ClusterUnderTest, alice: Dealer
+) -> None:
+    seq = alice.send(Buy, alice.vendor, "bread")
+    exchange = uuid4()
+    hold = bus.Hold(alice.session, exchange, alice.player.stay, cluster.next_order())
+    cluster.do(hold, hold)
+    first, again = cluster.to_daemon(bus.Held)
+    assert first == again and first.state.bags["inventory"] == [Item("bread", 1)]
+    for kind, fields in (
+        (Buy, (alice.vendor, "bread")),
+        (Loot, (alice.chest,)),
+        (Drop, ("bread",)),
+        (Move, ("inventory", "bank", "bread")),
+    ):
+        assert alice.refused(kind, *fields) == "trading"
+    alice.send(Inventory)
+    assert cluster.to_gateway(InventoryIs, 1)[0].money == 97
+    left = msgspec.structs.replace(first.state, money=3)
+    stay, order = alice.player.stay, cluster.next_order()
+    cluster.do(bus.Settle(alice.session, stay, exchange, left, "Bob has it.", order))
+    assert alice.answers(seq)[0].ok and alice.player.state.money == 3
+    assert alice.done(Drop, "bread")
+    assert alice.checkpoints()[-1].after == exchange
+
+
 def test_what_is_laid_down_by_somebody_who_is_dropped_is_never_there(
     cluster: ClusterUnderTest, alice: Dealer
 ) -> None:

@@ -71,6 +71,11 @@ def admit(session: UUID, instance: int = INSTANCES[0], order: int = 0) -> bus.Ad
     )
 
 
+def settle(session: UUID, after: UUID | None, has_state: bool, order: int) -> bus.Settle:
+    state = new_character_state() if has_state else None
+    return bus.Settle(session, 0, after, state, "Done.", order)
+
+
 sessions, instances = st.sampled_from(SESSIONS), st.sampled_from((0, *INSTANCES))
 orders = st.just(0) | st.integers(0, 9)  # 0 is never outdated: it lets the others be tried at length
 requests = st.integers(1, 5).map(lambda number: UUID(int=number))
@@ -86,6 +91,9 @@ messages = st.one_of(
     st.builds(bus.Attach, sessions, st.just("gate"), st.none() | st.integers(1, 9)),
     st.builds(bus.TakeCheckpoint, sessions),
     st.builds(bus.Saved, sessions, st.integers(0, 99)),
+    st.builds(bus.Hold, sessions, requests, st.just(0), orders),
+    st.builds(settle, sessions, st.none() | requests, st.booleans(), orders),
+    st.builds(bus.LineIs, sessions, st.sampled_from(("main", "fork"))),
     st.builds(bus.SessionCommand, sessions, st.builds(Look, st.just(1))),
     st.builds(bus.CloseInstance, st.sampled_from(INSTANCES)),
     st.just(bus.Hail("demo")),

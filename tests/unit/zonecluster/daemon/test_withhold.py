@@ -21,7 +21,8 @@ class Zone:
 
     def __init__(self) -> None:
         self.cluster: Cluster = opened()
-        self.requests = Requests(self.cluster, CommandQueues(self.cluster))
+        self.queues = CommandQueues(self.cluster)
+        self.requests = Requests(self.cluster, self.queues)
         self.hear(admit(ALICE, INSTANCES[0], order=5))
         self.player.client_id = 1
 
@@ -36,10 +37,10 @@ class Zone:
             self.requests.handle(message)
         assert self.cluster.counters["requests_failed"] == 0
 
-    def said(self, kind: type) -> list:
-        """Return what was said of a kind since the last time."""
+    def said(self, *kinds: type) -> list:
+        """Return what was said of these kinds since the last time."""
         outbox = cast(Recorder, self.cluster.outbox)
-        found = [message for message in outbox.sent if isinstance(message, kind)]
+        found = [message for message in outbox.sent if isinstance(message, kinds)]
         outbox.sent.clear()
         return found
 

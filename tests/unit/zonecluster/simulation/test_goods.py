@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from zonecluster.protocol.bus import LineKind
 from zonecluster.protocol.character import Item
 from zonecluster.rules.items import ItemKind, NotPossible, Ware
 from zonecluster.rules.spells import SPELLS
@@ -116,6 +117,18 @@ def test_a_thing_is_hidden_until_it_is_shown(zone: ZoneInstance) -> None:
     assert why(zone, bob, laid, ITEM) == "nothing_there"
     zone.goods.show(laid, "main")
     assert zone.goods.ground == {} and row not in zone.names
+
+
+@pytest.mark.parametrize(("line", "other"), [("main", "fork"), ("fork", "main")])
+def test_what_lies_there_is_for_one_kind_of_line(zone: ZoneInstance, line: LineKind, other: LineKind) -> None:
+    alice = zone.admit("Alice", None)
+    laid = zone.lay(alice, Item("bread", 3))
+    zone.goods.show(laid, line)
+    row = zone.within_reach(alice, laid, ITEM)
+    with pytest.raises(NotPossible) as caught:
+        zone.goods.taken_by(row, other)
+    assert caught.value.why == "other_line" and "line" in str(caught.value)
+    assert zone.goods.taken_by(row, line) == Item("bread", 3)
 
 
 def test_things_vanish(zone: ZoneInstance) -> None:
