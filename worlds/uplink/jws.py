@@ -30,9 +30,14 @@ class BadToken(ValueError):
     """A token that proves nothing; the message says why. For logs and for the peer."""
 
 
+def encode_claims(claims: dict[str, Any]) -> bytes:
+    """Return claims as the JSON that is signed: keys sorted, no white space."""
+    return _encoder.encode(claims)
+
+
 def sign(key: KeyPair, kind: str, claims: dict[str, Any]) -> str:
     """Return a compact JWS of the claims with header `typ` = kind. Equal claims give equal bytes."""
-    signed = f"{_head(kind, key.kid)}.{encode_base64url(_encoder.encode(claims))}"
+    signed = f"{_head(kind, key.kid)}.{encode_base64url(encode_claims(claims))}"
     return f"{signed}.{encode_base64url(key.private.sign(signed.encode()))}"
 
 
@@ -49,24 +54,41 @@ def verify(token: str, kind: str, key_of: Callable[[str], Ed25519PublicKey | Non
     Returns: the payload (JSON bytes, not yet parsed) and the kid.
     Raises: BadToken.
     """
-    if len(token) > MAX_TOKEN_CHARS:
-        raise BadToken(f"the token has more than {MAX_TOKEN_CHARS} characters")
-    try:
-        header = _jws.get_unverified_header(token)
-    except (jwt.PyJWTError, UnicodeEncodeError, RecursionError) as error:
-        raise BadToken(f"not a signed token: {error}") from error
+    header = _header(token)
     if header.get("alg") != "EdDSA":
         raise BadToken(f"the algorithm is {header.get('alg')!r}; only EdDSA is accepted")
     if header.get("typ") != kind:
         raise BadToken(f"the token's type is {header.get('typ')!r}; {kind!r} is needed")
-    kid = header.get("kid")
-    key = key_of(kid) if isinstance(kid, str) and KID.fullmatch(kid) else None
-    if key is None or not isinstance(kid, str):
+    kid = _kid_in(header)
+    key = key_of(kid) if kid is not None else None
+    if key is None or kid is None:
         raise BadToken("the token's key is unknown or revoked")
     try:
         return _jws.decode(token, key, algorithms=["EdDSA"]), kid
     except jwt.PyJWTError as error:
         raise BadToken(f"the signature does not hold: {error}") from error
+
+
+def kid_of(token: str) -> str | None:
+    """Return the key that a token of any origin names; nothing is checked but the form.
+
+    Raises: BadToken: not a token.
+    """
+    return _kid_in(_header(token))
+
+
+def _header(token: str) -> dict[str, Any]:
+    if len(token) > MAX_TOKEN_CHARS:
+        raise BadToken(f"the token has more than {MAX_TOKEN_CHARS} characters")
+    try:
+        return _jws.get_unverified_header(token)
+    except (jwt.PyJWTError, UnicodeEncodeError, RecursionError) as error:
+        raise BadToken(f"not a signed token: {error}") from error
+
+
+def _kid_in(header: dict[str, Any]) -> str | None:
+    kid = header.get("kid")
+    return kid if isinstance(kid, str) and KID.fullmatch(kid) else None
 
 
 def parse_claims(payload: bytes, kind: type[Claims]) -> Claims:

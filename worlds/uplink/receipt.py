@@ -1,7 +1,8 @@
 """Receipts: the repository's signed acknowledgement of one accepted write. Worlds keep them 14 days.
 
-Pure. A receipt of its own is a compact JWS. Receipts of a batch share one signature, over the root of their Merkle tree
-(ADR 9): `<JWS of the root>~<claims>~<path>`, each part base64url; each can be checked alone. Both say the same.
+Pure. A receipt of its own is a compact JWS. Receipts of a batch share one signature, over the root of their
+Merkle tree (ADR 9): `<JWS of the root>~<claims>~<path>`, each part base64url; each can be checked alone. Both
+forms say the same. A repeated write gets an equally good receipt: the same claims.
 """
 
 from collections.abc import Callable, Sequence
