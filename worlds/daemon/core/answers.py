@@ -3,7 +3,17 @@
 from typing import Any
 from uuid import UUID
 
-from worlds.daemon.core import departure, entering, leases, recovery, reoffers, replay, steps, writes
+from worlds.daemon.core import (
+    departure,
+    entering,
+    exchanges,
+    leases,
+    recovery,
+    reoffers,
+    replay,
+    steps,
+    writes,
+)
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.session import Phase, Session
 from worlds.daemon.core.state import Ticket, World
@@ -25,6 +35,9 @@ def answered(w: World, call: UUID, answer: Any) -> None:
         return
     if w.reoffering is not None and call == w.reoffering.call:
         reoffers.on_answer(w, answer)
+        return
+    if call in w.exchange_calls:
+        exchanges.on_answer(w, call, answer)
         return
     if call in w.replay_calls:
         waits = w.who_plays(replay.on_answer(w, call, answer))

@@ -37,6 +37,8 @@ def ask_to_admit(
         link=s.link.link if s.link else None,
         order=s.there.order,
         incarnation=instance.incarnation,
+        after=s.head.after,
+        line=s.line_kind,
     )
     w.ask(s, s.target, message, request)
 
@@ -47,7 +49,7 @@ def settle(w: World, s: Session, m: bus.Admitted) -> None:
     s.move(Phase.PLAYING, w.now)
     s.home, s.target = replace(s.there, entity=m.entity), None
     s.place, s.mint = s.goal, None
-    s.is_dirty, s.serial, s.misses = False, 0, 0
+    s.is_dirty, s.serial, s.misses, s.is_unsettled = False, 0, 0, False
     s.checkpoint_at = w.now + CHECKPOINT_S * (0.5 + w.rng.random())  # spread, so that saves come evenly
     s.place_save_at = w.now + PLACE_SAVE_S
     attach(w, s)  # the link may be another than when the cluster was asked

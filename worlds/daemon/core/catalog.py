@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from zonecluster.protocol.character import Place
+from zonecluster.rules.items import ItemKind
 
 COPIES = 1000  # instance number = zone number × COPIES + copy, so the number alone tells the zone
 
@@ -53,6 +54,7 @@ class Catalog:
     zones: dict[str, ZoneInfo] = field(default_factory=dict)
     links: dict[tuple[str, str], LinkInfo] = field(default_factory=dict)  # by zone and link slug
     clusters: dict[str, ClusterInfo] = field(default_factory=dict)
+    kinds: dict[str, ItemKind] = field(default_factory=dict)  # of items, by slug
 
     def entry_zone(self) -> ZoneInfo | None:
         """Return the zone where new characters begin; else the first by name; None without any."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 from random import Random
 
-from worlds.daemon.core import answers, hearing, recovery, reoffers, replay, steps, writes
+from worlds.daemon.core import answers, exchanges, hearing, recovery, reoffers, replay, steps, writes
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.effects import Effect, HailAll
 from worlds.daemon.core.events import (
@@ -69,6 +69,7 @@ class DaemonCore:
                 hearing.bus_back(w)
             case Stopping():
                 w.is_stopping = True
+        exchanges.step(w)
         for s in list(w.sessions.values()):
             if s.writer is not None and not s.head.is_idle:
                 writes.push(w, s)
@@ -76,8 +77,9 @@ class DaemonCore:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no write is outstanding or waiting."""
-        return all(s.writer is None or s.head.is_idle for s in self.world.sessions.values())
+        """Whether no write is outstanding or waiting, and no exchange."""
+        is_written = all(s.writer is None or s.head.is_idle for s in self.world.sessions.values())
+        return is_written and not self.world.exchanges
 
     @property
     def players(self) -> int:

@@ -1,5 +1,7 @@
 """Leaving: freeze, save, release, remove, in that order, then Goodbye. Or dropped, when the head is lost."""
 
+from uuid import UUID
+
 from worlds.daemon.core import replay
 from worlds.daemon.core.saving import InvalidState, Offer, backoff
 from worlds.daemon.core.session import Failure, Leave, Phase, Session, Stay
@@ -56,6 +58,14 @@ def offer(w: World, s: Session, kind: str, state: CharacterState, serial: int = 
     return new
 
 
+def is_outdated(w: World, s: Session, after: UUID | None, what: str) -> bool:
+    """Whether a document knows another exchange than the head, most likely an older one: it is not saved."""
+    if after == s.head.after:
+        return False
+    w.log("document_of_another_exchange", "warning", session=str(s.id), what=what)
+    return True
+
+
 def begin(w: World, s: Session, leave: Leave) -> None:
     """Start to put a player out, or remember it until the present step is over."""
     s.leave = s.leave or leave
@@ -97,8 +107,30 @@ def freeze_missed(w: World, s: Session) -> None:
     save_out(w, s, with_place(s.head.newest, w.catalog.world, s.place), s.serial)
 
 
+def on_frozen(w: World, s: Session, m: bus.Frozen) -> None:
+    """The cluster has frozen the player for good. Of a document that is outdated the place alone is of use.
+
+    It has nothing else that the head has not: a cluster changes nothing from Hold to Settle.
+    """
+    state = m.state
+    if is_outdated(w, s, m.after, "frozen"):
+        state = with_place(s.head.newest, w.catalog.world, m.state.places.get(w.catalog.world))
+    save_out(w, s, state, m.serial)
+
+
+def save_last(w: World, s: Session) -> None:
+    """An exchange is over that the last write has waited for: make it now, with the last place."""
+    last = offer(w, s, "logout", with_place(s.head.newest, w.catalog.world, s.place))
+    s.commit_op = last.op_id if last else None
+
+
 def save_out(w: World, s: Session, state: CharacterState, serial: int) -> None:
-    """Write the last state."""
+    """Write the last state; once the outcome of an exchange is known, if one is unanswered."""
+    if s.head.exchange is not None:
+        s.place = state.places.get(w.catalog.world, s.place)
+        s.move(P.SAVING_OUT, w.now)
+        s.commit_op = None
+        return
     last = offer(w, s, "logout", state, serial)
     s.move(P.SAVING_OUT, w.now)
     s.commit_op = last.op_id if last else None

@@ -18,6 +18,8 @@ Request = (
     | uplink.Release
     | uplink.Report
     | uplink.Reoffer
+    | uplink.Exchange
+    | uplink.Mailbox
 )
 
 
@@ -108,6 +110,24 @@ class StoreReceipt:
 
 
 @dataclass(frozen=True)
+class StoreExchange:
+    """Keep the receipts of an exchange: all or none, or a restore could bring back one side of a trade."""
+
+    receipts: tuple[StoreReceipt, ...]
+
+
+@dataclass(frozen=True)
+class StoreHead:
+    """Keep the receipt of a lease's head, unless it is there: the last daemon may not have heard of it."""
+
+    line: UUID
+    version: int
+    receipt: str
+    state: CharacterState
+    kind: uplink.SaveKind
+
+
+@dataclass(frozen=True)
 class LoadReceipts:
     """Read a page of the receipts since an instant; ReceiptsLoaded brings it. `after`: line and version."""
 
@@ -155,6 +175,8 @@ Effect = (
     | UpdateSession
     | CloseSession
     | StoreReceipt
+    | StoreExchange
+    | StoreHead
     | LoadReceipts
     | Journal
     | ProbeJournal

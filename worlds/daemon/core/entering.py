@@ -281,6 +281,7 @@ def on_lease(w: World, s: Session, lease: uplink.Lease) -> None:
     s.writer = WriteHead.of_lease(lease)
     s.name, s.line_kind = lease.name, lease.line_kind
     s.saved_place = lease.state.places.get(w.catalog.world)
+    w.store_head(lease)
     s.place = w.catalog.place_or_entry(s.saved_place)
     s.move(P.RECORDING, w.now)
     w.record(s)

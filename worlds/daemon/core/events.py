@@ -80,6 +80,8 @@ class Answered:
         | uplink.Released
         | uplink.Reported
         | uplink.Reoffered
+        | uplink.Exchanged
+        | uplink.MailboxIs
         | uplink.Refusal
         | Unreachable
     )

@@ -13,6 +13,7 @@ from zonecluster.protocol.to_client import Notice
 
 P = Phase
 PAUSE_S = 3.0  # after a failed handoff, before the next one is tried
+EXCHANGING = "Your trade is just being written down. Take the way in a moment."
 FAILED = "The way is barred for the moment. Try again in a little while."
 
 
@@ -21,6 +22,9 @@ def on_portal(w: World, s: Session, m: bus.PortalEntered) -> None:
     if s.phase is not P.PLAYING or s.leave is not None or w.now < s.no_handoff_until or s.home is None:
         return
     if m.cluster != s.here.cluster or m.stay not in (0, s.here.order):
+        return
+    if s.exchange is not None or s.is_unsettled:
+        w.to_link(s.link, Notice(text=EXCHANGING, level="warning"))
         return
     here = w.catalog.zone_of_instance(s.here.instance)
     link = w.catalog.links.get((here.slug, m.link)) if here else None
@@ -49,6 +53,9 @@ def cross(w: World, s: Session) -> None:
 
 def on_frozen(w: World, s: Session, m: bus.Frozen) -> None:
     """Commit the state, with the new place in it."""
+    if departure.is_outdated(w, s, m.after, "frozen"):
+        go_on_at_source(w, s)
+        return
     state = departure.with_place(m.state, w.catalog.world, s.goal)
     offered = departure.offer(w, s, "handoff", state, m.serial)
     s.serial = max(s.serial, m.serial)

@@ -4,6 +4,7 @@ from worlds.daemon.core import (
     arrival,
     departure,
     entering,
+    exchanges,
     gateways,
     handoff,
     placement,
@@ -32,6 +33,8 @@ def from_bus(w: World, m: bus.BusMessage) -> None:
         case bus.Unknown():
             if _is_of_the_living(w, m.cluster, m.incarnation):
                 _unknown(w, m)
+        case bus.Held():
+            exchanges.on_held(w, m)
         case bus.AdmitRefused() | bus.Frozen() | bus.Checkpoint() | bus.PortalEntered():
             _of_session(w, m)
 
@@ -122,7 +125,7 @@ def _of_session(w: World, m: bus.AdmitRefused | bus.Frozen | bus.Checkpoint | bu
         case bus.Frozen() if _answers(s, m) and s.phase is P.FREEZING:
             handoff.on_frozen(w, s, m)
         case bus.Frozen() if _answers(s, m) and s.phase is P.FREEZING_OUT:
-            departure.save_out(w, s, m.state, m.serial)
+            departure.on_frozen(w, s, m)
         case bus.AdmitRefused() if _answers(s, m):
             _admit_refused(w, s, m)
 

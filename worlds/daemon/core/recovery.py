@@ -6,7 +6,16 @@ on being repeated with the same op_id: nothing that a cluster reported is lost, 
 head is ever admitted. The place is the last one the cluster reported (once a second).
 """
 
-from worlds.daemon.core import alliances, arrival, departure, handoff, placement, withholding
+from worlds.daemon.core import (
+    alliances,
+    arrival,
+    departure,
+    exchanges,
+    handoff,
+    placement,
+    standing,
+    withholding,
+)
 from worlds.daemon.core.events import OpenSession
 from worlds.daemon.core.saving import WriteHead, backoff
 from worlds.daemon.core.session import GRACE_S, PLAYABLE, Phase, Session, Stay
@@ -93,8 +102,8 @@ def again(w: World, s: Session) -> None:
 
 def recover(w: World, s: Session) -> None:
     """Admit the player again, once an instance is open and the newest state is safe, or has waited."""
-    if not s.head.is_idle and w.now - s.since < COMMIT_WAIT_S:
-        return
+    if s.exchange is not None or (not s.head.is_idle and w.now - s.since < COMMIT_WAIT_S):
+        return  # nobody knows yet which document to admit
     if s.home is not None and w.clusters.is_alive(s.here.cluster, s.here.incarnation):
         if w.now - s.since < RETURN_WAIT_S:
             return  # the cluster was only silent: it is about to report the player
@@ -165,6 +174,8 @@ def _at_home(w: World, s: Session, resident: bus.Resident) -> None:
     if resident.is_frozen and s.phase is P.PLAYING:
         handoff.thaw(w, s)
     withholding.compare(w, s, resident)
+    exchanges.compare(w, s, resident)
+    standing.compare(w, s, resident)
     alliances.compare(w, s, resident)
     is_attached = resident.link == (s.link.link if s.link else None)
     if not is_attached and w.now - s.attached_at > REPAIR_AFTER_S:
@@ -222,6 +233,7 @@ def on_lease(w: World, s: Session, lease: uplink.Lease) -> None:
     s.writer = WriteHead.of_lease(lease)
     s.line_kind, s.name, s.call = lease.line_kind, lease.name, None
     s.saved_place = lease.state.places.get(w.catalog.world)
+    w.store_head(lease)
     w.update_row(s)
 
 
@@ -262,6 +274,7 @@ def restore(w: World, s: Session) -> None:
         heading = resident.heading_deg % 360
         s.place = Place(zone=zone.slug, position=resident.position, heading_deg=heading)
     handoff.thaw(w, s)  # the dead daemon may have frozen it
+    exchanges.compare(w, s, resident)  # or have had it held: the lease has told how that ended
     arrival.resume_play(w, s)
     alliances.rejoin(w, s, resident.group)
     w.update_row(s)

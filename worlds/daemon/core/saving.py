@@ -57,6 +57,10 @@ def chain_after(save: uplink.Save) -> bytes:
     return next_chain(save.prev_chain, save.version + 1, save.op_id, state_hash(encode_state(save.state)))
 
 
+class ExchangeUnanswered(RuntimeError):
+    """Our own code wanted a second write of a line, besides an exchange or before one."""
+
+
 class Outcome(StrEnum):
     """What an answer means."""
 
@@ -82,6 +86,8 @@ class WriteHead:
     version: int
     chain: bytes
     state: CharacterState
+    after: UUID | None = None  # the newest exchange of the line: a document that knows another one is old
+    exchange: Write | None = None  # this line's part of an exchange that the master was asked for
     outstanding: Write | None = None
     waiting: Offer | None = None
     planned: Write | None = None  # the waiting state as a write, as the journal was asked to keep it
@@ -95,22 +101,27 @@ class WriteHead:
     @classmethod
     def of_lease(cls, lease: uplink.Lease) -> "WriteHead":
         """Return the head that a lease names."""
-        return cls(lease.line, lease.epoch, lease.version, lease.chain, lease.state)
+        return cls(lease.line, lease.epoch, lease.version, lease.chain, lease.state, lease.exchange)
 
     @property
     def is_idle(self) -> bool:
-        """Whether everything that was offered is accepted."""
-        return self.outstanding is None and self.waiting is None
+        """Whether everything that was offered is accepted, and no exchange unanswered."""
+        return self.outstanding is None and self.waiting is None and self.exchange is None
 
     @property
     def newest(self) -> CharacterState:
-        """The newest state that is known, accepted or not."""
+        """The newest state that is known, accepted or not. Of an unanswered exchange: the one before it."""
         if self.waiting is not None:
             return self.waiting.state
         return self.outstanding.offer.state if self.outstanding is not None else self.state
 
     def offer(self, offer: Offer) -> None:
-        """Put a state in line. Raises: InvalidState: larger than a document may be."""
+        """Put a state in line.
+
+        Raises: InvalidState: larger than a document may be. ExchangeUnanswered.
+        """
+        if self.exchange is not None:
+            raise ExchangeUnanswered("no write follows on an exchange that may or may not have been accepted")
         encode_state(offer.state)
         if self.waiting is not None and offer.kind == "periodic":
             offer = replace(offer, kind=self.waiting.kind)
@@ -164,6 +175,39 @@ class WriteHead:
         self.call, self.called_at, self.retry_at = call, now, None
         return self.outstanding.save
 
+    # ---------------------------------------------------------------- exchanges
+
+    def begin_exchange(self, offer: Offer) -> uplink.Save:
+        """Make this line's write of an exchange: nothing else is written until its outcome is known.
+
+        Raises: InvalidState: larger than a document may be. ExchangeUnanswered: there is another write.
+        """
+        if not self.is_idle:
+            raise ExchangeUnanswered("an exchange begins from the head: another write is not answered yet")
+        self.exchange = self._as_write(offer, self.version, self.chain)
+        return self.exchange.save
+
+    def exchanged(self, answer: uplink.Saved, exchange: UUID) -> Outcome:
+        """The master accepted the exchange; on ACCEPTED the head has moved as was thought here."""
+        write, self.exchange = self.exchange, None
+        if write is None or answer.op_id != write.offer.op_id:
+            return Outcome.IGNORED
+        if answer.version != self.version + 1 or answer.chain != write.chain:
+            return Outcome.LOST
+        self.version, self.chain, self.state = answer.version, answer.chain, write.offer.state
+        self.after = exchange
+        return Outcome.ACCEPTED
+
+    def resume_exchange(self, save: uplink.Save) -> None:
+        """The head has moved, perhaps by this write: nothing else is written until that is known."""
+        self.outstanding = self.waiting = self.planned = self.call = self.retry_at = None
+        offer = Offer(save.op_id, save.kind, save.state)
+        self.exchange = Write(offer, save, chain_after(save))
+
+    def void_exchange(self) -> None:
+        """The exchange will never be accepted: the head is what it was."""
+        self.exchange = None
+
     def _as_write(self, offer: Offer, version: int, chain: bytes) -> Write:
         kind = offer.kind if offer.kind in KINDS else "periodic"
         save = uplink.Save(
@@ -211,4 +255,14 @@ class WriteHead:
         return Outcome.LATER
 
 
-__all__ = ["LOSING", "InvalidState", "Offer", "Outcome", "Write", "WriteHead", "backoff", "chain_after"]
+__all__ = [
+    "LOSING",
+    "ExchangeUnanswered",
+    "InvalidState",
+    "Offer",
+    "Outcome",
+    "Write",
+    "WriteHead",
+    "backoff",
+    "chain_after",
+]

@@ -221,6 +221,8 @@ class Session:
     no_handoff_until: float = 0.0
 
     alliance: int = 0  # its number; 0: none
+    exchange: UUID | None = None  # the trade or mail that is being written down
+    is_unsettled: bool = False  # the cluster may not know the outcome of the last one yet
     leave: Leave | None = None
     failure: Failure | None = None
     is_recorded: bool = False

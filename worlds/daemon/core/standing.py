@@ -1,8 +1,9 @@
 """Which line a player plays: told on the way in (Entered.line), and when it becomes this world's fork."""
 
-from worlds.daemon.core.session import Session
+from worlds.daemon.core.session import PLAYABLE, Session
 from worlds.daemon.core.state import World
 from worlds.uplink import messages as uplink
+from zonecluster.protocol import bus
 from zonecluster.protocol.to_client import Notice
 
 WHY = {
@@ -19,8 +20,21 @@ def note_fork(w: World, s: Session, forked: uplink.Forked | None) -> None:
     if forked is None or s.line_kind == "fork":
         return
     s.line_kind = "fork"
+    order(w, s)
     w.log("fell_to_fork", "warning", session=str(s.id), character=str(s.character), reason=forked.reason)
     w.to_link(s.link, Notice(text=WHY[forked.reason] + WHAT, level="warning"))
+
+
+def order(w: World, s: Session) -> None:
+    """Tell the cluster which line the player plays: what lies on the ground belongs to lines."""
+    if s.home is not None:
+        w.to_cluster(s.here.cluster, bus.LineIs(session=s.id, line=s.line_kind))
+
+
+def compare(w: World, s: Session, resident: bus.Resident) -> None:
+    """Say it again to a cluster that has it otherwise."""
+    if s.phase in PLAYABLE and resident.line != s.line_kind:
+        order(w, s)
 
 
 def note_limit(w: World, is_limited: bool) -> None:

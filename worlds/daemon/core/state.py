@@ -9,6 +9,7 @@ from uuid import UUID
 
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.clusters import Clusters
+from worlds.daemon.core.commerce import Exchange
 from worlds.daemon.core.effects import (
     Call,
     CloseSession,
@@ -19,6 +20,7 @@ from worlds.daemon.core.effects import (
     Request,
     SendToCluster,
     SendToGateway,
+    StoreHead,
     UpdateSession,
 )
 from worlds.daemon.core.events import ReceiptsLoaded, Unfinished
@@ -124,6 +126,8 @@ class World:
     housekeeping_at: float = 0.0
     replays: dict[UUID, Replay] = field(default_factory=dict)  # by line
     replay_calls: dict[UUID, UUID] = field(default_factory=dict)  # call → line
+    exchanges: dict[UUID, Exchange] = field(default_factory=dict)
+    exchange_calls: dict[UUID, UUID] = field(default_factory=dict)  # call → exchange
     alliances: dict[int, Alliance] = field(default_factory=dict)  # by number
     # by (inviter, invited): when it ends, and whether it was declined
     invitations: dict[tuple[UUID, UUID], tuple[float, bool]] = field(default_factory=dict)
@@ -198,6 +202,11 @@ class World:
             admission=s.admission, character=s.chosen, op_id=s.acquire_op, order=s.acquire_order
         )
         s.call = self.call(s, request)
+
+    def store_head(self, lease: uplink.Lease) -> None:
+        """Ask for the receipt of a lease's head to be kept, if this world wrote it."""
+        if lease.receipt and lease.kind is not None:
+            self.emit(StoreHead(lease.line, lease.version, lease.receipt, lease.state, lease.kind))
 
     # ---------------------------------------------------------------- journal
 

@@ -72,7 +72,7 @@ def advance(w: World, s: Session) -> None:
             recovery.recover(w, s)
         case P.RESTORING:
             recovery.restore(w, s)
-        case P.SAVING_OUT | P.KEEPING if s.head.is_idle:
+        case P.SAVING_OUT | P.KEEPING if s.head.is_idle and s.exchange is None:
             departure.release(w, s)
         case P.RELEASING:
             departure.repeat_release(w, s)
@@ -106,6 +106,8 @@ def _overdue(w: World, s: Session) -> None:
             handoff.arrival_failed(w, s)
         case P.RETURNING:
             handoff.returned(w, s)
+        case P.RECOVERING if s.exchange is not None:  # it waits for the master: nobody is put out for that
+            s.deadline = s.recover_by = w.now + (DEADLINES[P.RECOVERING][0] or 0.0)
         case P.RECOVERING:
             departure.begin(w, s, departure.NO_CLUSTER)
         case P.READMITTING:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import arrival, departure, handoff, standing, withholding
+from worlds.daemon.core import arrival, departure, exchanges, handoff, standing, withholding
 from worlds.daemon.core.effects import StoreReceipt
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.saving import Outcome, Write
@@ -22,6 +22,8 @@ def on_checkpoint(w: World, s: Session, m: bus.Checkpoint) -> None:
         return
     if m.stay not in (0, s.here.order) or (m.serial and m.serial <= s.serial):
         return
+    if departure.is_outdated(w, s, m.after, "checkpoint") or exchanges.is_held(w, s):
+        return
     s.serial = max(s.serial, m.serial)
     s.has_gap = False  # the player has acted here, so has seen what was left after a death
     s.checkpoint_at = w.now + arrival.CHECKPOINT_S
@@ -30,6 +32,8 @@ def on_checkpoint(w: World, s: Session, m: bus.Checkpoint) -> None:
 
 def keep_saved(w: World, s: Session) -> None:
     """Ask for a checkpoint each 30 s while durable state is dirty; save a changed place alone each 60 s."""
+    if s.exchange is not None:
+        return
     if s.is_dirty and w.now >= s.checkpoint_at:
         s.checkpoint_at = w.now + arrival.CHECKPOINT_S
         w.to_cluster(s.here.cluster, bus.TakeCheckpoint(session=s.id))
@@ -94,7 +98,8 @@ def _accepted(w: World, s: Session, write: Write, answer: uplink.Saved) -> None:
     standing.note_fork(w, s, answer.forked)
     s.saved_place = state.places.get(w.catalog.world)
     if write.offer.serial and s.home is not None and s.here.order == write.offer.stay:
-        message = bus.Saved(session=s.id, serial=write.offer.serial, stay=write.offer.stay)
+        offer = write.offer
+        message = bus.Saved(session=s.id, serial=offer.serial, stay=offer.stay, line=s.line_kind)
         w.to_cluster(s.here.cluster, message)
     if s.commit_op == answer.op_id:
         s.commit_op = None
@@ -102,7 +107,7 @@ def _accepted(w: World, s: Session, write: Write, answer: uplink.Saved) -> None:
 
 def _after(w: World, s: Session, outcome: Outcome, detail: str) -> None:
     match outcome:
-        case Outcome.LOST:
+        case Outcome.LOST if not exchanges.on_lost(w, s):
             w.log("save_lost", "error", session=str(s.id), character=str(s.character), cause=detail)
             is_suspended = detail.startswith("world_suspended")
             if s.phase in IN_PLAY:
