@@ -1,0 +1,170 @@
+"""The quick check says what the thorough one says, of every document: canonical or not, valid or hostile."""
+
+import json
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.benchmark.documents import document
+from zonecluster.protocol import canonical
+from zonecluster.protocol.canonical import Checked, check_state
+from zonecluster.protocol.character import (
+    MAX_STATE_BYTES,
+    CharacterState,
+    InvalidState,
+    Item,
+    Place,
+    canonical_state,
+    decode_state,
+    encode_state,
+)
+
+CROWN, RING = UUID(int=2**127 + 0xABCDEF), UUID(int=8)
+
+names = st.sampled_from(["", "a", "b", "zz", "\u00e9", "x" * 64, "x" * 65])
+numbers = st.sampled_from([-1, 0, 1, 2, 360, 2**31, 2**53, 1.5, "1", None, True])
+ids = st.sampled_from(
+    [
+        *(str(CROWN), str(RING), str(CROWN).upper(), CROWN.hex, f" {str(CROWN)[1:]}", "x" * 36, "", None, 7),
+        *("-" * 36, f"{CROWN.hex}----", "0000 000-0000-0000-0000-000000000008", "\u0661" * 36),
+    ]
+)
+items = st.lists(
+    st.fixed_dictionaries({"kind": names}, optional={"count": numbers, "id": ids, "more": numbers}),
+    max_size=4,
+)
+places = st.fixed_dictionaries(
+    {"zone": names, "position": st.lists(numbers, min_size=2, max_size=4)}, optional={"heading_deg": numbers}
+)
+documents = st.fixed_dictionaries(
+    {},
+    optional={
+        "schema": numbers,
+        "attributes": st.dictionaries(names, numbers, max_size=3),
+        "skills": st.dictionaries(names, numbers, max_size=2),
+        "bags": st.dictionaries(names, items, max_size=3),
+        "money": numbers,
+        "quests": st.dictionaries(names, names, max_size=2),
+        "places": st.dictionaries(names, places, max_size=2),
+        "unknown": numbers,
+    },
+)
+
+
+def thorough(data: bytes) -> Checked | str:
+    try:
+        state = decode_state(data)
+    except InvalidState as error:
+        return str(error)
+    found = [item.id.bytes for bag in state.bags.values() for item in bag if item.id is not None]
+    return Checked(encode_state(state), b"".join(sorted(found)))
+
+
+def quick(data: bytes) -> Checked | str:
+    try:
+        return check_state(data)
+    except InvalidState as error:
+        return str(error)
+
+
+@given(documents, st.booleans())
+def test_it_says_what_the_thorough_check_says(found, is_sorted):
+    data = json.dumps(found, sort_keys=is_sorted, separators=(",", ":"), ensure_ascii=False).encode()
+    assert quick(data) == thorough(data)
+
+
+@given(st.binary(max_size=40) | st.text(max_size=40).map(str.encode))
+def test_it_says_what_the_thorough_check_says_of_bytes_that_are_no_document(data):
+    assert quick(data) == thorough(data)
+
+
+valid_items = st.builds(Item, kind=st.sampled_from(["crown", "ring"]), count=st.integers(1, 3)) | st.builds(
+    Item, kind=st.just("crown"), id=st.uuids()
+)
+valid = st.builds(
+    CharacterState,
+    attributes=st.dictionaries(st.sampled_from(["hp", "xp"]), st.integers(-9, 9)),
+    bags=st.dictionaries(st.sampled_from(["bank", "pocket"]), st.lists(valid_items, max_size=5)),
+    money=st.integers(0, 2**53 - 1),
+    places=st.dictionaries(
+        st.just("w"),
+        st.builds(
+            Place,
+            zone=st.just("meadow"),
+            position=st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 3),
+            heading_deg=st.floats(0, 359),
+        ),
+    ),
+)
+
+
+@given(valid)
+def test_a_canonical_document_is_quickly_checked(state):
+    data = encode_state(state)
+    found = canonical._quick(data)
+    try:
+        decode_state(data)
+    except InvalidState:
+        assert found is None  # hypothesis made one id twice
+    else:
+        assert found == thorough(data)
+
+
+@pytest.mark.parametrize("size", [400, 2048, 8192])
+def test_large_documents_are_quickly_checked(size):
+    data = document(size, 1)
+    assert canonical._quick(data) == thorough(data)
+    assert len(check_state(data).ids) == 16 * data.count(b'"id":"')
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {"bags": {"a": [{"kind": "crown", "id": str(CROWN)}] * 2}},
+        {"bags": {"a": [{"kind": "crown", "id": str(CROWN), "count": 2}]}},
+        {"bags": {"a": [{"kind": "crown", "id": f"{CROWN.hex}----"}]}},
+        {"bags": {"a": [{"kind": "crown", "id": "g" * 8 + str(CROWN)[8:]}]}},
+        {"bags": {"a": [{"kind": "crown", "id": str(RING)[:-2] + "\u00e9\u00e9"}]}},
+    ],
+)
+def test_hostile_ids_are_refused_in_canonical_documents_too(found):
+    bare = json.loads(encode_state(CharacterState()))
+    for item in found["bags"]["a"]:
+        item.setdefault("count", 1)
+    data = json.dumps(bare | found, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    assert canonical._quick(data) is None
+    with pytest.raises(InvalidState):
+        check_state(data)
+
+
+def test_a_key_that_is_there_twice_is_not_kept():
+    data = encode_state(CharacterState(money=5))
+    doubled = data.replace(b'"money":5', b'"money":4,"money":5')
+    assert check_state(doubled) == Checked(data, b"") == check_state(data)
+
+
+def test_a_large_document_is_refused_by_its_size():
+    with pytest.raises(InvalidState, match=f"at most {MAX_STATE_BYTES}"):
+        check_state(b" " * (MAX_STATE_BYTES + 1))
+
+
+def test_both_know_the_same_fields_with_the_same_limits():
+    def schema(kind: type) -> dict:
+        found = msgspec.json.schema_components([kind])[1]
+        return {name.strip("_"): part["properties"] for name, part in found.items()}
+
+    ours, theirs = schema(canonical._State), schema(CharacterState)
+    ours = json.loads(json.dumps(ours).replace("#/$defs/_", "#/$defs/"))
+    pairs = {"State": "CharacterState", "Item": "Item", "Place": "Place"}
+    for mine, other in pairs.items():
+        left = {name: part for name, part in ours[mine].items() if (mine, name) != ("Item", "id")}
+        right = {name: part for name, part in theirs[other].items() if (mine, name) != ("Item", "id")}
+        assert left == right
+
+
+def test_canonical_state_is_the_same():
+    data = document(2048, 3)
+    assert check_state(data).canonical == canonical_state(data)

@@ -1,0 +1,100 @@
+"""The quick check of a character document that is canonical already, as nearly all are that a world sends.
+
+Decides nothing by itself: a document that decodes here, encodes to the very bytes it came as, and has plain
+ids, is what character.decode_state and encode_state would make of it. Every other one is left to these, which
+also say what is wrong. Quicker, as no UUID is made and fields are in the order in which they are written.
+"""
+
+from binascii import unhexlify
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+
+from zonecluster.protocol.character import MAX_STATE_BYTES, Count, Name, decode_state, encode_state
+
+ID_CHARS = 36
+_DASHES = (8, 13, 18, 23)
+
+
+class Checked(NamedTuple):
+    """A document that was checked. `ids`: of the things with an id in it, sorted, 16 bytes each."""
+
+    canonical: bytes
+    ids: bytes
+
+
+# Fields as in character.py, but in alphabetical order; a test holds the two together.
+class _Place(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    heading_deg: Annotated[float, Meta(ge=0, lt=360)] = 0.0
+    position: tuple[float, float, float]
+    zone: Name
+
+
+class _Item(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    count: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    id: Annotated[str, Meta(min_length=ID_CHARS, max_length=ID_CHARS)] | None = None
+    kind: Name
+
+
+class _State(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    attributes: dict[Name, Annotated[int, Meta(ge=-(2**31), le=2**31)]] = {}
+    bags: dict[Name, list[_Item]] = {}
+    money: Count = 0
+    places: dict[Name, _Place] = {}
+    quests: dict[Name, Name] = {}
+    schema: Annotated[int, Meta(ge=1, le=1)] = 1
+    skills: dict[Name, Count] = {}
+
+
+_decoder = msgspec.json.Decoder(_State)
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def check_state(data: bytes) -> Checked:
+    """Check a document of any origin; return its canonical bytes and its ids.
+
+    Raises: InvalidState: as decode_state.
+    """
+    return _quick(data) or _slow(data)
+
+
+def _slow(data: bytes) -> Checked:
+    state = decode_state(data)
+    ids = [item.id.bytes for bag in state.bags.values() for item in bag if item.id is not None]
+    return Checked(encode_state(state), b"".join(sorted(ids)))
+
+
+def _quick(data: bytes) -> Checked | None:
+    """Return the document if it is canonical as it is; None: it is not, or is not valid."""
+    if len(data) > MAX_STATE_BYTES:
+        return None
+    try:
+        state = _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None  # said by the slow way, in its words
+    if _encoder.encode(state) != data:
+        return None
+    things = [item for bag in state.bags.values() for item in bag if item.id is not None]
+    if {item.count for item in things} - {1}:
+        return None
+    ids = _packed([item.id or "" for item in things])
+    return Checked(data, ids) if ids is not None else None
+
+
+def _packed(texts: list[str]) -> bytes | None:
+    """Return ids sorted, 16 bytes each; None: one is there twice, or is not written as a UUID is."""
+    count = len(texts)
+    if len(set(texts)) != count:
+        return None
+    texts.sort()  # lower-case hex sorts as its bytes do
+    text = "".join(texts)
+    if any(text[at::ID_CHARS] != "-" * count for at in _DASHES):
+        return None
+    digits = text.encode().translate(None, b"-")
+    if len(digits) != 32 * count or digits != digits.lower():
+        return None
+    try:
+        return unhexlify(digits)
+    except ValueError:
+        return None
