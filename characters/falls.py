@@ -6,7 +6,8 @@ from its own writes), so that its journal, its repeats and its renewals stay rig
 way; each write that fell is kept with the names that the world gave it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -17,26 +18,46 @@ from characters.heads import head_of, named_head, newest_falls
 from characters.incarnations import current_incarnation
 from characters.lines import Entry, append_version, fork_again, fork_main_line
 from characters.models import Character, Fall, Line, Version
+from characters.refusals import Refused
 from characters.rules import Head, Write, Writer, decide_save, fallen_heads
+from characters.valuable_rules import kinds_of, unpacked
+from characters.valuables import claim
 from worlds.models import World
+from worlds.uplink.messages import Refusal
 from zonecluster.protocol.character import next_chain
 
 log = structlog.get_logger(__name__)
 
 
-def fall_all(*, world: World, writer: Writer, writes: Sequence[Write], now: datetime) -> set[UUID]:
+@dataclass(frozen=True)
+class Fallen:
+    """What became of writes that were to fall: written on the fork, or refused."""
+
+    written: set[UUID]
+    refused: dict[UUID, Refusal]
+
+
+def fall_all(
+    *, world: World, writer: Writer, writes: Sequence[Write], over: Collection[UUID], now: datetime
+) -> Fallen:
     """Write to the fork what is to fall; each write in a transaction of its own.
 
-    Returns: the op_ids that were written.
+    Args: over: the op_ids of those that are over the world's budget.
     """
-    if not writes:
-        return set()
-    fallen = newest_falls([(write.line, write.epoch) for write in writes])
-    candidates = [write for write in writes if writer.is_limited or (write.line, write.epoch) in fallen]
-    return {write.op_id for write in candidates if _fall(world=world, writer=writer, write=write, now=now)}
+    fallen = Fallen(set(), {})
+    named = newest_falls([(write.line, write.epoch) for write in writes])
+    for write in writes:
+        if not (writer.is_limited or write.op_id in over or (write.line, write.epoch) in named):
+            continue
+        try:
+            if _fall(world=world, writer=writer, write=write, is_over=write.op_id in over, now=now):
+                fallen.written.add(write.op_id)
+        except Refused as error:
+            fallen.refused[write.op_id] = error.refusal
+    return fallen
 
 
-def _fall(*, world: World, writer: Writer, write: Write, now: datetime) -> bool:
+def _fall(*, world: World, writer: Writer, write: Write, is_over: bool, now: datetime) -> bool:
     with transaction.atomic():
         # Locked as by an acquire: the character, then its lines.
         characters = Character.objects.select_for_update(no_key=True, of=("self",))
@@ -48,22 +69,64 @@ def _fall(*, world: World, writer: Writer, write: Write, now: datetime) -> bool:
         fork = lines.filter(world=world).first()
         before = newest_falls([(write.line, write.epoch)]).get((write.line, write.epoch))
         head = named_head(main, before)
-        if decide_save(write, head=head, earlier=None, writer=writer) != "falls":
+        if decide_save(write, head=head, earlier=None, writer=writer, is_over=is_over) != "falls":
             return False
-        if before is None or fork is None:
-            fork = _move_lease(main, fork, character, world, now)
-        entry = Entry(write.kind, write.state, world, epoch=fork.epoch, op_id=write.op_id)
-        version = append_version(line=fork, entry=entry, now=now)
-        Fall.objects.create(
-            write=version,
-            line=main,
-            epoch=write.epoch,
-            version=write.version,
-            prev_chain=write.prev_chain,
-            chain=next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash),
-            reason=Fall.Reason.LIMITED,
+        reason = Fall.Reason.LIMITED if writer.is_limited else Fall.Reason.BUDGET
+        version = fall_locked(
+            character=character, main=main, fork=fork, write=write, world=world, reason=reason, now=now
         )
+        had = unpacked(bytes((main if before is None or fork is None else fork).valuables))
+        if had or write.valuables:
+            has = kinds_of(write.document)
+            claim(line=version.line, had=had, has=has, world=world, op_id=write.op_id, now=now)
     return True
+
+
+def fall_locked(
+    *,
+    character: Character,
+    main: Line,
+    fork: Line | None,
+    write: Write,
+    world: World,
+    reason: str,
+    now: datetime,
+    exchange: UUID | None = None,
+    letter: UUID | None = None,
+) -> Version:
+    """Append to the fork a write that was decided to fall; the lease's first one brings fork and lease there.
+
+    Who has the valuables in it is the caller's to say.
+
+    Args: character, main, fork: locked; fork: None: the world has none yet; reason: a Fall.Reason; the
+        first one holds for the whole lease.
+    """
+    before = newest_falls([(write.line, write.epoch)]).get((write.line, write.epoch))
+    if before is None or fork is None:
+        fork = _move_lease(main, fork, character, world, now)
+        if reason == Fall.Reason.BUDGET and fork.undecided_since is None:
+            fork.undecided_since = now
+            fork.save(update_fields=["undecided_since"])
+    entry = Entry(
+        write.kind,
+        write.state,
+        world,
+        epoch=fork.epoch,
+        op_id=write.op_id,
+        exchange=exchange,
+        letter=letter,
+    )
+    version = append_version(line=fork, entry=entry, now=now)
+    Fall.objects.create(
+        write=version,
+        line=main,
+        epoch=write.epoch,
+        version=write.version,
+        prev_chain=write.prev_chain,
+        chain=next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash),
+        reason=before.reason if before is not None else reason,
+    )
+    return version
 
 
 def _move_lease(main: Line, fork: Line | None, character: Character, world: World, now: datetime) -> Line:

@@ -158,7 +158,7 @@ WITH asked AS (
     JOIN asked ON asked.line = line.id AND asked.epoch = line.epoch
     JOIN worlds_world AS world ON world.id = line.holder_id
     WHERE line.holder_id = %(world)s
-      AND (line.world_id = world.id OR (line.world_id IS NULL AND world.tier = 'official'))
+      AND (line.world_id = world.id OR (line.world_id IS NULL AND world.tier IN ('official', 'verified')))
     ORDER BY line.id
     FOR NO KEY UPDATE OF line
 )

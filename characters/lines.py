@@ -8,8 +8,16 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from characters.models import Character, Line, Version
+from characters.valuable_rules import kinds_of, packed, unpacked
+from characters.valuables import take_over
 from worlds.models import World
-from zonecluster.protocol.character import GENESIS_CHAIN, encode_state, next_chain, state_hash
+from zonecluster.protocol.character import (
+    GENESIS_CHAIN,
+    decode_state,
+    encode_state,
+    next_chain,
+    state_hash,
+)
 from zonecluster.rules.character import new_character_state
 
 
@@ -23,6 +31,8 @@ class Entry:
     epoch: int = 0
     op_id: UUID | None = None  # None: the master's own write, a new one
     source: Version | None = None
+    exchange: UUID | None = None  # that it is part of
+    letter: UUID | None = None  # that it posts or empties
 
 
 def begin_main_line(*, character: Character, now: datetime) -> Line:
@@ -34,12 +44,28 @@ def begin_main_line(*, character: Character, now: datetime) -> Line:
 def fork_main_line(*, character: Character, world: World, now: datetime) -> Line:
     """Make a world's line from the head of main, whose chain it continues. Main is read, never changed."""
     main = Line.objects.get(character=character, world=None)
-    return _begin(character, _fork_of(main, world), bytes(main.chain), now)
+    fork = _begin(character, _fork_of(main, world), bytes(main.chain), now)
+    _continue(fork, main, set(), now)
+    return fork
 
 
 def fork_again(*, fork: Line, main: Line, world: World, now: datetime) -> None:
     """Bring a world's line to the head of main, as a new version; what it had before stays in its history."""
+    had = unpacked(bytes(fork.valuables))
     append_version(line=fork, entry=_fork_of(main, world), now=now)
+    _continue(fork, main, had, now)
+
+
+def _continue(fork: Line, main: Line, had: set[UUID], now: datetime) -> None:
+    """Let a fork that begins, or begins anew, have what main has, and know the exchange that main knows.
+
+    Args: had: the valuables that it had before.
+    """
+    if fork.exchange != main.exchange:
+        fork.exchange = main.exchange
+        fork.save(update_fields=["exchange"])
+    if had or fork.valuables:
+        take_over(fork=fork, had=had, has=kinds_of(decode_state(bytes(fork.state))), now=now)
 
 
 def head_version(line: Line) -> Version:
@@ -48,7 +74,10 @@ def head_version(line: Line) -> Version:
 
 
 def append_version(*, line: Line, entry: Entry, now: datetime) -> Version:
-    """Append a version to a line that the caller has locked; move its head, in the row and in `line`."""
+    """Append a version to a line that the caller has locked; move its head, in the row and in `line`.
+
+    Who has the valuables in it is the caller's to say, by characters.valuables.
+    """
     op_id = entry.op_id or uuid4()
     digest = state_hash(entry.state)
     version = Version.objects.create(
@@ -64,10 +93,16 @@ def append_version(*, line: Line, entry: Entry, now: datetime) -> Version:
         state_hash=digest,
         state=entry.state,
         source=entry.source,
+        exchange=entry.exchange,
+        letter=entry.letter,
     )
     line.version, line.chain, line.state_hash = version.version, version.chain, digest
     line.state, line.updated_at = entry.state, now
-    line.save(update_fields=["version", "chain", "state_hash", "state", "updated_at"])
+    line.valuables = packed(kinds_of(decode_state(entry.state)))
+    line.exchange = entry.exchange or line.exchange
+    line.save(
+        update_fields=["version", "chain", "state_hash", "state", "valuables", "exchange", "updated_at"]
+    )
     return version
 
 

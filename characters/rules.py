@@ -10,22 +10,30 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 from uuid import UUID
 
+from characters.valuable_rules import kinds_of, packed
 from worlds.uplink.messages import Refusal
-from zonecluster.protocol.character import state_hash
+from zonecluster.protocol.character import CharacterState, state_hash
 
 LEASE_S = 120.0  # worlds renew every 30 s: three renewals may be lost
 LEASE = timedelta(seconds=LEASE_S)
 EPOCHS_PER_INCARNATION = 10**6
 
 LineKind = Literal["main", "fork"]
+WhyFork = Literal["", "tier", "limited", "budget"]
 
 
-def line_kind(tier: str, *, is_limited: bool = False) -> LineKind:
-    """Return which line a world plays. Verified worlds write main once budgets exist."""
-    return "main" if tier == "official" and not is_limited else "fork"
+def line_kind(tier: str, *, is_limited: bool = False, is_undecided: bool = False) -> LineKind:
+    """Return which line a world plays of a character.
+
+    Args: is_undecided: writes fell to its fork for the budget, and the staff has not decided yet.
+    """
+    may_main = tier in ("official", "verified") and not is_limited and not is_undecided
+    return "main" if may_main else "fork"
 
 
-def played_line(tier: str, *, is_limited: bool, holds_main: bool, holds_fork: bool) -> LineKind:
+def played_line(
+    tier: str, *, is_limited: bool, holds_main: bool, holds_fork: bool, is_undecided: bool = False
+) -> LineKind:
     """Return which line an acquire of a world is about: the one that it has, else the one that it plays.
 
     A world that was limited while it had main keeps that, until its next write falls to the fork; and what it
@@ -33,7 +41,16 @@ def played_line(tier: str, *, is_limited: bool, holds_main: bool, holds_fork: bo
     """
     if holds_fork:
         return "fork"
-    return line_kind(tier, is_limited=is_limited and not holds_main)
+    return line_kind(tier, is_limited=is_limited and not holds_main, is_undecided=is_undecided)
+
+
+def why_fork(tier: str, *, is_limited: bool, is_undecided: bool) -> WhyFork:
+    """Return why a world plays its fork of a character; empty: it will play main from the next entry on."""
+    if line_kind(tier) == "fork":
+        return "tier"
+    if is_limited:
+        return "limited"
+    return "budget" if is_undecided else ""
 
 
 def next_epoch(incarnation: int, grants: int) -> int:
@@ -179,6 +196,8 @@ class Write:
     kind: str
     state_hash: bytes
     state: bytes = field(repr=False)
+    valuables: bytes = b""  # the ids in it, packed
+    document: CharacterState = field(default=CharacterState(), repr=False)
 
 
 class AskedSave(Protocol):
@@ -198,8 +217,8 @@ class AskedSave(Protocol):
     def kind(self) -> str: ...
 
 
-def write_of(save: AskedSave, state: bytes) -> Write:
-    """Return the write that a save asks for. Args: state: its state's canonical bytes."""
+def write_of(save: AskedSave, state: bytes, document: CharacterState) -> Write:
+    """Return the write that a save asks for. Args: state: its document's canonical bytes."""
     return Write(
         line=save.line,
         epoch=save.epoch,
@@ -209,6 +228,8 @@ def write_of(save: AskedSave, state: bytes) -> Write:
         kind=save.kind,
         state_hash=state_hash(state),
         state=state,
+        valuables=packed(kinds_of(document)),
+        document=document,
     )
 
 
@@ -233,16 +254,21 @@ class Writer:
     is_official: bool
     is_suspended: bool
     is_limited: bool = False
+    is_budgeted: bool = False  # verified: writes main as far as its budget goes
 
 
 def may_have(head: Head, writer: Writer) -> bool:
-    """Return whether a world's tier lets it have a line: main for official worlds, a fork for its owner."""
-    return head.owner == writer.world or (head.owner is None and writer.is_official)
+    """Return whether a world's tier lets it have a line: main, or its own fork."""
+    may_main = writer.is_official or writer.is_budgeted
+    return head.owner == writer.world or (head.owner is None and may_main)
 
 
-def is_to_fall(head: Head, writer: Writer) -> bool:
-    """Return whether what a world writes to this line goes to its own fork instead."""
-    return head.is_fallen or (head.owner is None and writer.is_limited)
+def is_to_fall(head: Head, writer: Writer, *, is_over: bool = False) -> bool:
+    """Return whether what a world writes to this line goes to its own fork instead.
+
+    Args: is_over: the write is over the world's budget.
+    """
+    return head.is_fallen or (head.owner is None and (writer.is_limited or is_over))
 
 
 def may_renew(head: Head | None, *, epoch: int, writer: Writer) -> bool:
@@ -262,11 +288,12 @@ def first_of_each(writes: Sequence[Write]) -> list[Write]:
 
 
 def decide_save(
-    write: Write, *, head: Head | None, earlier: EarlierWrite | None, writer: Writer
+    write: Write, *, head: Head | None, earlier: EarlierWrite | None, writer: Writer, is_over: bool = False
 ) -> Refusal | Literal["accepted", "falls", "repeated"]:
     """Decide a write. The lease's end does not matter: a lapsed lease moves only by another acquire.
 
-    Args: head: of the line named, None if there is none; earlier: the accepted write of this op_id, if any.
+    Args: head: of the line named, None if there is none; earlier: the accepted write of this op_id, if any;
+        is_over: it is over the world's budget (budgets.over).
     Returns: `falls`: it is good, and goes to the world's own fork.
     """
     if earlier is not None:
@@ -283,7 +310,7 @@ def decide_save(
         )
     if head.chain != write.prev_chain:
         return Refusal("bad_chain", "prev_chain is not the head's chain; drop the character")
-    return "falls" if is_to_fall(head, writer) else "accepted"
+    return "falls" if is_to_fall(head, writer, is_over=is_over) else "accepted"
 
 
 def fallen_heads(main: Head, fork: Head, *, incarnation: int) -> tuple[Head, Head]:

@@ -5,7 +5,9 @@ Every outcome has a name; a refused write changes nothing, and an accepted one i
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -15,8 +17,10 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from msgspec import Struct
 
+from characters.budgeting import count_gains, gains_of, over_budget
+from characters.claiming import claim_all
 from characters.falls import fall_all
-from characters.heads import named_head, newest_falls
+from characters.heads import head_of, named_head, newest_falls
 from characters.models import Fall, Line, Version
 from characters.rules import EarlierWrite, Head, Write, Writer, decide_save, first_of_each, write_of
 from worlds.models import World
@@ -24,7 +28,7 @@ from worlds.signing import signing_keys
 from worlds.uplink.keys import KeyPair
 from worlds.uplink.messages import Chain, Forked, Number, Refusal, Saved, SaveKind
 from worlds.uplink.receipt import Receipt, sign_receipt
-from zonecluster.protocol.character import InvalidState, canonical_state, next_chain
+from zonecluster.protocol.character import InvalidState, decode_state, encode_state, next_chain
 
 log = structlog.get_logger(__name__)
 
@@ -41,16 +45,17 @@ class IncomingSave(Struct, frozen=True):
     state: msgspec.Raw
 
 
-# All that rules.decide_save asks for of a write that it calls `accepted`, as one statement; what is to fall
-# matches nothing here. The lines are locked in the order of their ids (see leases._RENEW). A world can lock
-# only lines that it holds. An op_id that was used before is left to the classification below; two at the same
-# instant meet at the unique constraint.
+# All that rules.decide_save asks for of a write that it calls `accepted`, as one statement. What is to fall
+# matches nothing here, nor what changes the valuables of a line (claiming.py). The lines are locked in the
+# order of their ids (see leases._RENEW). A world can lock only lines that it holds. An op_id used before is
+# left to the classification below; two at the same instant meet at the unique constraint.
 _SAVE = """
 WITH asked AS (
     SELECT * FROM unnest(
         %(lines)b::uuid[], %(epochs)b::bigint[], %(versions)b::bigint[], %(prev_chains)b::bytea[],
-        %(op_ids)b::uuid[], %(kinds)b::text[], %(chains)b::bytea[], %(hashes)b::bytea[], %(states)b::bytea[]
-    ) AS given(line, epoch, version, prev_chain, op_id, kind, chain, state_hash, state)
+        %(op_ids)b::uuid[], %(kinds)b::text[], %(chains)b::bytea[], %(hashes)b::bytea[], %(states)b::bytea[],
+        %(valuables)b::bytea[]
+    ) AS given(line, epoch, version, prev_chain, op_id, kind, chain, state_hash, state, valuables)
 ), held AS (
     SELECT line.id FROM characters_line AS line
     JOIN asked ON asked.line = line.id
@@ -58,7 +63,7 @@ WITH asked AS (
     WHERE line.holder_id = %(world)b
       AND world.suspended_at IS NULL
       AND (line.world_id = world.id
-           OR (line.world_id IS NULL AND world.tier = 'official' AND world.limited_at IS NULL))
+           OR (line.world_id IS NULL AND %(may_main)b AND world.tier = %(tier)b AND world.limited_at IS NULL))
       AND NOT EXISTS (SELECT FROM characters_version AS seen WHERE seen.op_id = asked.op_id)
     ORDER BY line.id
     FOR NO KEY UPDATE OF line
@@ -70,6 +75,7 @@ WITH asked AS (
     WHERE line.id = held.id AND line.id = asked.line
       AND line.holder_id = %(world)b AND line.epoch = asked.epoch
       AND line.version = asked.version AND line.chain = asked.prev_chain
+      AND line.valuables = asked.valuables
     RETURNING line.id, line.version, asked.op_id
 )
 INSERT INTO characters_version
@@ -91,13 +97,14 @@ def save_batch(*, world: World, saves: Sequence[IncomingSave], now: datetime) ->
     writes = [_checked(save) for save in saves]
     valid = [write for write in writes if isinstance(write, Write)]
     first = first_of_each(valid)
-    chains = _write(world, first, now)
+    written = _write(world, writer, first, now)
+    chains = written.chains
     left = [write for write in first if write.op_id not in chains]
-    fallen = fall_all(world=world, writer=writer, writes=left, now=now)
+    new, refused = _write_otherwise(world, writer, left, written.over, now)
     # What the statement wrote just now is known; only what is left is read from the journal.
     unknown = _without_first(valid, set(chains))
     known = _journal_of([write.op_id for write in unknown])
-    heads = _heads_of([write for write in unknown if write.op_id not in fallen])
+    heads = _heads_of([write for write in unknown if write.op_id not in new])
     results = []
     for save, write in zip(saves, writes, strict=True):
         if isinstance(write, Refusal):
@@ -105,14 +112,31 @@ def save_batch(*, world: World, saves: Sequence[IncomingSave], now: datetime) ->
         elif (chain := chains.pop(write.op_id, None)) is not None:
             result = _written(world, key, write, chain, now)
         else:
-            is_new = write.op_id in fallen
-            fallen.discard(write.op_id)
+            is_new = write.op_id in new
+            new.discard(write.op_id)
             row, head = known.get(write.op_id), heads.get((write.line, write.epoch))
-            refusal = None if is_new else _why_not(writer, write, row, head)
+            refusal = None if is_new else refused.pop(write.op_id, None) or _why_not(writer, write, row, head)
             result = _answer(world, key, write, row, refusal)
         results.append(result)
     _log_outcomes(world, saves, results)
     return results
+
+
+def _write_otherwise(
+    world: World, writer: Writer, left: Sequence[Write], over: set[UUID], now: datetime
+) -> tuple[set[UUID], dict[UUID, Refusal]]:
+    """Write what the statement left: what changes a line's valuables, and what falls to the fork.
+
+    Args: over: of these, what is over the world's budget.
+    Returns: the op_ids that were written; what was refused by the rules of valuables.
+    """
+    if not left:
+        return set(), {}
+    within = [write for write in left if write.op_id not in over]
+    claimed = claim_all(world=world, writer=writer, writes=within, now=now)
+    rest = [write for write in left if write.op_id not in claimed.written | claimed.refused.keys()]
+    fallen = fall_all(world=world, writer=writer, writes=rest, over=over | claimed.over, now=now)
+    return claimed.written | fallen.written, claimed.refused | fallen.refused
 
 
 def _without_first(writes: Sequence[Write], op_ids: set[UUID]) -> list[Write]:
@@ -132,39 +156,75 @@ def _writer(world: World) -> Writer:
         is_official=world.tier == "official",
         is_suspended=world.suspended_at is not None,
         is_limited=world.limited_at is not None,
+        is_budgeted=world.tier == "verified",
     )
 
 
 def _checked(save: IncomingSave) -> Write | Refusal:
     """Return the write with its state checked and made canonical."""
     try:
-        state = canonical_state(bytes(save.state))
+        document = decode_state(bytes(save.state))
+        state = encode_state(document)
     except InvalidState as error:
         return Refusal("invalid_state", str(error))
-    return write_of(save, state)
+    return write_of(save, state, document)
 
 
-def _write(world: World, writes: Sequence[Write], now: datetime) -> dict[UUID, bytes]:
-    """Run the statement; return the op_ids that were written, with their chains."""
+@dataclass(frozen=True)
+class Written:
+    """`chains`: of the writes that the statement accepted, by op_id; `over`: those over the budget."""
+
+    chains: dict[UUID, bytes]
+    over: set[UUID]
+
+
+def _write(world: World, writer: Writer, writes: Sequence[Write], now: datetime) -> Written:
+    """Run the statement, for a verified world with what its budget lets through."""
     if not writes:
-        return {}
+        return Written({}, set())
     try:
         with transaction.atomic():
-            return _run_statement(world, writes, now)
+            if writer.is_budgeted and not writer.is_limited:
+                return _write_within_budget(world, writer, writes, now)
+            return Written(_run_statement(world, writer, writes, now), set())
     except IntegrityError as error:
         if len(writes) == 1:
             log.info(
                 "op_id_taken", world=world.slug, op_id=str(writes[0].op_id), error=str(error).split("\n")[0]
             )
-            return {}
+            return Written({}, set())
     # Another request took one of the op_ids at this instant: only that write may fail, so each goes alone.
-    written: dict[UUID, bytes] = {}
+    written = Written({}, set())
     for write in writes:
-        written |= _write(world, [write], now)
+        alone = _write(world, writer, [write], now)
+        written.chains.update(alone.chains)
+        written.over.update(alone.over)
     return written
 
 
-def _run_statement(world: World, writes: Sequence[Write], now: datetime) -> dict[UUID, bytes]:
+def _write_within_budget(world: World, writer: Writer, writes: Sequence[Write], now: datetime) -> Written:
+    """Run the statement with the lines of main locked, so that no gain is counted twice or not at all."""
+    ids = {write.line for write in writes}
+    held = Line.objects.select_for_update(no_key=True).filter(id__in=ids, holder=world, world=None)
+    lines = {line.pk: line for line in held.order_by("id")}
+    known = set(_journal_of([write.op_id for write in writes]))
+    judged = [
+        write
+        for write in writes
+        if write.line in lines
+        and write.op_id not in known
+        and decide_save(write, head=head_of(lines[write.line]), earlier=None, writer=writer) == "accepted"
+    ]
+    gains = gains_of(lines, judged)
+    over = set(over_budget(world=world, writes=judged, gains=gains, now=now))
+    chains = _run_statement(world, writer, [write for write in writes if write.op_id not in over], now)
+    count_gains(
+        world=world, writes=[write for write in judged if write.op_id in chains], gains=gains, now=now
+    )
+    return Written(chains, over)
+
+
+def _run_statement(world: World, writer: Writer, writes: Sequence[Write], now: datetime) -> dict[UUID, bytes]:
     """Run it with values sent in binary: Django's cursors write them into the SQL, states as escaped hex."""
     chains = {
         write.op_id: next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash)
@@ -176,6 +236,8 @@ def _run_statement(world: World, writes: Sequence[Write], now: datetime) -> dict
             _SAVE,
             {
                 "world": world.pk,
+                "may_main": writer.is_official or writer.is_budgeted,
+                "tier": world.tier,
                 "now": now,
                 "lines": [write.line for write in writes],
                 "epochs": [write.epoch for write in writes],
@@ -186,6 +248,7 @@ def _run_statement(world: World, writes: Sequence[Write], now: datetime) -> dict
                 "chains": list(chains.values()),
                 "hashes": [write.state_hash for write in writes],
                 "states": [write.state for write in writes],
+                "valuables": [write.valuables for write in writes],
             },
         )
         return {op_id: chains[op_id] for (op_id,) in cursor.fetchall()}
@@ -250,8 +313,12 @@ def _answer(world: World, key: KeyPair, write: Write, row: Version | None, refus
         version=fall.version + 1,
         chain=bytes(fall.chain),
         receipt=receipt,
-        forked=Forked(row.line_id, row.epoch, row.version, bytes(row.chain), "limited"),
+        forked=Forked(row.line_id, row.epoch, row.version, bytes(row.chain), _reason(fall)),
     )
+
+
+def _reason(fall: Fall) -> Literal["limited", "budget"]:
+    return "budget" if fall.reason == Fall.Reason.BUDGET else "limited"
 
 
 def _written(world: World, key: KeyPair, write: Write, chain: bytes, now: datetime) -> Saved:

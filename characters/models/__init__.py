@@ -3,7 +3,7 @@
 States are the canonical bytes of zonecluster.protocol.character, kept as bytes so that they stay byte-equal.
 """
 
-from characters.models.goods import Gain, Letter, TradeStop, Valuable, ValuableEvent
+from characters.models.goods import Gain, Letter, TradeStop, Valuable, ValuableEvent, WorldBudget
 from characters.models.lines import Character, Fall, Line, ThinnedVersions, Version
 from characters.models.restores import Incarnation, Reoffer, WaitingOffer
 
@@ -21,4 +21,5 @@ __all__ = [
     "ValuableEvent",
     "Version",
     "WaitingOffer",
+    "WorldBudget",
 ]

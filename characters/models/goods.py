@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from characters.budgets import DEFAULTS
 from characters.models.lines import Character, Line
 from worlds.models import World
 
@@ -52,6 +53,7 @@ class ValuableEvent(models.Model):
     """One step of a valuable's way: by which accepted write it came to be where it is."""
 
     class Kind(models.TextChoices):
+        FOUND = "found", "was there when this record began"
         MADE = "made", "came into being"
         MOVED = "moved", "changed hands"
         POSTED = "posted", "was put into a letter"
@@ -165,7 +167,8 @@ class Gain(models.Model):
     hour = models.DateTimeField(help_text="Begin of the hour, UTC.")
     xp = models.BigIntegerField(default=0)
     money = models.BigIntegerField(default=0)
-    valuables = models.IntegerField(default=0)
+    valuables = models.BigIntegerField(default=0)
+    items = models.BigIntegerField(default=0, help_text="Things without an id.")
 
     class Meta:
         constraints = [
@@ -175,3 +178,23 @@ class Gain(models.Model):
 
     def __str__(self) -> str:
         return f"{self.line_id} {self.hour:%Y-%m-%d %H}h"
+
+
+class WorldBudget(models.Model):
+    """What a verified world may gain a character on main, where the staff set it otherwise than for all."""
+
+    world = models.OneToOneField(World, on_delete=models.CASCADE, related_name="budget")
+    xp_hour = models.PositiveBigIntegerField("experience per hour", default=DEFAULTS.hour.xp)
+    money_hour = models.PositiveBigIntegerField("money per hour", default=DEFAULTS.hour.money)
+    valuables_hour = models.PositiveBigIntegerField("valuables per hour", default=DEFAULTS.hour.valuables)
+    items_hour = models.PositiveBigIntegerField("items per hour", default=DEFAULTS.hour.items)
+    xp_day = models.PositiveBigIntegerField("experience per day", default=DEFAULTS.day.xp)
+    money_day = models.PositiveBigIntegerField("money per day", default=DEFAULTS.day.money)
+    valuables_day = models.PositiveBigIntegerField("valuables per day", default=DEFAULTS.day.valuables)
+    items_day = models.PositiveBigIntegerField("items per day", default=DEFAULTS.day.items)
+
+    class Meta:
+        ordering = ["world"]
+
+    def __str__(self) -> str:
+        return f"budget of {self.world}"

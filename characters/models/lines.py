@@ -61,7 +61,7 @@ class Line(models.Model):
     state_hash = models.BinaryField(max_length=32)
     state = models.BinaryField()
     valuables = models.BinaryField(
-        default=b"", help_text="Ids of the valuables in the state, sorted, 16 bytes each."
+        default=b"", db_default=b"", help_text="Ids of the valuables in the state, sorted, 16 bytes each."
     )
     exchange = models.UUIDField(
         null=True, blank=True, help_text="The newest trade or mail that this line was part of."
@@ -122,6 +122,8 @@ class Version(models.Model):
         db_index=False,
         help_text="The version whose state this one brings back, or whose line it forks.",
     )
+    exchange = models.UUIDField(null=True, blank=True, help_text="The trade or mail that it was part of.")
+    letter = models.UUIDField(null=True, blank=True, help_text="The letter that it posted or emptied.")
 
     class Meta:
         constraints = [models.UniqueConstraint("line", "version", name="version_once_in_line")]
@@ -129,6 +131,9 @@ class Version(models.Model):
             models.Index(fields=["world", "at", "id"], name="versions_of_a_world"),
             models.Index(
                 fields=["source"], condition=models.Q(source__isnull=False), name="versions_brought_back"
+            ),
+            models.Index(
+                fields=["exchange"], condition=models.Q(exchange__isnull=False), name="versions_of_exchanges"
             ),
         ]
         ordering = ["line", "-version"]

@@ -46,9 +46,7 @@ def test_an_official_world_gets_the_main_line(aurora, alice, hero, now):
     assert players_by_world(later(now, 121)) == {}
 
 
-@pytest.mark.parametrize("tier", ["open", "verified"])
-def test_other_worlds_get_a_fork_of_main_once(make_operator, alice, hero, now, tier):
-    wilds = make_operator("wilds", tier=tier)
+def test_open_worlds_get_a_fork_of_main_once(wilds, alice, hero, now):
     main = Line.objects.get(character=hero)
     admission = wilds.admit(alice, now)
     lease = wilds.acquire(hero, admission, now)

@@ -218,7 +218,7 @@ def test_a_clean_batch_is_one_statement_and_no_look_at_the_journal(
     monkeypatch.setattr(
         saves_module,
         "_run_statement",
-        lambda world, writes, at: batches.append(len(writes)) or run(world, writes, at),
+        lambda world, writer, writes, at: batches.append(len(writes)) or run(world, writer, writes, at),
     )
     saves = [make_save(lease) for lease in several]
     with CaptureQueriesContext(connection) as captured:  # what is not by a cursor of psycopg's own

@@ -58,13 +58,10 @@ def save(write=WRITE, head=HELD, earlier=None, writer=AURORA):
     return outcome if isinstance(outcome, str) else outcome.code
 
 
-def test_only_official_worlds_play_main():
-    assert [line_kind(tier) for tier in ("official", "verified", "open", "?")] == [
-        "main",
-        "fork",
-        "fork",
-        "fork",
-    ]
+def test_official_and_verified_worlds_play_main():
+    kinds = [line_kind(tier) for tier in ("official", "verified", "open", "?")]
+    assert kinds == ["main", "main", "fork", "fork"]
+    assert line_kind("official", is_limited=True) == line_kind("verified", is_undecided=True) == "fork"
 
 
 def test_epochs_grow_with_grants_and_incarnations():

@@ -1,0 +1,108 @@
+"""Who has which valuable, decided on plain values. Pure; the repositories in rows and in memory ask these.
+
+Each thing with an id has one owner in its *scope*: main, or the forks of one world. A world may write an id
+into a document only if nobody in that scope ever had it (then it comes into being), and what is gone does not
+come back but by the staff. From one document to another it goes by an exchange. Owners are strict on main. On
+forks they are as good as forks can be: one that begins anew on main has what main has, whoever had it there.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from worlds.uplink.messages import Refusal
+from zonecluster.protocol.character import CharacterState
+
+ID_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Where a thing is: a line, a letter, or neither: it is gone."""
+
+    line: UUID | None = None
+    letter: UUID | None = None
+
+
+GONE = Owner()
+Owners = Mapping[UUID, Owner]  # of one scope; things that were never there are not in it
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a write does: ids that come into being with it, and such that are gone with it."""
+
+    made: tuple[UUID, ...]
+    gone: tuple[UUID, ...]
+
+
+@dataclass(frozen=True)
+class Move:
+    """A thing that an exchange takes from one place to another. `op_id`: of the write by which it goes."""
+
+    thing: UUID
+    kind: str
+    source: Owner
+    target: Owner
+    op_id: UUID | None = None
+
+
+def kinds_of(state: CharacterState) -> dict[UUID, str]:
+    """Return the things with an id in a document, in whatever bag: id → kind."""
+    return {item.id: item.kind for bag in state.bags.values() for item in bag if item.id is not None}
+
+
+def packed(things: Collection[UUID]) -> bytes:
+    """Return ids as a line's row keeps them: sorted, 16 bytes each."""
+    return b"".join(sorted(thing.bytes for thing in things)) if things else b""
+
+
+def unpacked(valuables: bytes) -> set[UUID]:
+    """Return the ids that a line's row has."""
+    return {UUID(bytes=valuables[at : at + ID_BYTES]) for at in range(0, len(valuables), ID_BYTES)}
+
+
+def decide_claim(
+    line: UUID, had: Collection[UUID], has: Collection[UUID], owners: Owners
+) -> Change | Refusal:
+    """Decide what a world's own write to a line does to the things in it.
+
+    Args: had: what the line's head has; owners: of all in `had` and `has` that are known in the line's scope.
+    """
+    new = sorted(set(has) - set(had))
+    for thing in new:
+        if (owner := owners.get(thing)) is not None and owner.line != line:
+            where = "is gone" if owner == GONE else "is somebody else's"
+            return Refusal("foreign_valuable", f"the thing {thing} {where}; things come by an exchange only")
+    lost = sorted(set(had) - set(has))
+    return Change(
+        made=tuple(thing for thing in new if thing not in owners),
+        gone=tuple(thing for thing in lost if owners.get(thing) == Owner(line=line)),
+    )
+
+
+def decide_moves(moves: Iterable[Move], owners: Owners) -> Refusal | None:
+    """Decide an exchange: who gives a thing away must have it."""
+    for move in moves:
+        if owners.get(move.thing) != move.source:
+            return Refusal("foreign_valuable", f"the thing {move.thing} is not where this takes it from")
+    return None
+
+
+def not_to_bring_back(line: UUID, wanted: Iterable[UUID], owners: Owners) -> set[UUID]:
+    """Return what somebody else has by now: what the staff brings back on a line goes without these."""
+    return {
+        thing
+        for thing in wanted
+        if (owner := owners.get(thing)) is not None and owner != GONE and owner.line != line
+    }
+
+
+def without(state: CharacterState, things: Collection[UUID]) -> CharacterState:
+    """Return a document without these things; one that has none of them is the same."""
+    if not things or not any(item.id in things for bag in state.bags.values() for item in bag):
+        return state
+    bags = {name: [item for item in bag if item.id not in things] for name, bag in state.bags.items()}
+    return replace(state, bags=bags)
