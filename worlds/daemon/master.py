@@ -7,8 +7,10 @@ decides what is asked again, with the same op_id.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import httpx
+import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -39,6 +41,8 @@ ANSWERS: dict[type, tuple[str, type]] = {
     messages.Release: ("release", messages.Released),
     messages.Report: ("report", messages.Reported),
     messages.Reoffer: ("reoffer", messages.Reoffered),
+    messages.Exchange: ("exchange", messages.Exchanged),
+    messages.Mailbox: ("mailbox", messages.MailboxIs),
 }
 Answer = Any  # the struct that ANSWERS names, messages.Refusal or Unreachable
 
@@ -89,6 +93,10 @@ class MasterClient:
         call = calls[0]
         if isinstance(call.request, messages.Redeem):
             return [Answered(call.id, await self._redeem(call.request))]
+        if isinstance(call.request, messages.Exchange):
+            return [Answered(call.id, await self._exchange(call.request))]
+        if isinstance(call.request, messages.Acquire):
+            return [Answered(call.id, await self._acquire(call.request))]
         return [Answered(call.id, await self._ask(call.request))]
 
     async def _redeem(self, request: messages.Redeem) -> Answer:
@@ -128,7 +136,45 @@ class MasterClient:
             answered.append(Answered(call_id, Unreachable(cause) if cause else saved))
         return answered
 
-    def _receipt_problem(self, save: messages.Save, saved: messages.Saved) -> str:
+    async def _exchange(self, request: messages.Exchange) -> Answer:
+        """Ask for an exchange; one whose receipts do not all hold counts as unanswered."""
+        answer = await self._ask(request)
+        if not isinstance(answer, messages.Exchanged) or answer.refusal is not None:
+            return answer
+        problem = await self.keys.refresh(datetime.now(UTC))
+        if len(answer.results) != len(request.writes):
+            problem = problem or "not one answer for each write"
+        for save, saved in zip(request.writes, answer.results, strict=False):
+            is_refused = saved.refusal is not None
+            problem = problem or (
+                "refused in part" if is_refused else self._receipt_problem(save, saved, request.id)
+            )
+        return Unreachable(problem) if problem else answer
+
+    async def _acquire(self, request: messages.Acquire) -> Answer:
+        """Ask for a lease. A receipt of its head that does not hold is left out: it is good without."""
+        lease = await self._ask(request)
+        if not isinstance(lease, messages.Lease) or not lease.receipt:
+            return lease
+        problem = await self.keys.refresh(datetime.now(UTC)) or self._head_problem(lease)
+        if not problem:
+            return lease
+        log.warning("receipt_of_a_lease_left_out", line=str(lease.line), version=lease.version, cause=problem)
+        return msgspec.structs.replace(lease, receipt="")
+
+    def _head_problem(self, lease: messages.Lease) -> str:
+        """Return what is wrong with the receipt of a lease's head; empty if nothing is."""
+        try:
+            receipt = check_receipt(lease.receipt, self.keys.get)
+        except BadToken as error:
+            return f"the receipt does not hold: {error}"
+        said = (receipt.world, receipt.line, receipt.version, receipt.chain, receipt.state_hash)
+        head = (lease.line, lease.version, lease.chain, state_hash(encode_state(lease.state)))
+        return "" if said == (self._world, *head) else "the receipt is for another version"
+
+    def _receipt_problem(
+        self, save: messages.Save, saved: messages.Saved, exchange: UUID | None = None
+    ) -> str:
         """Return what is wrong with the receipt of an accepted write; empty if nothing is."""
         if saved.refusal is not None:
             return ""
@@ -142,8 +188,8 @@ class MasterClient:
             is_there = said == (save.line, save.epoch, saved.version, saved.chain)
         else:
             is_there = said == (fork.line, fork.epoch, fork.version, fork.chain)
-        what = (receipt.world, receipt.op_id, receipt.state_hash)
-        if not is_there or what != (self._world, save.op_id, state_hash(encode_state(save.state))):
+        what = (receipt.world, receipt.op_id, receipt.state_hash, receipt.exchange)
+        if not is_there or what != (self._world, save.op_id, state_hash(encode_state(save.state)), exchange):
             return "the receipt is for another write"
         return ""
 

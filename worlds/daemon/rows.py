@@ -17,13 +17,18 @@ from worlds.daemon.core.effects import (
     LoadReceipts,
     RecordSession,
     SessionRow,
+    StoreExchange,
+    StoreHead,
     StoreReceipt,
     UpdateSession,
 )
 from worlds.daemon.core.events import OpenSession, ReceiptsLoaded
-from worlds.models import PlaySession, StoredReceipt, World, Zone, ZoneCluster, ZoneLink
+from worlds.models import ItemKind, PlaySession, StoredReceipt, World, Zone, ZoneCluster, ZoneLink
+from worlds.uplink.jws import BadToken
 from worlds.uplink.messages import OfferedVersion, SaveKind
+from worlds.uplink.receipt import read_receipt
 from zonecluster.protocol.character import InvalidState, Place, decode_state, encode_state
+from zonecluster.rules import items
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +45,9 @@ class ClusterStatus:
     status: dict[str, Any]
 
 
-RowEffect = RecordSession | UpdateSession | CloseSession | StoreReceipt | ClusterStatus
+RowEffect = (
+    RecordSession | UpdateSession | CloseSession | StoreReceipt | StoreExchange | StoreHead | ClusterStatus
+)
 
 
 def load_catalog(slug: str, gateway_url: str) -> Catalog:
@@ -58,6 +65,7 @@ def load_catalog(slug: str, gateway_url: str) -> Catalog:
         gateway_url=gateway_url,
         zones={zone.slug: _zone_info(zone) for zone in zones},
         links={(link.zone.slug, link.slug): _link_info(link) for link in links},
+        kinds={row.slug: _item_kind(row) for row in ItemKind.objects.filter(world=world).order_by("slug")},
         clusters={
             row.name: ClusterInfo(row.name, row.max_players, row.is_enabled)
             for row in ZoneCluster.objects.filter(world=world)
@@ -75,6 +83,12 @@ def _zone_info(zone: Zone) -> ZoneInfo:
         entry=Place(zone=zone.slug, position=(zone.entry_x, zone.entry_y, 0.0), heading_deg=heading),
         home_cluster=zone.home_cluster.name if zone.home_cluster else "",
         is_entry=zone.is_entry,
+    )
+
+
+def _item_kind(row: ItemKind) -> items.ItemKind:
+    return items.ItemKind(
+        row.slug, row.name, row.stack_size, row.value, row.weight, row.is_valuable, row.slot
     )
 
 
@@ -125,10 +139,29 @@ def write_rows(slug: str, effects: Sequence[RowEffect], now: datetime) -> None:
                 case ClusterStatus(name, seen_at, status):
                     rows = ZoneCluster.objects.filter(world=world, name=name)
                     rows.update(last_seen_at=seen_at, status=status)
-        receipts = [effect for effect in effects if isinstance(effect, StoreReceipt)]
-        StoredReceipt.objects.bulk_create(
-            [_receipt(world, effect, now) for effect in receipts], ignore_conflicts=True
-        )
+        receipts = [_receipt(world, receipt, now) for effect in effects for receipt in receipts_in(effect)]
+        StoredReceipt.objects.bulk_create(receipts, ignore_conflicts=True)
+
+
+def receipts_in(effect: RowEffect) -> tuple[StoreReceipt, ...]:
+    """Return the receipts that an effect wants kept."""
+    match effect:
+        case StoreReceipt():
+            return (effect,)
+        case StoreExchange(receipts):
+            return receipts
+        case StoreHead():
+            return _receipt_of_head(effect)
+    return ()
+
+
+def _receipt_of_head(head: StoreHead) -> tuple[StoreReceipt, ...]:
+    try:
+        op_id = read_receipt(head.receipt).op_id
+    except BadToken as error:  # the uplink checks it before
+        log.error("receipt_of_a_lease_unreadable", line=str(head.line), cause=str(error))
+        return ()
+    return (StoreReceipt(head.line, head.version, op_id, head.receipt, head.state, head.kind),)
 
 
 def load_receipts(slug: str, asked: LoadReceipts) -> ReceiptsLoaded:

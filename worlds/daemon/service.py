@@ -35,7 +35,6 @@ from worlds.daemon.core.effects import (
     SendToCluster,
     SendToGateway,
     SetAside,
-    StoreReceipt,
 )
 from worlds.daemon.core.events import (
     Answered,
@@ -299,8 +298,8 @@ class DaemonService:
                 self._rows.task_done()
                 if isinstance(effect, RecordSession):
                     self.handle(Recorded(effect.row.id))
-                elif isinstance(effect, StoreReceipt):
-                    self._journal.finish(effect.line, effect.version)
+                for receipt in rows.receipts_in(effect):
+                    self._journal.finish(receipt.line, receipt.version)
 
     def _write(self, effects: list[rows.RowEffect]) -> None:
         """Write together; if the database refuses that, one by one, so that one bad row stops no other."""

@@ -14,7 +14,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
 from worlds.uplink.base64url import decode_base64url, encode_base64url
-from worlds.uplink.jws import BadToken, encode_claims, kid_of, parse_claims, sign, verify
+from worlds.uplink.jws import (
+    BadToken,
+    encode_claims,
+    kid_of,
+    parse_claims,
+    sign,
+    unproven_payload,
+    verify,
+)
 from worlds.uplink.keys import KeyPair, public_bytes
 from worlds.uplink.merkle import BadPath, climb, tree
 
@@ -91,6 +99,18 @@ def check_receipt(token: str, key_of: Callable[[str], Ed25519PublicKey | None]) 
     if root != _root_in(signed, key_of):
         raise BadToken("the receipt is not one of those that were signed")
     return parse_claims(leaf, Receipt)
+
+
+def read_receipt(token: str) -> Receipt:
+    """Return what a receipt says that was checked before.
+
+    Raises: BadToken: no receipt.
+    """
+    _, *rest = token.split("~")
+    try:
+        return parse_claims(decode_base64url(rest[0]) if rest else unproven_payload(token), Receipt)
+    except ValueError as error:
+        raise BadToken(f"not a receipt: {error}") from error
 
 
 def _root_in(signed: str, key_of: Callable[[str], Ed25519PublicKey | None]) -> bytes:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import OperationalError, connection
 from django.utils import timezone
 
@@ -14,12 +15,17 @@ from worlds.daemon.core.effects import (
     LoadReceipts,
     RecordSession,
     SessionRow,
+    StoreExchange,
+    StoreHead,
     StoreReceipt,
     UpdateSession,
 )
 from worlds.daemon.lock import AlreadyRunning, WorldLock
-from worlds.models import PlaySession, StoredReceipt, Zone, ZoneCluster, ZoneLink
+from worlds.models import ItemKind, PlaySession, StoredReceipt, Zone, ZoneCluster, ZoneLink
+from worlds.uplink.keys import key_pair
+from worlds.uplink.receipt import Receipt, sign_receipt, sign_receipts
 from zonecluster.protocol.character import CharacterState
+from zonecluster.rules.items import ItemKind as Kind
 
 
 def session_row(**changes: object) -> SessionRow:
@@ -81,6 +87,35 @@ def test_receipt_is_stored_once() -> None:
 
 
 @pytest.mark.django_db
+def test_both_receipts_of_a_trade_are_stored_or_neither() -> None:
+    make_world("aurora")
+    halves = tuple(StoreReceipt(uuid4(), 4, uuid4(), "jws", CharacterState(), "trade") for _ in range(2))
+    rows.write_rows("aurora", [StoreExchange(halves)], timezone.now())
+    assert set(StoredReceipt.objects.values_list("op_id", "kind")) == {
+        (half.op_id, "trade") for half in halves
+    }
+    assert rows.receipts_in(StoreExchange(halves)) == halves
+    assert rows.receipts_in(CloseSession(uuid4(), "logout")) == ()
+
+
+@pytest.mark.django_db
+def test_the_receipt_of_a_lease_is_stored_if_the_world_has_none() -> None:
+    make_world("aurora")
+    key = key_pair(Ed25519PrivateKey.generate())
+    line, op_id, now = uuid4(), uuid4(), timezone.now()
+    receipt = Receipt("aurora", line, 5, 1_000_001, op_id, bytes(32), bytes(32), now)
+    singly, (in_batch, _) = sign_receipt(key, receipt), sign_receipts(key, [receipt, receipt])
+    for token in (in_batch, singly):
+        rows.write_rows("aurora", [StoreHead(line, 5, token, CharacterState(), "trade")], now)
+    stored = StoredReceipt.objects.get()
+    assert (stored.op_id, stored.version, stored.kind) == (op_id, 5, "trade")
+    assert stored.receipt == in_batch, "what was there stays"
+    for token in ("no receipt", "a.b.c", "x~y~z", "~~", singly[:-40].rsplit(".", 2)[0]):
+        rows.write_rows("aurora", [StoreHead(line, 6, token, CharacterState(), "mail")], now)
+    assert StoredReceipt.objects.count() == 1
+
+
+@pytest.mark.django_db
 def test_catalog_is_read_whole() -> None:
     world = make_world("aurora", motd="Hello.", max_players=7)
     east = ZoneCluster.objects.create(world=world, name="east", udp_port=0)
@@ -92,7 +127,9 @@ def test_catalog_is_read_whole() -> None:
     ZoneLink.objects.create(
         zone=harbour, slug="stair", label="Up", x=1, y=1, target=moss, arrival_x=5, arrival_y=6
     )
+    ItemKind.objects.create(world=world, slug="crown", name="crown", value=9, is_valuable=True, slot="head")
     catalog = rows.load_catalog("aurora", "ws://127.0.0.1:1/")
+    assert catalog.kinds == {"crown": Kind("crown", "crown", value=9, is_valuable=True, slot="head")}
     assert (catalog.motd, catalog.max_players, catalog.entry_zone().slug) == ("Hello.", 7, "harbour")
     assert catalog.zones["harbour"].home_cluster == "east"
     assert catalog.zones["harbour"].entry.heading_deg == 0
