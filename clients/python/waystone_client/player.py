@@ -21,6 +21,7 @@ import numpy as np
 
 from waystone_client.belongings import Alliance, Belongings
 from waystone_client.errors import LinkLost, Refusal, WaystoneError, ZoneLinkFailed
+from waystone_client.exchanges import Mail, Trade
 from waystone_client.interpolation import Shown
 from waystone_client.rest import Master
 from waystone_client.world_link import Event, LinkDown, LinkOver, LinkUp, WorldLink
@@ -39,6 +40,8 @@ from zonecluster.protocol.to_client import (
     Refused,
     Result,
     Surroundings,
+    TradeChanged,
+    TradeEnded,
     Welcome,
     ZoneAssigned,
 )
@@ -71,12 +74,14 @@ class Sight:
 
 
 class Player:
-    """One character in play. Made by `enter` or `resume`. `goods`, `alliance`: see belongings.py."""
+    """One character in play. Made by `enter` or `resume`. `goods`, `alliance`, `trade`, `mail`: commands."""
 
     def __init__(self, link: WorldLink) -> None:
         self.link = link
         self.goods = Belongings(link)
         self.alliance = Alliance(link)
+        self.trade = Trade(link)
+        self.mail = Mail(link)
         self.zone_link: ZoneLink | None = None
         self.zone: ZoneAssigned | None = None
         self.character: UUID | None = None
@@ -391,10 +396,12 @@ class Player:
                     self.errors.append(reason)
                 case LinkDown(cause=cause):
                     self.errors.append(f"world link lost: {cause}")
-                case LinkUp() | Goodbye():
+                case Goodbye():
                     pass
                 case Heard() | Notice() | Refused():
                     self.heard.append(event)
+                case LinkUp() | TradeChanged() | TradeEnded():
+                    self.trade.hear(event)
             self._tell(event)
 
     def _tell(self, event: Event) -> None:

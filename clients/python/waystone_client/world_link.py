@@ -23,6 +23,7 @@ from zonecluster.protocol.to_client import (
     Entered,
     Goodbye,
     InventoryIs,
+    MailIs,
     Pong,
     Refused,
     Result,
@@ -64,7 +65,7 @@ class LinkOver:
 
 
 Event = ServerMessage | LinkDown | LinkUp | LinkOver
-Answer = Result | Surroundings | Described | InventoryIs | WaresAre  # to what has a `seq`
+Answer = Result | Surroundings | Described | InventoryIs | WaresAre | MailIs  # to what has a `seq`
 
 
 class WorldLink:
@@ -142,12 +143,15 @@ class WorldLink:
         await self.close()
         return goodbye
 
-    async def command(self, kind: type[FromClient], /, **fields: Any) -> Answer:
-        """Send a message that has a `seq`, of the zone or of alliances, and wait for its answer.
+    async def command(
+        self, kind: type[FromClient], patience_s: float | None = None, /, **fields: Any
+    ) -> Answer:
+        """Send a message that has a `seq`, and wait for its answer.
 
+        Args: patience_s: longer than the usual ANSWER_S, for what waits for somebody else.
         Raises: Refusal: not done, and why. LinkLost: the link broke; whether it was done is not known.
         """
-        return await self._by_number(kind, fields)
+        return await self._by_number(kind, fields, patience_s or ANSWER_S)
 
     async def ping(self) -> None:
         """Ask the gateway for a sign of life."""
@@ -176,13 +180,15 @@ class WorldLink:
             if isinstance(event, LinkOver):
                 return
 
-    async def _by_number(self, kind: type[FromClient], fields: dict[str, Any]) -> Any:
+    async def _by_number(
+        self, kind: type[FromClient], fields: dict[str, Any], patience_s: float = ANSWER_S
+    ) -> Any:
         self._seq = (self._seq + 1) % 2**32
         answer = self._by_seq[self._seq] = asyncio.get_running_loop().create_future()
         seq = self._seq
         try:
             await self.send(kind(seq=seq, **fields))
-            return await _in_time(answer)
+            return await _in_time(answer, patience_s)
         finally:
             self._by_seq.pop(seq, None)
 
@@ -278,7 +284,7 @@ class WorldLink:
         match message:
             case Result(seq=seq) | Surroundings(seq=seq) | Described(seq=seq) | Pong(seq=seq):
                 self._resolve(self._by_seq.get(seq), message)
-            case InventoryIs(seq=seq) | WaresAre(seq=seq):
+            case InventoryIs(seq=seq) | WaresAre(seq=seq) | MailIs(seq=seq):
                 self._resolve(self._by_seq.get(seq), message)
             case Refused(seq=int(seq)):
                 self._reject(self._by_seq.get(seq), message)
@@ -321,12 +327,12 @@ class WorldLink:
                 future.set_exception(LinkLost("link_lost", reason, "Whether it was done is not known."))
 
 
-async def _in_time(answer: asyncio.Future[Any]) -> Any:
+async def _in_time(answer: asyncio.Future[Any], patience_s: float = ANSWER_S) -> Any:
     try:
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(patience_s):
             return await answer
     except TimeoutError as error:
-        raise LinkLost("no_answer", f"The world did not answer within {ANSWER_S:.0f} s.") from error
+        raise LinkLost("no_answer", f"The world did not answer within {patience_s:.0f} s.") from error
 
 
 def read_frame(frame: str | bytes) -> ServerMessage:

@@ -9,7 +9,19 @@ from waystone_client.player import Sight
 from waystone_client.terminal.commands import parse
 from waystone_client.terminal.printable import printable
 from waystone_client.terminal.story import Line, Story
-from zonecluster.protocol.to_client import Goodbye, Heard, Notice, Refused, Result, ZoneAssigned
+from zonecluster.protocol.to_client import (
+    Goodbye,
+    Heard,
+    Notice,
+    Refused,
+    Result,
+    Stack,
+    TradeChanged,
+    TradeEnded,
+    TradeInvited,
+    TradeSide,
+    ZoneAssigned,
+)
 
 RED, TITLE, BELL, OVERRIDE, C1 = "\x1b[31m", "\x1b]0;owned\x07", "\a", "\u202e", "\x9b2J"
 HOSTILE = f"{RED}Hail{TITLE}{BELL}{OVERRIDE}{C1}\r"
@@ -32,6 +44,9 @@ class HostileWorld:
         Refused("not_now", HOSTILE, HOSTILE),
         ZoneAssigned("zone", HOSTILE, 1, 1, 100.0, b""),
         Goodbye(HOSTILE, True),
+        TradeInvited(HOSTILE, 60),
+        TradeChanged(1, TradeSide("Bob", [], 0), TradeSide(HOSTILE, [Stack(HOSTILE, HOSTILE, 1)], 2)),
+        TradeEnded(HOSTILE, False, HOSTILE),
     ],
     ids=lambda event: type(event).__name__,
 )

@@ -3,6 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from waystone_client.terminal import bargains
+from waystone_client.terminal.bargains import Bargain, NotUnderstood, Post, Present, Write, parse_bargain
+
 STEP_M = 6.0  # how far `n` walks
 MAX_STEP_M = 500.0
 MAX_SPELL = 64  # letters of a spell that a world takes
@@ -27,7 +30,7 @@ LONG_DIRECTIONS = {
     "west": "w",
     "northwest": "nw",
 }
-HELP = """\
+HELP = f"""\
 n, s, e, w, ne, nw, se, sw [metres]   walk that way (6 m if you do not say how far)
 walk to X Y       walk to a point          walk to NAME   walk to somebody you see
 go EXIT           walk to an exit and through it (walk to EXIT is the same)
@@ -44,6 +47,7 @@ equip THING       put it on                unequip THING, or SLOT    take it off
 deposit [3] THING into your bank           withdraw [3] THING        out of it
 invite NAME       into your alliance       accept NAME, decline NAME
 leave             your alliance
+{bargains.HELP}
 exits             the ways out             where          where you are
 map               draw the surroundings    help           this
 quit              log out: saved, then good night"""
@@ -125,7 +129,22 @@ class Hint:
     text: str
 
 
-Order = Step | WalkTo | GoTo | Speak | Choose | CastSpell | Handle | Ally | Plain | Hint
+Order = (
+    Step
+    | WalkTo
+    | GoTo
+    | Speak
+    | Choose
+    | CastSpell
+    | Handle
+    | Ally
+    | Plain
+    | Hint
+    | Bargain
+    | Present
+    | Post
+    | Write
+)
 HANDLING = {
     **{word: word for word in ("take", "loot", "wares", "drop", "buy", "sell", "equip", "unequip")},
     **{word: word for word in ("deposit", "withdraw")},
@@ -183,9 +202,18 @@ def parse(line: str) -> Order | None:
         return Ally(word, rest[:40]) if rest else Hint(f"Whom? For example: {word} Alice Berg")
     if word == "leave":
         return Ally(word, "")
+    if word in bargains.WORDS:
+        return _bargain(word, rest)
     if word in WORDS:
         return Plain(WORDS[word])
     return Hint(f"I do not know {word!r}. Try help.")
+
+
+def _bargain(word: str, rest: str) -> Order:
+    try:
+        return parse_bargain(word, rest)
+    except NotUnderstood as hint:
+        return Hint(str(hint))
 
 
 def _speech(text: str) -> Order:

@@ -29,31 +29,31 @@ async def handle(player: Player, order: Handle) -> list[Told]:
     goods, what, count = player.goods, order.what, order.count
     match order.verb:
         case "take":
-            return _told(await goods.pick_up(_nearest(player, "item", what)))
+            return result_told(await goods.pick_up(_nearest(player, "item", what)))
         case "loot":
-            return _told(await goods.loot(_nearest(player, "chest", what)))
+            return result_told(await goods.loot(_nearest(player, "chest", what)))
         case "wares":
             return _wares_told(await goods.wares(_nearest(player, "vendor", what)))
         case "buy":
             vendor = _nearest(player, "vendor", "")
             found = await goods.wares(vendor)
             if isinstance(found, Result):
-                return _told(found)
-            return _told(await goods.buy(vendor, _choose(what, found.wares).kind, count))
+                return result_told(found)
+            return result_told(await goods.buy(vendor, choose(what, found.wares).kind, count))
         case "unequip":
-            return _told(await goods.unequip(_slot(await goods.inventory(), what)))
+            return result_told(await goods.unequip(_slot(await goods.inventory(), what)))
     bag = BANK if order.verb == "withdraw" else INVENTORY
-    thing = _choose(what, _stacks(await goods.inventory(), bag))
+    thing = choose(what, stacks_of(await goods.inventory(), bag))
     match order.verb:
         case "sell":
             vendor = _nearest(player, "vendor", "")
-            return _told(await goods.sell(vendor, thing.kind, count, thing.id))
+            return result_told(await goods.sell(vendor, thing.kind, count, thing.id))
         case "drop":
-            return _told(await goods.drop(thing.kind, count))
+            return result_told(await goods.drop(thing.kind, count))
         case "equip":
-            return _told(await goods.equip(thing.kind, thing.id))
+            return result_told(await goods.equip(thing.kind, thing.id))
     target = INVENTORY if bag == BANK else BANK
-    return _told(await goods.move(bag, target, thing.kind, count, thing.id))
+    return result_told(await goods.move(bag, target, thing.kind, count, thing.id))
 
 
 async def ally(player: Player, order: Ally) -> list[Told]:
@@ -61,31 +61,34 @@ async def ally(player: Player, order: Ally) -> list[Told]:
     alliance = player.alliance
     match order.verb:
         case "invite":
-            return _told(await alliance.invite(order.name))
+            return result_told(await alliance.invite(order.name))
         case "accept":
-            return _told(await alliance.accept(order.name))
+            return result_told(await alliance.accept(order.name))
         case "decline":
-            return _told(await alliance.decline(order.name))
-    return _told(await alliance.leave())
+            return result_told(await alliance.decline(order.name))
+    return result_told(await alliance.leave())
 
 
 async def inventory(player: Player) -> list[Told]:
     """Tell what the character has. Raises: WaystoneError."""
     found = await player.goods.inventory()
     lines = [f"You have {found.money} coins."]
-    lines += [f"  {_bag_name(bag)}: {', '.join(map(_stack, bag.stacks)) or 'nothing'}" for bag in found.bags]
+    lines += [
+        f"  {_bag_name(bag)}: {', '.join(map(stack_told, bag.stacks)) or 'nothing'}" for bag in found.bags
+    ]
     if found.more:
         lines.append(f"  … and {found.more} more.")
     return [("answer", line) for line in lines]
 
 
-def _told(result: Result) -> list[Told]:
+def result_told(result: Result) -> list[Told]:
+    """Tell what was done, or why not."""
     return [("notice" if result.ok else "warning", result.text or ("Done." if result.ok else "No."))]
 
 
 def _wares_told(found: WaresAre | Result) -> list[Told]:
     if isinstance(found, Result):
-        return _told(found)
+        return result_told(found)
     lines = [f"{found.vendor}:"]
     for ware in found.wares:
         parts = [f"costs {ware.price}"] if ware.price else []
@@ -98,12 +101,14 @@ def _bag_name(bag: Bag) -> str:
     return f"on {bag.name.removeprefix(WORN)}" if bag.name.startswith(WORN) else bag.name
 
 
-def _stack(stack: Stack) -> str:
+def stack_told(stack: Stack) -> str:
+    """Return what people read of a stack."""
     name = stack.name if stack.is_known else f"{stack.name} (unknown in this world)"
     return f"{stack.count} × {name}" if stack.count > 1 else name
 
 
-def _stacks(found: InventoryIs, bag: str) -> list[Stack]:
+def stacks_of(found: InventoryIs, bag: str) -> list[Stack]:
+    """Return what is in a bag."""
     return next((each.stacks for each in found.bags if each.name == bag), [])
 
 
@@ -112,11 +117,11 @@ def _slot(found: InventoryIs, what: str) -> str:
     worn = {bag.name.removeprefix(WORN): bag.stacks for bag in found.bags if bag.name.startswith(WORN)}
     if what.casefold() in worn:
         return what.casefold()
-    thing = _choose(what, [stack for stacks in worn.values() for stack in stacks])
+    thing = choose(what, [stack for stacks in worn.values() for stack in stacks])
     return next(slot for slot, stacks in worn.items() if thing in stacks)
 
 
-def _choose(what: str, things: Sequence[_Named]) -> _Named:
+def choose(what: str, things: Sequence[_Named]) -> _Named:
     """Return what is meant: by its whole name or slug, else by a part of it. Raises: WaystoneError."""
     wanted = what.casefold()
     for thing in things:

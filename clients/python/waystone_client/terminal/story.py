@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from waystone_client.errors import WaystoneError
 from waystone_client.player import Player, Sight
 from waystone_client.terminal import dealings
+from waystone_client.terminal.bargaining import Bargaining
+from waystone_client.terminal.bargains import Bargain, Post, Present, Write
 from waystone_client.terminal.commands import (
     HELP,
     Ally,
@@ -35,6 +37,9 @@ from zonecluster.protocol.to_client import (
     Notice,
     Refused,
     Surroundings,
+    TradeChanged,
+    TradeEnded,
+    TradeInvited,
     ZoneAssigned,
 )
 
@@ -59,6 +64,8 @@ class Story:
         self.player = player
         self.lines: deque[Line] = deque(maxlen=MAX_LINES)
         self.surroundings: Surroundings | None = None
+        self._bargaining = Bargaining(player)
+        self._waiting: set[asyncio.Task[None]] = set()  # for what somebody else has a part in
         self.is_over = False
         self._is_quitting = False
         self._is_allied = False
@@ -92,7 +99,12 @@ class Story:
     async def carry_out(self, order: Order) -> None:
         """Do what was asked; what goes wrong is told, not raised."""
         try:
-            await self._do(order)
+            if isinstance(order, Bargain) and order.verb == "confirm":  # answered when the other one has, too
+                task = asyncio.create_task(self._bargain(order))
+                self._waiting.add(task)
+                task.add_done_callback(self._waiting.discard)
+            else:
+                await self._do(order)
         except WaystoneError as error:
             self.add("warning", str(error))
 
@@ -117,8 +129,17 @@ class Story:
                 self._add_all(await dealings.handle(self.player, order))
             case Ally():
                 self._add_all(await dealings.ally(self.player, order))
+            case Bargain() | Present() | Post() | Write():
+                self._add_all(await self._bargaining.carry_out(order))
             case Plain(word=word):
                 await self._do_word(word)
+
+    async def _bargain(self, order: Bargain) -> None:
+        try:
+            self._add_all(await self._bargaining.carry_out(order))
+        except WaystoneError as error:
+            if not self._is_quitting:
+                self.add("warning", str(error))
 
     async def _do_word(self, word: str) -> None:
         match word:
@@ -249,6 +270,8 @@ class Story:
                     if members or self._is_allied:  # it is told again whenever a link is resumed
                         self.add("notice", text)
                     self._is_allied = bool(members)
+                case TradeInvited() | TradeChanged() | TradeEnded():
+                    self._add_all(self._bargaining.told(event))
                 case ZoneAssigned(zone_name=name):
                     self.add("place", f"— {name} —")
                 case LinkDown():
