@@ -310,6 +310,7 @@ class OpenInstance(BusMessage):
 
     instance: Annotated[int, Meta(ge=1, le=2**32 - 1)]
     zone: str
+    is_again: bool = False  # it ran before, elsewhere or in a process that died: its chests begin empty
 
 
 class CloseInstance(BusMessage):

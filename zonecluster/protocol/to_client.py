@@ -23,6 +23,7 @@ RefusalCode = Literal[
     "not_now",  # a legal message in the wrong state
     "unknown_character",
     "character_locked",
+    "quarantined",  # the rules cannot handle its document here; the operator has a report
     "character_elsewhere",  # another world holds its lease
     "world_full",
     "world_unavailable",  # daemon or clusters are starting; try again

@@ -1,7 +1,7 @@
 """Vendors, chests and things on the ground of one zone instance: their rows, and what is in them.
 
-Nothing here is durable: a chest is full again, and the ground empty, when the instance opens. What a
-character gets or gives is in its document alone.
+Nothing here is durable: the ground is empty when the instance opens, and a chest full, or empty if the
+instance ran before. What a character gets or gives is in its document alone.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Chest:
     content: ChestContent
     items: list[Item] = field(default_factory=list)
     coins: int = 0
-    fill_tick: int | None = 0  # None: it is full, and its time begins when it is looted
+    fill_tick: int | None = 0  # None: it was filled, and its time begins when it is looted
 
     def look_into(self, tick: int, rng: np.random.Generator) -> None:
         """Fill the chest if it is time: each line of its loot has its own chance."""
@@ -45,7 +45,7 @@ class Chest:
     def leave(self, items: list[Item], coins: int, tick: int) -> None:
         """Leave this in the chest; from the first time on that something was taken its time runs."""
         self.items, self.coins = items, coins
-        if self.fill_tick is None:
+        if self.fill_tick is None or self.fill_tick <= tick:
             self.fill_tick = tick + round(self.content.refill_s / TICK_S)
 
 
@@ -123,6 +123,11 @@ class Goods:
             text = f"A character of {whose} has laid that down, and you do not play one."
             raise NotPossible("other_line", text)
         return laid.item
+
+    def empty_chests(self) -> None:
+        """Nobody knows what was taken of the chests: their time runs anew."""
+        for chest in self.chests.values():
+            chest.leave([], 0, self._tables.tick)
 
     def vanishing(self) -> list[int]:
         """Return the rows of things that have lain there long enough."""

@@ -78,6 +78,7 @@ class Clusters:
     by_name: dict[str, Cluster] = field(default_factory=dict)
     instances: dict[int, Instance] = field(default_factory=dict)
     refused: dict[tuple[int, str], float] = field(default_factory=dict)  # (instance, cluster): not before
+    ran: set[int] = field(default_factory=set)  # instances that were open since this daemon began
 
     def hear(self, name: str, incarnation: int, now: float) -> tuple[bool, int | None]:
         """Note a sign of life.

@@ -33,7 +33,8 @@ def open_instance(w: World, zone: ZoneInfo) -> Instance | None:
         return row
     if w.now - row.asked_at >= OPEN_REPEAT_S:
         row.asked_at = w.now
-        w.to_cluster(row.cluster, bus.OpenInstance(instance=number, zone=zone.slug))
+        is_again = number in w.clusters.ran
+        w.to_cluster(row.cluster, bus.OpenInstance(instance=number, zone=zone.slug, is_again=is_again))
     return None
 
 
@@ -69,11 +70,13 @@ def on_opened(w: World, m: bus.InstanceOpened) -> None:
         w.clusters.refused[(m.instance, m.cluster)] = w.now + FAILED_PAUSE_S
         return
     row.is_open = True
+    w.clusters.ran.add(m.instance)
 
 
 def on_reported(w: World, cluster: Cluster) -> None:
     """Compare what a cluster says it runs with what it should run."""
     for number in cluster.instances:
+        w.clusters.ran.add(number)
         zone = w.catalog.zone_of_instance(number)
         row = w.clusters.instances.get(number)
         if row is None and zone is not None:

@@ -474,6 +474,17 @@ def test_dead_cluster_is_recovered_with_what_was_reported(core: Core) -> None:
     assert core.told(ZoneAssigned)
 
 
+def test_an_instance_that_ran_before_is_opened_as_such(core: Core) -> None:
+    """Its chests begin empty: who makes a cluster die gains nothing by it."""
+    session = core.enter()
+    opened = bus.InstanceOpened("east", 1, 1001)
+    assert core.core.world.clusters.ran == {1001}, "it was opened, and not asked for again"
+    core.hear(opened, bus.ClusterAlive("east", 77, [], 0, 1.0))
+    core.do(Tick())
+    assert session.phase is Phase.RECOVERING
+    assert core.ordered(bus.OpenInstance) == bus.OpenInstance(1001, "a", is_again=True)
+
+
 def test_silence_means_nothing_while_the_bus_is_down(core: Core) -> None:
     session = core.enter()
     core.do(BusLost())

@@ -103,6 +103,16 @@ def test_what_is_left_in_a_chest_is_there_until_it_is_filled_anew(zone: ZoneInst
     assert chest.coins >= 2
 
 
+def test_chests_of_an_instance_that_ran_before_begin_empty_once(zone: ZoneInstance) -> None:
+    """Whatever was in them may have been taken before: their time runs from the opening."""
+    chest = the_only(zone.goods.chests.values())
+    zone.goods.empty_chests()
+    for tick, is_filled in ((1, False), (200, False), (201, True)):
+        zone.tables.tick = tick
+        chest.look_into(tick, np.random.default_rng(3))
+        assert (chest.coins >= 2) == is_filled
+
+
 def test_a_thing_is_hidden_until_it_is_shown(zone: ZoneInstance) -> None:
     alice, bob = zone.admit("Alice", None), zone.admit("Bob", None)
     laid = zone.lay(alice, Item("bread", 3))
