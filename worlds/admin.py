@@ -34,7 +34,10 @@ from accounts.admin_parts import (
     staff_of,
 )
 from accounts.levers import Told, lever
-from worlds import world_admin  # noqa: F401  (registers the world's own rows; the admin looks only for `admin`)
+from worlds import (  # noqa: F401  (register the world's own rows; the admin looks only for `admin`)
+    quarantine_admin,
+    world_admin,
+)
 from worlds.models import Pseudonym, Ticket, World, WorldKey
 from worlds.rules import gateway_fault, is_online, name_fault, name_key, slug_fault
 from worlds.selectors import with_players

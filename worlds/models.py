@@ -2,8 +2,8 @@
 
 Two kinds of rows. The master's: World, WorldKey, Pseudonym, Ticket. The world's own (in its own database
 when the deployment is world-only): ContentPack, ZoneCluster, Zone, ZoneLink, CreatureKind, CreatureSpawn,
-ItemKind, PlaySession, StoredReceipt; these name their World too, whose row a world-only deployment keeps as
-a copy.
+ItemKind, PlaySession, Quarantine, StoredReceipt; these name their World too, whose row a world-only
+deployment keeps as a copy.
 """
 
 import uuid
@@ -329,6 +329,45 @@ class PlaySession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.character_name} ({self.zone})"
+
+
+class Quarantine(models.Model):
+    """A report of a character on whose document this world's rules raised: it is out until this has ended."""
+
+    world = models.ForeignKey(World, on_delete=models.CASCADE, related_name="quarantines")
+    character = models.UUIDField(db_index=True)
+    character_name = models.CharField(max_length=40)
+    session = models.UUIDField()
+    stay = models.BigIntegerField(help_text="Number of the admission that made the entity.")
+    cluster = models.CharField(max_length=24)
+    where = models.CharField(max_length=60, help_text="What the zone cluster did.")
+    error = models.TextField(help_text="The end of the traceback.")
+    document = models.BinaryField(help_text="As it was, what was not saved of it included.")
+    line = models.UUIDField(null=True)
+    version = models.BigIntegerField(default=0, help_text="Newest of the line when the player was put out.")
+    digest = models.BinaryField(
+        max_length=32,
+        help_text="SHA-256 of the line's document without places: with another one the character is let in. "
+        "Empty: with none.",
+    )
+    at = models.DateTimeField()
+    released_at = models.DateTimeField(null=True, blank=True)
+    released_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty though it is over: the document became another.",
+    )
+
+    class Meta:
+        constraints = [models.UniqueConstraint("session", "stay", name="one_report_of_a_stay")]
+        indexes = [models.Index(fields=["world", "released_at"])]
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.character_name}: {self.where}"
 
 
 class StoredReceipt(models.Model):

@@ -4,12 +4,14 @@ Not the loop (service.py), not the handling of requests (requests.py) or ticks (
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from uuid import UUID
 
 import numpy as np
+import structlog
 
 from worlds.bus import Outbox, daemon_channel, gateway_channel
 from zonecluster.daemon.config import ClusterConfig
@@ -17,15 +19,26 @@ from zonecluster.daemon.orders import Orders
 from zonecluster.daemon.pace import Pace
 from zonecluster.daemon.phases import Phases
 from zonecluster.daemon.players import Player, Roster
+from zonecluster.daemon.poison import Reports, report_of
 from zonecluster.daemon.zone_links import ZoneLinks
 from zonecluster.interest.visibility import LineOfSight
-from zonecluster.protocol.bus import BusMessage, Checkpoint, ClusterFigures, OpenInstance, ToLinks, Unknown
+from zonecluster.protocol.bus import (
+    Admit,
+    BusMessage,
+    Checkpoint,
+    ClusterFigures,
+    OpenInstance,
+    ToLinks,
+    Unknown,
+)
 from zonecluster.protocol.character import CharacterState
 from zonecluster.protocol.to_client import Notice, ServerMessage
 from zonecluster.rules.wayfaring import VISIT_XP
 from zonecluster.simulation.content import ZoneContent
 from zonecluster.simulation.instance import ZoneInstance
 from zonecluster.simulation.tables import Tables
+
+log = structlog.get_logger(__name__)
 
 COMMIT_TICKS = 5  # between two documents that one player's commands send to be saved: a quarter of a second
 
@@ -49,6 +62,7 @@ class Cluster:
     sights: dict[int, LineOfSight] = field(default_factory=dict)  # by place, of instances that have one
     openings: list[OpenInstance] = field(default_factory=list)  # to be loaded by the service
     changed: dict[Player, None] = field(default_factory=dict)  # by commands, in their order; to be saved
+    reports: Reports = field(default_factory=Reports)
     counters: Counter[str] = field(default_factory=Counter)
     figures: ClusterFigures | None = None  # the newest
     metrics: str = ""  # host:port of /metrics
@@ -84,11 +98,13 @@ class Cluster:
 
     def record_arrival(self, player: Player) -> None:
         """The player sees the zone: the first time of all is remembered, and saved at once."""
-        if player.client_id is None or player.is_frozen or not player.record_visit():
+        if player.client_id is None or player.is_frozen:
             return
-        self.checkpoint(player, "quest")
-        news = Notice(f"You have found {player.instance.content.name}: {VISIT_XP} experience.")
-        player.add_news(news)
+        with self.guarded(player, "visit"):
+            if player.record_visit():
+                self.checkpoint(player, "quest")
+                news = Notice(f"You have found {player.instance.content.name}: {VISIT_XP} experience.")
+                player.add_news(news)
 
     def change(
         self, player: Player, state: CharacterState, message: ServerMessage, *, shows: int = 0
@@ -106,7 +122,8 @@ class Cluster:
             del self.changed[player]
             if self.roster.at_row(player.row) is player and not player.is_frozen:
                 player.commit_tick = self.tables.tick + COMMIT_TICKS
-                self.checkpoint(player, "item")
+                with self.guarded(player, "checkpoint"):
+                    self.checkpoint(player, "item")
 
     def tell_news(self, player: Player, serial: int, *, is_accepted: bool) -> None:
         """Tell what was waiting for that document to be durable (DESIGN.md section 5, rule 8)."""
@@ -120,6 +137,29 @@ class Cluster:
         """Return the session's player of that stay: a late message may be about another one. 0: any."""
         players = self.roster.of_session(session)
         return next((player for player in players if stay in (0, player.stay)), None)
+
+    @contextmanager
+    def guarded(self, player: Player, where: str) -> Iterator[None]:
+        """Work on a player's document: if that raises, the player is out, and the rest goes on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  (whatever it is, it is of this one document; logged there)
+            self.poisoned(player, where, error)
+
+    def poisoned(self, who: Player | Admit, where: str, error: Exception) -> None:
+        """Something was raised on a player's document: take the player out and report it to the daemon.
+
+        Args: who: in play, or about to be. where: what was done.
+        """
+        self.counters["poisoned"] += 1
+        session = str(who.session)
+        log.error("document_poisoned", session=session, name=who.name, where=where, exc_info=error)
+        report = report_of(who, where, error, self.config.name, self.incarnation)
+        if isinstance(who, Player) and self.roster.at_row(who.row) is who:
+            self.remove(who)
+        if self.reports.add(report):
+            self.counters["reports_dropped"] += 1
+        self.to_daemon(report)
 
     def remove(self, player: Player) -> None:
         """Take a player out, with its zone link."""

@@ -14,6 +14,7 @@ from zonecluster.daemon.spellcasting import cast, select
 from zonecluster.protocol.bus import PortalEntered
 from zonecluster.protocol.from_client import (
     Cast,
+    ChangeOfGoods,
     Command,
     Describe,
     Inventory,
@@ -40,6 +41,7 @@ from zonecluster.simulation.instance import Sight
 log = structlog.get_logger(__name__)
 
 MAX_WAITING = 32  # commands of one player; more are refused
+ON_DOCUMENT = Inventory | ChangeOfGoods  # what is raised in these is raised on the player's document
 BUDGET_NS = 15_000_000  # CPU time for commands in one tick: 30 % of it; the rest waits for the next
 
 
@@ -84,7 +86,11 @@ class CommandQueues:
         before = self._clock_ns()
         try:
             run_command(self._cluster, player, command)
-        except Exception:  # one player's command must not stop the zone for the others
+        except Exception as error:  # one player's command must not stop the zone for the others
+            if isinstance(command, ON_DOCUMENT):
+                where = f"command:{type(command).__name__.lower()}"
+                self._cluster.poisoned(player, where, error)
+                return self._account(player, before)
             self._cluster.counters["commands_failed"] += 1
             log.exception("command_failed", session=str(player.session), command=type(command).__name__)
             self._refuse(
@@ -94,6 +100,9 @@ class CommandQueues:
                 "That went wrong on our side.",
                 "It is logged; try something else.",
             )
+        return self._account(player, before)
+
+    def _account(self, player: Player, before: int) -> int:
         took = self._clock_ns() - before
         player.cpu_ns += took
         player.commands_run += 1

@@ -5,13 +5,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from zonecluster.protocol.bus import Admit, Held, LineKind
+import msgspec
+
+from zonecluster.protocol.bus import Admit, Held, LineKind, encoder
 from zonecluster.protocol.character import CharacterState, Place
 from zonecluster.protocol.from_client import Command
 from zonecluster.protocol.to_client import ServerMessage
 from zonecluster.rules.character import with_place
 from zonecluster.rules.wayfaring import visited, walked
 from zonecluster.simulation.instance import Stand, ZoneInstance
+
+_decoder = msgspec.msgpack.Decoder(CharacterState)
 
 REMEMBERED = 8  # answered requests, minted tokens and sent documents, kept for each player
 
@@ -83,7 +87,11 @@ class Player:
         )
 
     def document(self, world: str) -> CharacterState:
-        """Fold what the arrays hold into the document and return it, with the place in `world`."""
+        """Fold what the arrays hold into the document and return it, with the place in `world`.
+
+        Raises: msgspec.ValidationError: the rules have made one against the schema; no reader would take a
+            batch of the bus with that in it, and others are told of in the same.
+        """
         if self.held is None:
             self._count_metres()
         stand = self.instance.stand_of(self.row)
@@ -91,7 +99,7 @@ class Player:
         self.serial += 1
         self.sent[self.serial] = self.revision
         forget_oldest(self.sent)
-        return with_place(self.state, world, place)
+        return sendable(with_place(self.state, world, place))
 
     def record_visit(self) -> bool:
         """Write down that the player reached this zone; True if it was for the first time."""
@@ -162,6 +170,12 @@ class Player:
         """Keep an answer, so that a repeated request gets it again."""
         self.answers[request] = token
         forget_oldest(self.answers)
+
+
+def sendable(state: CharacterState) -> CharacterState:
+    """Return a document that keeps to the schema. Raises: msgspec.ValidationError."""
+    _decoder.decode(encoder.encode(state))
+    return state
 
 
 def forget_oldest(remembered: dict) -> None:

@@ -19,9 +19,12 @@ from zonecluster.protocol import bus
 from zonecluster.protocol.to_client import Notice
 from zonecluster.rules.character import health_fraction
 from zonecluster.simulation.content import ZoneContent
-from zonecluster.simulation.instance import InstanceFull, ZoneInstance
+from zonecluster.simulation.instance import InstanceFull, Stand, ZoneInstance
 
 log = structlog.get_logger(__name__)
+
+# What is raised in these is raised on the player's document.
+ON_DOCUMENT = (bus.Freeze, bus.TakeCheckpoint, bus.Withhold, bus.Hold, bus.Settle)
 
 
 class Requests:
@@ -45,13 +48,24 @@ class Requests:
                 cluster.counters["orders_outdated"] += 1
             else:
                 HANDLERS[type(message)](cluster, message)
-        except Exception:  # one message must not stop the zones of everybody
+        except Exception as error:  # one message must not stop the zones of everybody
+            if isinstance(message, ON_DOCUMENT) and self._put_out(message, error):
+                return
             cluster.counters["requests_failed"] += 1
             session = getattr(message, "session", None)
             log.exception("request_failed", request=type(message).__name__, session=str(session))
             player = cluster.roster.find(session) if session is not None else None
             if player is not None:
                 cluster.tell(player, Notice("Something went wrong on our side; it is logged.", "warning"))
+
+    def _put_out(self, message: Any, error: Exception) -> bool:
+        """Take out the player on whose document something was raised. Returns: whether there is one."""
+        players = self._cluster.roster.of_session(message.session)
+        stay = getattr(message, "stay", 0)
+        of_stay = [player for player in players if stay in (0, player.stay)]
+        for player in of_stay[:1]:
+            self._cluster.poisoned(player, type(message).__name__.lower(), error)
+        return bool(of_stay)
 
     def _is_outdated(self, message: Any) -> bool:
         """Whether this is an order about a session of which a newer one was here already."""
@@ -75,11 +89,21 @@ def open_instance(cluster: Cluster, message: bus.OpenInstance) -> None:
 
 
 def zone_loaded(
-    cluster: Cluster, number: int, content: ZoneContent, sight: LineOfSight | None = None
+    cluster: Cluster,
+    number: int,
+    content: ZoneContent,
+    sight: LineOfSight | None = None,
+    *,
+    is_again: bool = False,
 ) -> None:
-    """Open the instance whose content has come, and with it who is in sight there."""
+    """Open the instance whose content has come, and with it who is in sight there.
+
+    Args: is_again: it ran before: what was in its chests may have been taken.
+    """
     if number not in cluster.instances:
         cluster.open(number, content, sight)
+        if is_again:
+            cluster.instances[number].goods.empty_chests()
         log.info("instance_opened", instance=number, zone=content.slug)
     instance_opened(cluster, number)
 
@@ -106,6 +130,10 @@ def close_instance(cluster: Cluster, message: bus.CloseInstance) -> None:
 
 def admit(cluster: Cluster, message: bus.Admit) -> None:
     """Take a player in, or say why not. The same request again gets the same answer."""
+    if reports := cluster.reports.of_session(message.session):  # what they say is newer than this state
+        for report in reports:
+            cluster.to_daemon(report)
+        return
     player = cluster.roster.find(message.session, message.instance)
     if player is not None and message.request in player.answers:
         _answer_with_token(cluster, player, message.request)
@@ -115,7 +143,13 @@ def admit(cluster: Cluster, message: bus.Admit) -> None:
     if instance is not None and not reason:
         if player is not None:  # what stands there is older than what the daemon knows
             cluster.remove(player)
-        reason = _enter(cluster, message, instance)
+        try:
+            stand = stand_in(message.state, cluster.config.world, instance.content.slug)
+            health = health_fraction(message.state)
+        except Exception as error:  # noqa: BLE001  (whatever it is, it is of this one document; logged there)
+            cluster.poisoned(message, "admit", error)
+            return
+        reason = _enter(cluster, message, instance, stand, health)
     if reason:
         cluster.to_daemon(bus.AdmitRefused(cluster.config.name, message.session, message.request, reason))
         log.info("admit_refused", session=str(message.session), reason=reason)
@@ -132,11 +166,12 @@ def refusal(cluster: Cluster, message: bus.Admit, instance: ZoneInstance | None)
     return ""
 
 
-def _enter(cluster: Cluster, message: bus.Admit, instance: ZoneInstance) -> str:
+def _enter(
+    cluster: Cluster, message: bus.Admit, instance: ZoneInstance, stand: Stand | None, health: float
+) -> str:
     """Stand the player in the instance and answer; returns why not, if it is full."""
-    stand = stand_in(message.state, cluster.config.world, instance.content.slug)
     try:
-        row = instance.admit(message.name, stand, health_fraction(message.state))
+        row = instance.admit(message.name, stand, health)
     except InstanceFull as full:
         return str(full)
     source = cluster.roster.active.get(message.session)
@@ -260,6 +295,11 @@ def withhold(cluster: Cluster, message: bus.Withhold) -> None:
         player.withhold(message.is_on)
 
 
+def report_stored(cluster: Cluster, message: bus.ReportStored) -> None:
+    """The daemon has a report on its disk."""
+    cluster.reports.stored(message.session, message.stay)
+
+
 def grouped(cluster: Cluster, message: bus.Grouped) -> None:
     """The player is in an alliance, or in none."""
     for player in cluster.roster.of_session(message.session):
@@ -287,6 +327,7 @@ HANDLERS: dict[type, Callable[[Cluster, Any], None]] = {
     bus.Hold: hold,
     bus.Settle: settle,
     bus.LineIs: line_is,
+    bus.ReportStored: report_stored,
     bus.Grouped: grouped,
     bus.Hail: hail,
 }

@@ -233,7 +233,7 @@ class Service:
             content, sight = await sync_to_async(_load_zone, thread_sensitive=False)(
                 self.cluster.config.world, message.zone
             )
-            zone_loaded(self.cluster, message.instance, content, sight)
+            zone_loaded(self.cluster, message.instance, content, sight, is_again=message.is_again)
         except Exception as error:  # noqa: BLE001  (content may be anything; the daemon waits for an answer)
             is_known = isinstance(error, UnknownZone | DatabaseError | ValueError)
             report = log.warning if is_known else log.exception
@@ -261,7 +261,8 @@ class Service:
             player for player in cluster.roster.active.values() if player.is_dirty and not player.is_frozen
         ]
         for player in dirty:
-            cluster.checkpoint(player, "periodic")
+            with cluster.guarded(player, "checkpoint"):
+                cluster.checkpoint(player, "periodic")
         announce(cluster)
         cluster.links.close()
         if self.door is not None:

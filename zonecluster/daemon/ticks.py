@@ -184,3 +184,5 @@ class Ticks:
             self._alive_at = now
             announce_alive(self._cluster)
         self._rounds.tell_when_due(now)
+        for report in self._cluster.reports.due(now):
+            self._cluster.to_daemon(report)
