@@ -6,16 +6,19 @@ granted.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import cast, get_args
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.rules import LIMITS
 from accounts.selectors import edition_of
 from characters.heads import head_of, newest_falls
 from characters.incarnations import current_incarnation
-from characters.lines import fork_main_line
+from characters.journal import receipt_of
+from characters.lines import fork_main_line, head_version
 from characters.models import Character, Line
 from characters.refusals import Refused
 from characters.rules import (
@@ -24,14 +27,17 @@ from characters.rules import (
     Grant,
     Head,
     Standing,
+    WhyFork,
     decide_grant,
     granted,
     locked,
     played_line,
+    why_fork,
 )
 from worlds.models import World
+from worlds.signing import signing_keys
 from worlds.tickets import is_banned, open_admission
-from worlds.uplink.messages import Acquire, Lease, LeaseRef, Refusal, Release, Renew, Renewed
+from worlds.uplink.messages import Acquire, Lease, LeaseRef, Refusal, Release, Renew, Renewed, SaveKind
 from zonecluster.protocol.character import decode_state
 
 log = structlog.get_logger(__name__)
@@ -89,6 +95,7 @@ def _lock_line(character: Character, world: World) -> tuple[Line | None, Head]:
         is_limited=world.limited_at is not None,
         holds_main=lines.filter(world=None, holder=world).exists(),
         holds_fork=lines.filter(world=world, holder=world).exists(),
+        is_undecided=lines.filter(world=world, undecided_since__isnull=False).exists(),
     )
     line = lines.filter(world=None if kind == "main" else world).first()
     if line is None:
@@ -135,6 +142,7 @@ def _grant(
         acquire_order=head.acquire_order,
         lease_until=head.lease_until,
     )
+    kind, receipt = _newest_write(line, world)
     return Lease(
         character=character.id,
         name=character.name,
@@ -145,7 +153,25 @@ def _grant(
         version=line.version,
         chain=bytes(line.chain),
         state=decode_state(bytes(line.state)),
+        exchange=line.exchange,
+        receipt=receipt,
+        kind=kind,
+        why_fork="" if line.world_id is None else _why_fork(line, world),
     )
+
+
+def _why_fork(line: Line, world: World) -> WhyFork:
+    is_undecided = line.undecided_since is not None
+    return why_fork(world.tier, is_limited=world.limited_at is not None, is_undecided=is_undecided)
+
+
+def _newest_write(line: Line, world: World) -> tuple[SaveKind | None, str]:
+    """Return kind and receipt of a head that this world wrote: it may have died before it had the answer."""
+    row = head_version(line)
+    if row.world_id != world.pk or row.kind not in get_args(SaveKind):
+        return None, ""
+    key = signing_keys(settings.CONFIG.signing_keys_dir).newest
+    return cast(SaveKind, row.kind), receipt_of(world, key, row)
 
 
 # Rows are locked in the order of their ids, so that a renewal and a batch of saves cannot block each other

@@ -10,8 +10,10 @@ from accounts.selectors import edition_of_many
 from characters.admissions import limits_message
 from characters.collecting import collecting
 from characters.incarnations import current_incarnation
+from characters.letters import characters_with_new_letters
 from characters.models import Line
 from characters.refusals import Refused
+from characters.trade_stops import stops_in
 from worlds.models import Pseudonym, World
 from worlds.rules import gateway_fault
 from worlds.tickets import is_banned
@@ -31,13 +33,16 @@ def receive_report(*, world: World, report: Report, now: datetime) -> Reported:
             last_report_at=now, report=msgspec.to_builtins(report), gateway_url=report.gateway_url
         )
     log.debug("world_reported", world=world.slug)
-    restored = collecting()
+    restored, stops = collecting(), stops_in(world)
     return Reported(
         tier=world.tier,
         is_suspended=world.suspended_at is not None,
         accounts=_news_for(world, now),
         is_limited=world.limited_at is not None,
         incarnation=current_incarnation(),
+        is_trade_off="" in stops,
+        kinds_off=sorted(stops - {""}),
+        letters=characters_with_new_letters(world),
         collects_since=restored.collects_since if restored is not None else None,
     )
 

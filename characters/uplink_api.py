@@ -20,7 +20,10 @@ from msgspec import Meta, Struct
 
 from characters.admissions import admit
 from characters.collecting import collecting
+from characters.exchanges import IncomingExchange
+from characters.exchanges import exchange as carry_out
 from characters.leases import acquire_lease, release_lease, renew_leases
+from characters.letters import read_mailbox
 from characters.refusals import Refused
 from characters.reoffers import IncomingReoffer, take_reoffer
 from characters.reports import receive_report
@@ -32,6 +35,7 @@ from worlds.uplink.messages import (
     MAX_BATCH,
     MAX_BODY_BYTES,
     Acquire,
+    Mailbox,
     Redeem,
     Refusal,
     RefusalCode,
@@ -215,6 +219,20 @@ def renew(world: World, message: Renew, now: datetime) -> Struct:
 def save(world: World, message: IncomingBatch, now: datetime) -> Struct:
     """Write characters."""
     return SavedBatch(results=save_batch(world=world, saves=message.saves, now=now))
+
+
+@for_worlds_with_proof(IncomingExchange, max_bytes=MEDIUM)
+@in_service
+def exchange(world: World, message: IncomingExchange, now: datetime) -> Struct:
+    """Let goods change hands between characters and letters."""
+    return carry_out(world=world, request=message, now=now)
+
+
+@for_worlds_with_proof(Mailbox, max_bytes=SMALL)
+@in_service
+def mailbox(world: World, message: Mailbox, now: datetime) -> Struct:
+    """List the letters of a character."""
+    return read_mailbox(world=world, request=message, now=now)
 
 
 @for_worlds_with_proof(Release, max_bytes=SMALL)
