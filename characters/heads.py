@@ -55,4 +55,5 @@ def as_asked(fall: Fall) -> rules.Fall:
         version=fall.version,
         prev_chain=bytes(fall.prev_chain),
         chain=bytes(fall.chain),
+        reason="budget" if fall.reason == Fall.Reason.BUDGET else "limited",
     )

@@ -20,6 +20,7 @@ EPOCHS_PER_INCARNATION = 10**6
 
 LineKind = Literal["main", "fork"]
 WhyFork = Literal["", "tier", "limited", "budget"]
+WhyFall = Literal["limited", "budget"]
 
 
 def line_kind(tier: str, *, is_limited: bool = False, is_undecided: bool = False) -> LineKind:
@@ -339,6 +340,7 @@ class Fall:
     version: int
     prev_chain: bytes
     chain: bytes
+    reason: WhyFall = "limited"
 
 
 def fallen_head(fall: Fall, fork: Head, *, epoch: int, version: int) -> Head:

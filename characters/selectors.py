@@ -32,6 +32,7 @@ class LineRow:
     updated_at: datetime
     playing_in: str | None  # slug of the world whose lease is in force
     playing_in_name: str | None
+    is_undecided: bool = False  # a fork to which writes fell for the budget; the staff has not decided yet
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,10 @@ def why_fork(world: World) -> str:
 def summaries_for_world(account: Account, world: World, now: datetime) -> list[CharacterSummary]:
     """Return the account's characters as this world may know them: each by the line that the world plays."""
     summaries = []
-    kind = line_kind(world.tier, is_limited=world.limited_at is not None)
     for row in characters_of(account, now).characters:
         fork = next((line for line in row.forks if line.world == world.slug), None)
+        is_undecided = fork is not None and fork.is_undecided
+        kind = line_kind(world.tier, is_limited=world.limited_at is not None, is_undecided=is_undecided)
         line = fork if kind == "fork" and fork else row.main
         zone = line.places.get(world.slug)
         summaries.append(
@@ -159,4 +161,5 @@ def _line_row(line: Line, now: datetime) -> LineRow:
         updated_at=line.updated_at,
         playing_in=holder.slug if holder else None,
         playing_in_name=holder.name if holder else None,
+        is_undecided=line.undecided_since is not None,
     )

@@ -6,7 +6,7 @@ come back but by the staff. From one document to another it goes by an exchange.
 forks they are as good as forks can be: one that begins anew on main has what main has, whoever had it there.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -81,6 +81,30 @@ def decide_claim(
         made=tuple(thing for thing in new if thing not in owners),
         gone=tuple(thing for thing in lost if owners.get(thing) == Owner(line=line)),
     )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One write of an exchange: id → kind of what the line had before it, and has after it."""
+
+    line: UUID
+    had: Mapping[UUID, str]
+    has: Mapping[UUID, str]
+    op_id: UUID
+
+
+def moves_of(steps: Sequence[Step], letter: UUID | None) -> list[Move]:
+    """Return what an exchange moves that conserves: between its lines, and from or to the letter in it."""
+    lost = {thing: step for step in steps for thing in step.had.keys() - step.has.keys()}
+    moves = []
+    for step in steps:
+        for thing in step.has.keys() - step.had.keys():
+            giver = lost.pop(thing, None)
+            source = Owner(line=giver.line) if giver is not None else Owner(letter=letter)
+            moves.append(Move(thing, step.has[thing], source, Owner(line=step.line), step.op_id))
+    for thing, step in lost.items():
+        moves.append(Move(thing, step.had[thing], Owner(line=step.line), Owner(letter=letter), step.op_id))
+    return sorted(moves, key=lambda move: move.thing)
 
 
 def decide_moves(moves: Iterable[Move], owners: Owners) -> Refusal | None:

@@ -49,12 +49,14 @@ def redeem(store: Store, world: str, request: uplink.Redeem, now: datetime) -> u
 
 def _summaries(store: Store, account: Account, world: str) -> list[CharacterSummary]:
     standing = store.worlds[world]
-    kind = line_kind(standing.tier, is_limited=standing.is_limited)
     over = locked(account.characters, LIMITS[account.edition].character_slots)
     summaries = []
     for character in account.characters:
-        fork = store.line_of(character, world) if kind == "fork" else None
-        state = decode_state((fork or store.main_of(character)).state)
+        fork = store.line_of(character, world)
+        is_undecided = fork is not None and fork.is_undecided
+        kind = line_kind(standing.tier, is_limited=standing.is_limited, is_undecided=is_undecided)
+        played = fork if fork is not None and kind == "fork" else store.main_of(character)
+        state = decode_state(played.state)
         place = state.places.get(world)
         summaries.append(
             CharacterSummary(

@@ -1,10 +1,13 @@
 """Exchanges over plain values, as characters.exchanges has them over rows: all is written, or nothing."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
+from characters.budgets import Gain
+from characters.core.judging import apply_moves, as_forked, count_gain, gained, is_over
 from characters.core.letters import lying_for
 from characters.core.records import Letter
 from characters.core.store import Store
@@ -25,6 +28,7 @@ from characters.exchange_rules import (
 )
 from characters.name_rules import name_key
 from characters.rules import write_of
+from characters.valuable_rules import Move, Step, decide_moves, kinds_of, moves_of
 from worlds.uplink import messages as uplink
 from worlds.uplink.messages import Goods, Refusal
 from zonecluster.protocol.character import CharacterState, InvalidState, canonical_state, decode_state
@@ -35,12 +39,27 @@ def exchange(store: Store, world: str, request: uplink.Exchange, now: datetime) 
     if fault := shape_fault(request):
         return Refusal("bad_request", fault)
     parts = [_part(store, each) for each in request.writes]
+    gains: dict[UUID, Gain] = {}
+    if request.post is None and request.take is None:
+        gains = {part.write.op_id: _gain(store, world, part) for part in parts}
+        parts = [
+            replace(part, is_over=is_over(store, world, part.write, gains[part.write.op_id], now))
+            for part in parts
+        ]
     decision = _decide(store, world, request, parts)
     if isinstance(decision, No):
         return uplink.Exchanged(refusal=decision.refusal, line=decision.line)
     if isinstance(decision, Target):
         _carry_out(store, world, request, parts, decision, now)
+        if decision.scope is None:
+            for part in parts:
+                count_gain(store, world, part.write, gains.get(part.write.op_id, Gain()), now)
     return uplink.Exchanged(results=[outcome(store, part.write) for part in parts])
+
+
+def _gain(store: Store, world: str, part: Part) -> Gain:
+    """Return what a write of a trade counts against the world's budget."""
+    return gained(store, part.head, store.writer(world), part.write) if not part.fault else Gain()
 
 
 def _part(store: Store, asked: uplink.Save) -> Part:
@@ -88,7 +107,38 @@ def _decide(store: Store, world: str, request: uplink.Exchange, parts: list[Part
     if refused is None and request.post is not None and actor is not None:
         to = _addressee(store, request.post, found.scope)
         refused = decide_addressee(to, sender=actor, has_goods=request.post.goods != Goods())
-    return refused or found
+    return refused or _decide_moves(store, world, request, parts, found) or found
+
+
+def _decide_moves(
+    store: Store, world: str, request: uplink.Exchange, parts: list[Part], target: Target
+) -> No | None:
+    """Refuse what would move valuables from where they are not; in the order in which it is carried out."""
+    owners = dict(store.things.get(scope_of(target), {}))
+    lines = []
+    for part in parts:
+        line, _ = store.held(part.write.line, part.write.epoch)
+        assert line is not None  # decided before
+        begins = target.falls and line.head.owner is None
+        fork = store.line_of(line.character, world)
+        lines.append(as_forked(owners, line, fork) if begins else line.id)
+    refusal = decide_moves(_moves(parts, lines, request), owners)
+    return No(refusal) if refusal is not None else None
+
+
+def _moves(parts: list[Part], lines: list[UUID], request: uplink.Exchange) -> list[Move]:
+    """Return what valuables an exchange moves. Args: lines: those that the writes go to."""
+    steps = [
+        Step(line, kinds_of(part.before), kinds_of(part.write.document), part.write.op_id)
+        for part, line in zip(parts, lines, strict=True)
+        if part.before is not None
+    ]
+    return moves_of(steps, letter_of(request))
+
+
+def scope_of(target: Target) -> str | None:
+    """Return the world among whose forks an exchange is; None: on main."""
+    return str(target.scope) if target.scope is not None else None
 
 
 def _known_letter(store: Store, world: str, request: uplink.Exchange) -> str | No | None:
@@ -124,14 +174,20 @@ def _carry_out(
     store: Store, world: str, request: uplink.Exchange, parts: list[Part], target: Target, now: datetime
 ) -> None:
     letter = letter_of(request)
+    lines = []
     for part in parts:
         owner = part.head.owner if part.head is not None else None
         is_named_main = part.head is not None and (part.head.is_fallen or owner is None)
         if target.falls and is_named_main:
-            fall(store, part.write, world, now, exchange=request.id, letter=letter)
+            fork = fall(
+                store, part.write, world, now, reason=target.falls, exchange=request.id, letter=letter
+            )
+            lines.append(fork.id)
         else:
             line = store.lines[part.write.line]
             store.append(line, part.write, world, now, exchange=request.id, letter=letter)
+            lines.append(line.id)
+    apply_moves(store, scope_of(target), _moves(parts, lines, request))
     if request.take is not None:
         taken = store.letters[request.take.letter]
         taken.taken_at, taken.taken_exchange = now, request.id
@@ -147,7 +203,7 @@ def _letter(store: Store, world: str, request: uplink.Exchange, target: Target, 
     assert to is not None  # decided before
     return Letter(
         id=post.id,
-        world=str(target.scope) if target.scope is not None else None,
+        world=scope_of(target),
         sender=sender,
         recipient=to.character,
         posted_by=world,

@@ -10,6 +10,7 @@ from characters.rules import (
     LEASE_S,
     Head,
     Standing,
+    WhyFork,
     decide_grant,
     granted,
     is_lease_of,
@@ -18,6 +19,7 @@ from characters.rules import (
     played_line,
     released,
     renewed,
+    why_fork,
 )
 from worlds.rules import ADMISSION_FOR
 from worlds.uplink import messages as uplink
@@ -64,7 +66,13 @@ def _lease(store: Store, world: str, line: Line) -> uplink.Lease:
         exchange=line.exchange,
         receipt=store.receipt_of(newest) if is_mine else "",
         kind=cast(uplink.SaveKind, newest.kind) if is_mine else None,
+        why_fork="" if line.head.owner is None else _why_fork(store, world, line),
     )
+
+
+def _why_fork(store: Store, world: str, line: Line) -> WhyFork:
+    standing = store.worlds[world]
+    return why_fork(standing.tier, is_limited=standing.is_limited, is_undecided=line.is_undecided)
 
 
 def _played(store: Store, world: str, request: uplink.Acquire) -> str | None:
@@ -75,6 +83,7 @@ def _played(store: Store, world: str, request: uplink.Acquire) -> str | None:
         is_limited=standing.is_limited,
         holds_main=store.main_of(request.character).head.holder == world,
         holds_fork=fork is not None and fork.head.holder == world,
+        is_undecided=fork is not None and fork.is_undecided,
     )
     return None if kind == "main" else world
 

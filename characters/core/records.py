@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from accounts.rules import Edition
+from characters.budgets import DEFAULTS, Limits
 from characters.rules import Head
 from worlds.uplink.messages import Goods
 
@@ -26,6 +27,7 @@ class World:
     tier: str = "open"
     is_suspended: bool = False
     is_limited: bool = False
+    limits: Limits = DEFAULTS  # of its budget, if it is verified
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Line:
     state: bytes = field(repr=False)
     newest: UUID
     exchange: UUID | None = None
+    is_undecided: bool = False  # writes fell to this fork for the budget; the staff has not decided yet
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+from characters.budgets import Gain
 from characters.core.records import Account, Letter, Line, Ticket, Version, Waiting, World
 from characters.rules import Fall, Head, Write, Writer, fallen_head
+from characters.valuable_rules import GONE, Owner, kinds_of
 from worlds.uplink.receipt import Receipt
-from zonecluster.protocol.character import next_chain, state_hash
+from zonecluster.protocol.character import decode_state, next_chain, state_hash
+
+HAS_ID = b'"id":"'  # in the canonical bytes of a document that has a valuable
 
 
 @dataclass
@@ -35,6 +39,8 @@ class Store:
     newest_fall: dict[tuple[UUID, int], UUID] = field(default_factory=dict)  # line and epoch → op_id
     letters: dict[UUID, Letter] = field(default_factory=dict)
     stops: set[tuple[str | None, str]] = field(default_factory=set)
+    things: dict[str | None, dict[UUID, Owner]] = field(default_factory=dict)  # by scope: who has which
+    gains: dict[tuple[str, UUID, datetime], Gain] = field(default_factory=dict)  # by world, line, hour
     _line_ids: dict[tuple[UUID, str | None], UUID] = field(default_factory=dict)
 
     # ---------------------------------------------------------------- reads
@@ -106,6 +112,7 @@ class Store:
     def fork(self, character: UUID, world: str, now: datetime) -> Line:
         """Make a world's line from the head of main, or bring the one it has to there."""
         main, fork = self.main_of(character), self.line_of(character, world)
+        had = things_in(fork) if fork is not None else set()
         if fork is None:
             fork = self.begin_line(character, world, "fork", (main.head.chain, main.state), now)
         else:
@@ -121,6 +128,7 @@ class Store:
             )
             self.append(fork, again, world, now)
         fork.exchange = main.exchange
+        self.give(fork, had)
         return fork
 
     def append(
@@ -154,6 +162,15 @@ class Store:
         self.move_head(line, version)
         return version
 
+    def give(self, line: Line, had: set[UUID]) -> None:
+        """Let a line have what its head has, whoever had it in that scope, and no more what it `had`."""
+        owners = self.things.setdefault(line_scope(line), {})
+        has = things_in(line)
+        for thing in had - has:
+            if owners.get(thing) == Owner(line=line.id):
+                owners[thing] = GONE
+        owners.update(dict.fromkeys(has, Owner(line=line.id)))
+
     def move_head(self, line: Line, version: Version) -> None:
         """Take up a version as the newest of its line."""
         self.journal[version.op_id] = version
@@ -174,3 +191,13 @@ class Store:
             line_id, 1, op_id, 0, owner, now, kind, prev_chain, chain, digest, state
         )
         return line
+
+
+def line_scope(line: Line) -> str | None:
+    """Return the scope of a line's valuables: the world whose fork it is; None: main."""
+    return str(line.head.owner) if line.head.owner is not None else None
+
+
+def things_in(line: Line) -> set[UUID]:
+    """Return the ids of the valuables in a line's head."""
+    return set(kinds_of(decode_state(line.state))) if HAS_ID in line.state else set()

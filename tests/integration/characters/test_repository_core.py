@@ -17,23 +17,27 @@ from django.utils import timezone
 
 from accounts.models import Account, Entitlement
 from accounts.rules import Edition
-from characters import core
+from characters import budgets, core
 from characters.admissions import admit
 from characters.leases import acquire_lease, head_of, release_lease, renew_leases
-from characters.models import Character, Line, Version
+from characters.models import Character, Gain, Line, Valuable, Version, WorldBudget
 from characters.refusals import Refused
 from characters.reports import receive_report
 from characters.rules import Head
 from characters.saves import IncomingSave, save_batch
 from characters.services import create_character
+from characters.valuable_rules import Owner, kinds_of, packed
 from worlds.models import Ticket, World
 from worlds.signing import signing_keys
 from worlds.tickets import issue_ticket, pseudonym_of
 from worlds.uplink import messages as uplink
 from worlds.uplink.receipt import sign_receipt
-from zonecluster.protocol.character import encode_state
+from zonecluster.protocol.character import Item, decode_state, encode_state
 
-TIERS = {"aurora": "official", "borealis": "official", "wilds": "open"}
+TIERS = {"aurora": "official", "borealis": "official", "cairn": "verified", "wilds": "open"}
+BUDGET = budgets.Limits(  # small, so that it is used up
+    hour=budgets.Gain(money=1500, valuables=2), day=budgets.Gain(money=4000, valuables=5)
+)
 NAMES = ("Rowan", "Sorrel", "Tansy", "Yarrow")
 STEPS, MOST_STEPS = 70, 400
 
@@ -189,7 +193,7 @@ class Twins:
     def a_save(self, lease: uplink.Lease) -> uplink.Save:
         rng = self.rng
         version, chain = self.heads[lease.line]
-        state = msgspec.structs.replace(lease.state, money=rng.randrange(1000))
+        state = msgspec.structs.replace(lease.state, money=rng.randrange(1000), bags=self.bags_of(lease))
         if rng.random() < 0.04:
             state = msgspec.structs.replace(state, quests={f"quest-{n}": "x" * 60 for n in range(900)})
         return uplink.Save(
@@ -201,6 +205,22 @@ class Twins:
             kind=rng.choice(("periodic", "item", "logout")),
             state=state,
         )
+
+    def bags_of(self, lease: uplink.Lease) -> dict[str, list[Item]]:
+        """Return the bags as they are, with a thing more or less: a new one, or one of somebody."""
+        rng = self.rng
+        line, _ = self.core.held(lease.line, lease.epoch)
+        bags = decode_state(line.state).bags if line is not None else {}
+        if rng.random() < 0.6:
+            return bags
+        things = {item.id: item for bag in bags.values() for item in bag}
+        if things and rng.random() < 0.3:
+            del things[rng.choice(sorted(things))]
+        else:
+            known = sorted({thing for owners in self.core.things.values() for thing in owners})
+            thing = rng.choice(known) if known and rng.random() < 0.4 else self.new_id()
+            things[thing] = Item("drowned-crown", 1, thing)
+        return {"inventory": list(things.values())}
 
     def renew(self) -> None:
         if self.leases:
@@ -278,6 +298,22 @@ class Twins:
             assert bytes(line.state) == mine.state
             rows = list(Version.objects.filter(line=line).order_by("version"))
             assert [self.plain(row) for row in rows] == self.core.versions_of(line_id)
+            assert bytes(line.valuables) == packed(kinds_of(decode_state(mine.state)))
+            assert (line.undecided_since is not None) == mine.is_undecided
+        things = {
+            (self.slugs.get(row.world_id), row.thing): Owner(row.line_id, row.letter_id)
+            for row in Valuable.objects.all()
+        }
+        assert things == {
+            (scope, thing): owner for scope, all_ in self.core.things.items() for thing, owner in all_.items()
+        }
+        gains = {
+            (self.slugs[row.world_id], row.line_id, row.hour): budgets.Gain(
+                row.xp, row.money, row.valuables, row.items
+            )
+            for row in Gain.objects.all()
+        }
+        assert gains == self.core.gains
 
     def named(self, head: Head) -> Head:
         values = {**vars(head), "owner": self.slugs.get(head.owner), "holder": self.slugs.get(head.holder)}
@@ -300,7 +336,10 @@ def make_twins(make_operator, alice):
         ids: list[UUID] = []
         mine = core.Repository(new_id=lambda: ids.pop(0), sign=lambda receipt: sign_receipt(key, receipt))
         for slug, tier in TIERS.items():
-            mine.worlds[slug] = core.World(tier)
+            mine.worlds[slug] = core.World(tier, limits=BUDGET)
+            hour = {f"{name}_hour": most for name, most in vars(BUDGET.hour).items()}
+            day = {f"{name}_day": most for name, most in vars(BUDGET.day).items()}
+            WorldBudget.objects.create(world=operators[slug].world, **hour, **day)
         now = timezone.now()
         owner = UUID(int=1)
         mine.accounts[owner] = core.Account(edition=Edition.FREE)
@@ -340,10 +379,6 @@ def test_the_comparison_is_not_blind(make_twins):
     """A core that forgets one write is noticed."""
     twins = make_twins(1)
     line = next(iter(twins.core.lines.values()))
-    line.state = encode_state(
-        msgspec.structs.replace(
-            msgspec.json.decode(line.state, type=type(core.new_character_state())), money=9
-        )
-    )
+    line.state = encode_state(msgspec.structs.replace(decode_state(line.state), money=9))
     with pytest.raises(AssertionError):
         twins.check()
