@@ -29,7 +29,7 @@ GATHER_S = 60.0  # after a restart: so long one waits for the others
 
 def on_message(w: World, s: Session, m: AllianceInvite | AllianceAnswer | AllianceLeave) -> None:
     """Do what a client asks for, and answer it."""
-    if not _is_here(s):
+    if not is_here(s):
         refusal = Refused("not_now", "No character is in the world.", "Enter with a character first.", m.seq)
         w.to_link(s.link, refusal)
         return
@@ -49,7 +49,7 @@ def on_message(w: World, s: Session, m: AllianceInvite | AllianceAnswer | Allian
 
 def _invite(w: World, s: Session, name: str) -> str:
     """Invite somebody by name; returns why not, or nothing."""
-    other = _named(w, name)
+    other = named(w, name)
     if other is None:
         return f"Nobody called {name} is in the world."
     if other is s:
@@ -72,7 +72,7 @@ def _invite(w: World, s: Session, name: str) -> str:
 def _answer(w: World, s: Session, name: str, is_accepted: bool) -> str:
     """Accept or decline the invitation of somebody by name; returns why not, or nothing."""
     forget_old(w)
-    other = _named(w, name)
+    other = named(w, name)
     key = (other.id, s.id) if other is not None else None
     ends_at, is_declined = w.invitations.get(key, (0.0, True)) if key else (0.0, True)
     if other is None or key is None or is_declined:
@@ -195,7 +195,7 @@ def tell(w: World, s: Session) -> None:
     """Tell a client its alliance, or that it has none."""
     alliance = w.alliances.get(s.alliance)
     found = [w.find(member) for member in alliance.members] if alliance else []
-    members = [each for each in found if each is not None and _is_here(each)]
+    members = [each for each in found if each is not None and is_here(each)]
     w.to_link(
         s.link,
         AllianceChanged(
@@ -211,17 +211,17 @@ def _tell_all(w: World, alliance: Alliance) -> None:
             tell(w, s)
 
 
-def _is_here(s: Session) -> bool:
+def is_here(s: Session) -> bool:
     """Whether a player is in the world, and not on the way out."""
     return s.phase in IN_PLAY and s.leave is None
 
 
 def _is_in_play(w: World, session: UUID) -> bool:
     s = w.find(session)
-    return s is not None and _is_here(s)
+    return s is not None and is_here(s)
 
 
-def _named(w: World, name: str) -> Session | None:
+def named(w: World, name: str) -> Session | None:
     """Return who plays the character of that name, in whatever case it is written."""
     key = name.strip().casefold()
-    return next((s for s in w.sessions.values() if _is_here(s) and s.name.casefold() == key), None)
+    return next((s for s in w.sessions.values() if is_here(s) and s.name.casefold() == key), None)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from worlds.daemon.core import alliances, departure, withholding
+from worlds.daemon.core import alliances, departure, trades, withholding
 from worlds.daemon.core.clusters import Instance
 from worlds.daemon.core.session import ClusterRequest, Phase, Session, Stay
 from worlds.daemon.core.state import REPEAT_S, World
@@ -74,6 +74,7 @@ def tell_entered(w: World, s: Session) -> None:
         w.to_link(s.link, Entered(character=s.chosen, name=s.name, line=s.line_kind))
         if s.alliance:
             alliances.tell(w, s)
+        trades.tell(w, s)
 
 
 def tell_zone(w: World, s: Session, m: bus.Admitted) -> None:

@@ -1,6 +1,7 @@
 """What the daemon knows of its world's content and clusters: plain values, read by the shell."""
 
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from zonecluster.protocol.character import Place
 from zonecluster.rules.items import ItemKind
@@ -55,6 +56,8 @@ class Catalog:
     links: dict[tuple[str, str], LinkInfo] = field(default_factory=dict)  # by zone and link slug
     clusters: dict[str, ClusterInfo] = field(default_factory=dict)
     kinds: dict[str, ItemKind] = field(default_factory=dict)  # of items, by slug
+    # characters that are not let in with that document: its digest (poison.digest_of); b"": with any
+    quarantined: dict[UUID, bytes] = field(default_factory=dict)
 
     def entry_zone(self) -> ZoneInfo | None:
         """Return the zone where new characters begin; else the first by name; None without any."""

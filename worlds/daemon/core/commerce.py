@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from worlds.daemon.core.session import LinkRef
 from worlds.uplink import messages as uplink
 from zonecluster.protocol.character import CharacterState
 from zonecluster.rules.exchange import Goods
@@ -32,6 +33,8 @@ class Verdict:
     code: str = ""
     text: str = ""
     whose: UUID | None = None
+    is_public: bool = True  # the text may be told to both; not what somebody's bags do not hold
+    is_masters: bool = False  # the code is the uplink's
 
 
 @dataclass
@@ -41,6 +44,7 @@ class Part:
     session: UUID
     given: Goods = Goods()
     got: Goods = Goods()
+    name: str = ""
     held: CharacterState | None = None
     stay: int = 0
     order: int = 0
@@ -68,3 +72,38 @@ class Exchange:
     fence: UUID | None = None  # the session whose write is the fence
     fences: int = 0
     verdict: Verdict = field(default_factory=lambda: Verdict(is_done=False))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A client's command whose answer waits for an outcome."""
+
+    session: UUID
+    link: LinkRef | None
+    seq: int
+
+
+@dataclass
+class Side:
+    """What one of two players would give, and how far it agrees. `confirmed`: waits for the outcome."""
+
+    session: UUID
+    name: str
+    goods: Goods = Goods()
+    is_locked: bool = False
+    confirmed: Asked | None = None
+
+
+@dataclass
+class Trade:
+    """A trade that is open. `revision` rises with each offer; `touched_at`: an instant in seconds."""
+
+    sides: tuple[Side, Side]
+    touched_at: float
+    revision: int = 1
+    is_asked_for: bool = False  # its exchange has begun
+
+    def of(self, session: UUID) -> tuple[Side, Side]:
+        """Return a player's own side, and the other one's."""
+        first, second = self.sides
+        return (first, second) if first.session == session else (second, first)

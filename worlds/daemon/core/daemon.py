@@ -3,7 +3,7 @@
 from datetime import datetime
 from random import Random
 
-from worlds.daemon.core import answers, exchanges, hearing, recovery, reoffers, replay, steps, writes
+from worlds.daemon.core import answers, exchanges, hearing, poison, recovery, reoffers, replay, steps, writes
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.effects import Effect, HailAll
 from worlds.daemon.core.events import (
@@ -16,6 +16,7 @@ from worlds.daemon.core.events import (
     Journaled,
     JournalFailed,
     JournalLoaded,
+    PoisonStored,
     ReceiptsLoaded,
     Recorded,
     SessionsLoaded,
@@ -47,6 +48,8 @@ class DaemonCore:
                 steps.tick(w)
             case Answered(call, answer):
                 answers.answered(w, call, answer)
+            case PoisonStored(session, stay):
+                poison.on_stored(w, session, stay)
             case Recorded(session):
                 answers.recorded(w, session)
             case Journaled(tickets):

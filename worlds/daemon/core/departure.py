@@ -26,6 +26,11 @@ UNSAVED = Leave(
     "save refused",
     "Your character could not be saved for two minutes, so the world cannot let you go on. Try again later.",
 )
+QUARANTINED = Leave(
+    "quarantined",
+    "Something in your character's document cannot be handled in this world, so it was taken out before that "
+    "did harm. The world's operator has a report and can let it in again.",
+)
 STALE = Leave("stale", "Your character was taken over elsewhere, so this world may not write it any more.")
 
 
@@ -243,7 +248,7 @@ def drop(w: World, s: Session, leave: Leave) -> None:
     s.leave = leave
     w.close_row(s, leave.reason)
     replay.adopt(w, s)
-    s.writer = None
+    s.writer = s.exchange = None
     if s.home is not None and s.target is not None:
         _remove_once(w, s, s.target)
     remove(w, s, is_saved=is_saved)

@@ -158,6 +158,26 @@ class SetAside:
 
 
 @dataclass(frozen=True)
+class StorePoison:
+    """Keep what a cluster reports of a document on which the rules raised; PoisonStored follows.
+
+    `digest`: of the line's document, b"" if that is not known; `line`, `version`: of its head.
+    """
+
+    report: bus.Poisoned
+    digest: bytes
+    line: UUID | None
+    version: int
+
+
+@dataclass(frozen=True)
+class EndQuarantine:
+    """A character whose document is another now may play here again."""
+
+    character: UUID
+
+
+@dataclass(frozen=True)
 class Log:
     """One line of the log: event name in snake_case, and its fields."""
 
@@ -181,5 +201,7 @@ Effect = (
     | Journal
     | ProbeJournal
     | SetAside
+    | StorePoison
+    | EndQuarantine
     | Log
 )

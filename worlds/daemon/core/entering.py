@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from worlds.daemon.core import arrival, departure, handoff, placement
+from worlds.daemon.core import arrival, departure, handoff, placement, poison
 from worlds.daemon.core.saving import WriteHead, backoff
 from worlds.daemon.core.session import (
     GOING,
@@ -168,6 +168,8 @@ def take_link(w: World, s: Session, link: LinkRef, text: str) -> None:
 
 def rejoin(w: World, s: Session) -> None:
     """The player of a session is back on another link: go on where it was, also if it was about to leave."""
+    if s.leave is departure.QUARANTINED:
+        return
     match s.phase:
         case P.FREEZING_OUT | P.SAVING_OUT if s.home and w.clusters.is_alive(
             s.here.cluster, s.here.incarnation
@@ -284,6 +286,9 @@ def on_lease(w: World, s: Session, lease: uplink.Lease) -> None:
     w.store_head(lease)
     s.place = w.catalog.place_or_entry(s.saved_place)
     s.move(P.RECORDING, w.now)
+    if poison.bars(w, s):
+        departure.abort_entry(w, s, poison.failure())
+        return
     w.record(s)
 
 

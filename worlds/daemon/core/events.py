@@ -61,6 +61,14 @@ class Recorded:
 
 
 @dataclass(frozen=True)
+class PoisonStored:
+    """The report about this stay of a session is durable."""
+
+    session: UUID
+    stay: int
+
+
+@dataclass(frozen=True)
 class Unreachable:
     """No answer of the master: it is down, too slow, or it said something that cannot be believed."""
 
@@ -150,6 +158,7 @@ Event = (
     | JournalLoaded
     | SessionsLoaded
     | Recorded
+    | PoisonStored
     | Answered
     | Journaled
     | JournalFailed

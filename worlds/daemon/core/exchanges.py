@@ -34,7 +34,7 @@ LOST = frozenset({"stale", "bad_chain", "op_id_reused"})
 NO_ANSWER = "It could not be written down in time, so nothing has changed hands. Try again."
 TOO_LARGE = "There is too much in the character's document."
 MASTER_AWAY = "The platform does not answer at the moment: no trade and no mail until it does."
-BUSY = "is on the way to another place, or just has a trade written down. Try again in a moment."
+BUSY = "{} is on the way to another place, or just has a trade written down. Try again in a moment."
 
 
 def why_not(w: World, s: Session) -> tuple[str, str] | None:
@@ -45,7 +45,7 @@ def why_not(w: World, s: Session) -> tuple[str, str] | None:
         return "withheld", f"{s.name} cannot be saved at the moment."
     is_busy = s.exchange is not None or s.is_unsettled
     if is_busy or s.phase is not P.PLAYING or s.leave is not None or s.home is None or w.is_stopping:
-        return "untouchable", f"{s.name} {BUSY}"
+        return "untouchable", BUSY.format(s.name)
     return None
 
 
@@ -64,6 +64,7 @@ def begin(
     for part in parts:
         s = w.sessions[part.session]
         s.exchange, part.stay, part.order = x.id, s.here.order, w.new_order()
+        part.name = s.name
     _advance(w, x)
 
 
@@ -106,9 +107,9 @@ def _fault(w: World, x: Exchange) -> Verdict | None:
     for part in x.parts:
         s = w.find(part.session)
         if s is None or s.leave is not None:
-            return Verdict(False, "called_off", "has left.", part.session)
+            return Verdict(False, "called_off", f"{part.name} has left.", part.session)
         if s.phase is not P.PLAYING or s.home is None or s.here.order != part.stay or s.writer is None:
-            return Verdict(False, "untouchable", BUSY, part.session)
+            return Verdict(False, "untouchable", BUSY.format(part.name), part.session)
     if not w.is_master_up:
         return Verdict(False, "master_away", MASTER_AWAY)
     return Verdict(False, "untouchable", NO_ANSWER) if w.now >= x.deadline or w.is_stopping else None
@@ -159,10 +160,10 @@ def _commit(w: World, x: Exchange) -> None:
             state = without_and_with(s.head.state, part.given, part.got, w.catalog.kinds)
             saves.append(s.head.begin_exchange(Offer(w.new_id(), x.kind, state)))
         except NotPossible as error:
-            _end(w, x, Verdict(False, error.why, str(error), s.id))
+            _end(w, x, Verdict(False, error.why, str(error), s.id, is_public=False))
             return
         except InvalidState:
-            _end(w, x, Verdict(False, "bag_full", TOO_LARGE, s.id))
+            _end(w, x, Verdict(False, "bag_full", TOO_LARGE, s.id, is_public=False))
             return
     x.request = uplink.Exchange(id=x.id, writes=saves, post=x.post, take=x.take)
     x.step, x.retry_at = Step.ASKING, w.now
@@ -242,7 +243,7 @@ def _refused(w: World, x: Exchange, refusal: uplink.Refusal, line: UUID | None) 
     w.log("exchange_refused", "warning", exchange=str(x.id), code=refusal.code, cause=refusal.detail)
     losers = [s for s in _sessions(w, x) if s.head.line == line and refusal.code in LOST]
     whose = next((s.id for s in _sessions(w, x) if s.head.line == line), None)
-    x.verdict = Verdict(False, refusal.code, refusal.detail, whose)
+    x.verdict = Verdict(False, refusal.code, refusal.detail, whose, is_masters=True)
     x.call = None
     if refusal.code == "world_suspended":
         losers = _sessions(w, x)

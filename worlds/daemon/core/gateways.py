@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import alliances, arrival, departure, entering
+from worlds.daemon.core import alliances, arrival, departure, entering, trades
 from worlds.daemon.core.session import IN_PLAY, PLAYABLE, LinkRef, Phase, Session
 from worlds.daemon.core.state import Gateway, World
 from zonecluster.protocol import bus
@@ -13,6 +13,7 @@ from zonecluster.protocol.from_client import (
     Enter,
     Hello,
     Logout,
+    Trading,
     ZoneTokenRequest,
 )
 from zonecluster.protocol.to_client import Goodbye
@@ -87,6 +88,8 @@ def on_link_message(w: World, m: bus.LinkMessage) -> None:
             departure.begin(w, s, departure.LOGOUT)
         case AllianceInvite() | AllianceAnswer() | AllianceLeave():
             alliances.on_message(w, s, m.message)
+        case message if isinstance(message, Trading):
+            trades.on_message(w, s, message)
         case other:
             w.log("unexpected_link_message", "warning", kind=type(other).__name__)
 
@@ -129,6 +132,7 @@ def _check_link(w: World, link: LinkRef, session_id: UUID | None) -> None:
         w.by_link[link] = s.id
         arrival.attach(w, s)
         alliances.tell(w, s)
+        trades.tell(w, s)
         return
     # a session that is not known here was in play when its end was lost: nobody can say what it had
     w.to_link(link, Goodbye(reason=RESTARTED, is_saved=session_id is None))

@@ -8,6 +8,7 @@ from worlds.daemon.core import (
     gateways,
     handoff,
     placement,
+    poison,
     recovery,
     steps,
     writes,
@@ -33,6 +34,9 @@ def from_bus(w: World, m: bus.BusMessage) -> None:
         case bus.Unknown():
             if _is_of_the_living(w, m.cluster, m.incarnation):
                 _unknown(w, m)
+        case bus.Poisoned():
+            if _is_of_the_living(w, m.cluster, m.incarnation):
+                poison.on_poisoned(w, m)
         case bus.Held():
             exchanges.on_held(w, m)
         case bus.AdmitRefused() | bus.Frozen() | bus.Checkpoint() | bus.PortalEntered():

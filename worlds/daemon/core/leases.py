@@ -66,6 +66,7 @@ def on_reported(w: World, answer: uplink.Reported | uplink.Refusal | Unreachable
     else:
         is_suspended = answer.is_suspended
         standing.note_limit(w, answer.is_limited)
+        standing.note_trade(w, answer)
         _take_news(w, answer.accounts)
         reoffers.on_reported(w, answer)
     if is_suspended != w.is_suspended:

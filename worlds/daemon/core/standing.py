@@ -42,3 +42,10 @@ def note_limit(w: World, is_limited: bool) -> None:
     if is_limited != w.is_limited:
         w.is_limited = is_limited
         w.log("world_limited" if is_limited else "world_limit_lifted", "warning")
+
+
+def note_trade(w: World, news: uplink.Reported) -> None:
+    """Note what the staff has stopped: the world says so at once, and does not ask."""
+    if news.is_trade_off != w.is_trade_off:
+        w.log("trade_stopped" if news.is_trade_off else "trade_allowed", "warning")
+    w.is_trade_off, w.kinds_off = news.is_trade_off, frozenset(news.kinds_off)

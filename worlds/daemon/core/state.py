@@ -9,7 +9,7 @@ from uuid import UUID
 
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.clusters import Clusters
-from worlds.daemon.core.commerce import Exchange
+from worlds.daemon.core.commerce import Exchange, Trade
 from worlds.daemon.core.effects import (
     Call,
     CloseSession,
@@ -63,6 +63,18 @@ class Replay:
     called_at: float = 0.0
     retry_at: float = 0.0
     failures: int = 0
+
+
+@dataclass
+class PoisonReport:
+    """What a cluster has reported of a document, to be confirmed to it. `digest`: of the line's document."""
+
+    session: UUID
+    stay: int
+    character: UUID
+    cluster: str
+    digest: bytes
+    is_stored: bool = False
 
 
 @dataclass
@@ -128,10 +140,16 @@ class World:
     replay_calls: dict[UUID, UUID] = field(default_factory=dict)  # call → line
     exchanges: dict[UUID, Exchange] = field(default_factory=dict)
     exchange_calls: dict[UUID, UUID] = field(default_factory=dict)  # call → exchange
+    trades: dict[UUID, Trade] = field(default_factory=dict)  # by session: of both sides the same one
+    # as `invitations` of alliances
+    trade_invitations: dict[tuple[UUID, UUID], tuple[float, bool]] = field(default_factory=dict)
+    is_trade_off: bool = False
+    kinds_off: frozenset[str] = frozenset()  # kinds of items that may not change hands
     alliances: dict[int, Alliance] = field(default_factory=dict)  # by number
     # by (inviter, invited): when it ends, and whether it was declined
     invitations: dict[tuple[UUID, UUID], tuple[float, bool]] = field(default_factory=dict)
     reoffering: Reoffering | None = None
+    poison_reports: dict[tuple[UUID, int], PoisonReport] = field(default_factory=dict)  # by session and stay
     unknown_clusters: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 

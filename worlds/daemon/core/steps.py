@@ -8,9 +8,11 @@ from worlds.daemon.core import (
     handoff,
     leases,
     placement,
+    poison,
     recovery,
     reoffers,
     replay,
+    trades,
     withholding,
     writes,
 )
@@ -37,6 +39,7 @@ def tick(w: World) -> None:
     for s in list(w.sessions.values()):
         _tick_session(w, s)
     alliances.sweep(w)
+    trades.sweep(w)
     if w.is_loaded:
         leases.renew(w)
         leases.report(w)
@@ -44,6 +47,7 @@ def tick(w: World) -> None:
         w.housekeeping_at = w.now + HOUSEKEEPING_S
         placement.send_idle_home(w)
         alliances.forget_old(w)
+        trades.forget_old(w)
 
 
 def _tick_session(w: World, s: Session) -> None:
@@ -69,7 +73,9 @@ def advance(w: World, s: Session) -> None:
         case P.COMMITTING if s.commit_op is None:
             handoff.commit_done(w, s)
         case P.RECOVERING:
-            recovery.recover(w, s)
+            poison.keep_out(w, s)
+            if s.phase is P.RECOVERING:
+                recovery.recover(w, s)
         case P.RESTORING:
             recovery.restore(w, s)
         case P.SAVING_OUT | P.KEEPING if s.head.is_idle and s.exchange is None:
