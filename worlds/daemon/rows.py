@@ -11,14 +11,17 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
+from worlds import quarantines
 from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
 from worlds.daemon.core.effects import (
     CloseSession,
+    EndQuarantine,
     LoadReceipts,
     RecordSession,
     SessionRow,
     StoreExchange,
     StoreHead,
+    StorePoison,
     StoreReceipt,
     UpdateSession,
 )
@@ -46,7 +49,15 @@ class ClusterStatus:
 
 
 RowEffect = (
-    RecordSession | UpdateSession | CloseSession | StoreReceipt | StoreExchange | StoreHead | ClusterStatus
+    RecordSession
+    | UpdateSession
+    | CloseSession
+    | StoreReceipt
+    | StoreExchange
+    | StoreHead
+    | StorePoison
+    | EndQuarantine
+    | ClusterStatus
 )
 
 
@@ -70,6 +81,7 @@ def load_catalog(slug: str, gateway_url: str) -> Catalog:
             row.name: ClusterInfo(row.name, row.max_players, row.is_enabled)
             for row in ZoneCluster.objects.filter(world=world)
         },
+        quarantined=quarantines.standing(world),
     )
 
 
@@ -136,6 +148,12 @@ def write_rows(slug: str, effects: Sequence[RowEffect], now: datetime) -> None:
                 case CloseSession(session, reason):
                     open_rows = PlaySession.objects.filter(id=session, ended_at__isnull=True)
                     open_rows.update(ended_at=now, end_reason=reason)
+                case StorePoison(report, digest, line, version):
+                    quarantines.store_report(
+                        world=world, report=report, digest=digest, line=line, version=version, now=now
+                    )
+                case EndQuarantine(character):
+                    quarantines.end_quarantine(world=world, character=character, now=now)
                 case ClusterStatus(name, seen_at, status):
                     rows = ZoneCluster.objects.filter(world=world, name=name)
                     rows.update(last_seen_at=seen_at, status=status)

@@ -35,6 +35,7 @@ from worlds.daemon.core.effects import (
     SendToCluster,
     SendToGateway,
     SetAside,
+    StorePoison,
 )
 from worlds.daemon.core.events import (
     Answered,
@@ -44,6 +45,7 @@ from worlds.daemon.core.events import (
     Event,
     FromBus,
     JournalLoaded,
+    PoisonStored,
     Recorded,
     SessionsLoaded,
     Stopping,
@@ -298,6 +300,8 @@ class DaemonService:
                 self._rows.task_done()
                 if isinstance(effect, RecordSession):
                     self.handle(Recorded(effect.row.id))
+                elif isinstance(effect, StorePoison):
+                    self.handle(PoisonStored(effect.report.session, effect.report.stay))
                 for receipt in rows.receipts_in(effect):
                     self._journal.finish(receipt.line, receipt.version)
 
