@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from worlds.daemon.core import alliances, departure, trades, withholding
+from worlds.daemon.core import alliances, departure, standing, trades, withholding
 from worlds.daemon.core.clusters import Instance
 from worlds.daemon.core.session import ClusterRequest, Phase, Session, Stay
 from worlds.daemon.core.state import REPEAT_S, World
@@ -72,6 +72,7 @@ def tell_entered(w: World, s: Session) -> None:
     if s.link is not None and not s.has_entered:
         s.has_entered = True
         w.to_link(s.link, Entered(character=s.chosen, name=s.name, line=s.line_kind))
+        standing.tell_line(w, s)
         if s.alliance:
             alliances.tell(w, s)
         trades.tell(w, s)

@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from worlds.daemon.core import arrival, departure, handoff, placement, poison
+from worlds.daemon.core import arrival, departure, handoff, placement, poison, standing
 from worlds.daemon.core.saving import WriteHead, backoff
 from worlds.daemon.core.session import (
     GOING,
@@ -281,7 +281,8 @@ def take_over(w: World, old: Session, new: Session) -> None:
 def on_lease(w: World, s: Session, lease: uplink.Lease) -> None:
     """The character is ours to write: make the session durable before anybody sees it."""
     s.writer = WriteHead.of_lease(lease)
-    s.name, s.line_kind = lease.name, lease.line_kind
+    s.name = lease.name
+    standing.note_lease(s, lease)
     s.saved_place = lease.state.places.get(w.catalog.world)
     w.store_head(lease)
     s.place = w.catalog.place_or_entry(s.saved_place)

@@ -231,7 +231,8 @@ def ask_for_lease(w: World, s: Session) -> None:
 def on_lease(w: World, s: Session, lease: uplink.Lease) -> None:
     """The lease is ours again, under a new epoch that fences the dead daemon."""
     s.writer = WriteHead.of_lease(lease)
-    s.line_kind, s.name, s.call = lease.line_kind, lease.name, None
+    s.name, s.call = lease.name, None
+    standing.note_lease(s, lease)
     s.saved_place = lease.state.places.get(w.catalog.world)
     w.store_head(lease)
     w.update_row(s)

@@ -191,6 +191,7 @@ class Session:
     character: UUID | None = None
     name: str = ""
     line_kind: Literal["main", "fork"] = "main"
+    why_fork: Literal["", "tier", "limited", "budget"] = ""
     writer: WriteHead | None = None
     call: UUID | None = None  # of redeem, acquire or release; saves have their own
     acquire_op: UUID | None = None
@@ -222,6 +223,7 @@ class Session:
 
     alliance: int = 0  # its number; 0: none
     exchange: UUID | None = None  # the trade or mail that is being written down
+    mail_requests: int = 0  # that wait for the master
     is_unsettled: bool = False  # the cluster may not know the outcome of the last one yet
     leave: Leave | None = None
     failure: Failure | None = None
