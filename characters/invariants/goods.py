@@ -38,23 +38,20 @@ _LETTER_GOODS = """
 
 _HAS_GOODS = "(t.money <> 0 OR jsonb_array_length(t.items) <> 0)"
 
-# The letter that a version of kind `mail` posted (sign -1: its goods left the document) or took.
-# Sender and recipient of a letter that came back have changed places.
+# The letter that a version of kind `mail` posted (sign -1: its goods left the document) or emptied. Sender
+# and recipient of a letter that came back have changed places. The goods are columns of it, since joining the
+# table once more crashes the planner of PostgreSQL 18.6, which would remove that join under the LATERAL.
 _LETTERS_OF_WRITES = """
-    SELECT v.id AS version_id, t.id AS letter_id, -1 AS sign
+    SELECT v.id AS version_id, t.id AS letter_id, t.items, t.money,
+           CASE WHEN v.exchange = t.taken_exchange THEN 1 ELSE -1 END AS sign
     FROM characters_version AS v
     JOIN characters_line AS l ON l.id = v.line_id
-    JOIN characters_letter AS t ON t.posted_at = v.at AND t.posted_by_id = v.world_id
-     AND t.world_id IS NOT DISTINCT FROM l.world_id
-     AND l.character_id = CASE WHEN t.returned_at IS NULL THEN t.sender_id ELSE t.recipient_id END
-    WHERE v.kind = 'mail'
-    UNION ALL
-    SELECT v.id, t.id, 1
-    FROM characters_version AS v
-    JOIN characters_line AS l ON l.id = v.line_id
-    JOIN characters_letter AS t ON t.taken_at = v.at AND t.recipient_id = l.character_id
-     AND t.world_id IS NOT DISTINCT FROM l.world_id
-    WHERE v.kind = 'mail'
+    JOIN characters_letter AS t ON t.id = v.letter
+    WHERE v.kind = 'mail' AND t.world_id IS NOT DISTINCT FROM l.world_id AND (
+        (v.exchange = t.taken_exchange AND t.taken_at = v.at AND t.recipient_id = l.character_id)
+        OR (v.exchange = t.exchange AND t.posted_at = v.at
+            AND l.character_id = CASE WHEN t.returned_at IS NULL THEN t.sender_id ELSE t.recipient_id END)
+    )
 """
 
 _OWNED_IDS = f"""
@@ -138,30 +135,43 @@ GOODS = (
     ),
     Invariant(
         "trades_have_two_sides",
-        "Each trade has two writes of one world at one moment, on main or on that world's forks.",
+        "Each trade has two writes, of one world at one moment, on main or on that world's forks.",
         f"""
-        SELECT v.world_id AS world, v.at, l.world_id AS forks_of, count(*) AS writes
+        SELECT v.exchange, count(*) AS writes, min(v.at) AS first, max(v.at) AS last
         FROM characters_version AS v JOIN characters_line AS l ON l.id = v.line_id
         WHERE v.kind = 'trade' AND v.at > now() - {KEPT_WHOLE}
-        GROUP BY v.world_id, v.at, l.world_id
-        HAVING count(*) % 2 <> 0 OR count(DISTINCT v.line_id) <> count(*)
+        GROUP BY v.exchange
+        HAVING v.exchange IS NULL OR count(*) <> 2 OR count(DISTINCT v.line_id) <> 2 OR min(v.at) <> max(v.at)
+            OR min(v.world_id) <> max(v.world_id) OR min(l.world_id) <> max(l.world_id)
+            OR count(l.world_id) = 1
         """,
     ),
     Invariant(
         "trades_conserve",
         "What one side of a trade has more, the other has less.",
         f"""
-        SELECT v.world_id AS world, v.at, c.kind, c.id, sum(c.gained) AS out_of_nothing
-        FROM ({_CHANGES.format(kind="trade")}) AS c
-        JOIN characters_version AS v ON v.id = c.version_id
-        JOIN characters_line AS l ON l.id = v.line_id
-        WHERE NOT EXISTS (  -- a side that cannot be looked at: what was before it was thinned
+        SELECT v.exchange, c.kind, c.id, sum(c.gained) AS out_of_nothing
+        FROM ({_CHANGES.format(kind="trade")}) AS c JOIN characters_version AS v ON v.id = c.version_id
+        WHERE v.at > now() - {KEPT_WHOLE} AND NOT EXISTS (  -- what was before a side of it was thinned
             SELECT FROM characters_version AS s
-            WHERE s.world_id = v.world_id AND s.at = v.at AND s.kind = 'trade' AND NOT EXISTS (
+            WHERE s.exchange = v.exchange AND NOT EXISTS (
                 SELECT FROM characters_version AS p WHERE p.line_id = s.line_id AND p.version = s.version - 1
             )
-        ) AND v.at > now() - {KEPT_WHOLE}
-        GROUP BY v.world_id, v.at, l.world_id, c.kind, c.id HAVING sum(c.gained) <> 0
+        )
+        GROUP BY v.exchange, c.kind, c.id HAVING sum(c.gained) <> 0
+        """,
+    ),
+    Invariant(
+        "newest_exchange",
+        "A line names the newest exchange among its versions: no document from before it can be saved.",
+        """
+        SELECT l.id AS line, l.exchange AS named, newest.exchange, newest.version
+        FROM characters_line AS l, LATERAL (
+            SELECT v.exchange, v.version FROM characters_version AS v
+            WHERE v.line_id = l.id AND (v.exchange IS NOT NULL OR v.kind = 'fork')
+            ORDER BY v.version DESC LIMIT 1
+        ) AS newest
+        WHERE newest.exchange <> l.exchange OR newest.exchange IS NOT NULL AND l.exchange IS NULL
         """,
     ),
     Invariant(
@@ -172,9 +182,8 @@ GOODS = (
         FROM (
             SELECT version_id, kind, id, gained AS count FROM ({_CHANGES.format(kind="mail")}) AS changes
             UNION ALL
-            SELECT w.version_id, goods.kind, goods.id, -w.sign * goods.count
-            FROM ({_LETTERS_OF_WRITES}) AS w JOIN characters_letter AS t ON t.id = w.letter_id,
-            LATERAL ({_LETTER_GOODS}) AS goods
+            SELECT t.version_id, goods.kind, goods.id, -t.sign * goods.count
+            FROM ({_LETTERS_OF_WRITES}) AS t, LATERAL ({_LETTER_GOODS}) AS goods
         ) AS moved
         JOIN characters_version AS v ON v.id = moved.version_id
         JOIN characters_version AS p ON p.line_id = v.line_id AND p.version = v.version - 1

@@ -69,8 +69,11 @@ class Stack:
             self.stop()
             raise AssertionError(f"{error}\n{causes}") from None
 
-    def stop(self) -> int | None:
-        """Stop everything as Ctrl-C would; returns the exit code of `up`."""
+    def stop(self, *, is_kept: bool = False) -> int | None:
+        """Stop everything as Ctrl-C would; returns the exit code of `up`.
+
+        Args: is_kept: leave the state directory, to be looked at.
+        """
         code = None
         if self._up is not None:
             self._up.terminate()
@@ -79,7 +82,8 @@ class Stack:
             except subprocess.TimeoutExpired:
                 os.killpg(self._up.pid, signal.SIGKILL)
                 self._up.wait()
-        shutil.rmtree(self.state_dir, ignore_errors=True)
+        if not is_kept:
+            shutil.rmtree(self.state_dir, ignore_errors=True)
         return code
 
     def _is_ready_or_dead(self) -> bool:
@@ -123,15 +127,16 @@ class Stack:
 
     def query(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """Return the rows of a query on the platform's database."""
-        with psycopg.connect(self._setting("DATABASE_URL")) as connection:
+        with psycopg.connect(self.setting("DATABASE_URL")) as connection:
             return connection.execute(statement, parameters).fetchall()
 
     @property
     def redis_url(self) -> str:
         """The address of the platform's Valkey, password included."""
-        return self._setting("REDIS_URL")
+        return self.setting("REDIS_URL")
 
-    def _setting(self, name: str) -> str:
+    def setting(self, name: str) -> str:
+        """Return how to reach one of the platform's own servers, as embedded.env says."""
         lines = (self.state_dir / "embedded.env").read_text().splitlines()
         return next(line.partition("=")[2] for line in lines if line.startswith(name + "="))
 

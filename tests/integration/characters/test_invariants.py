@@ -45,10 +45,10 @@ def state_with(line, *, money=None, items=None):
     return encode_state(msgspec.structs.replace(state, **changes))
 
 
-def write(line, world, now, *, kind="periodic", **goods):
+def write(line, world, now, *, kind="periodic", exchange=None, letter=None, **goods):
     """Append a version as a world would, whatever the rules say of it; name and own its valuables."""
     line.refresh_from_db()
-    entry = Entry(kind, state_with(line, **goods), world, epoch=line.epoch)
+    entry = Entry(kind, state_with(line, **goods), world, epoch=line.epoch, exchange=exchange, letter=letter)
     version = append_version(line=line, entry=entry, now=now)
     items = [item for bag in decode_state(entry.state).bags.values() for item in bag if item.id]
     Line.objects.filter(pk=line.pk).update(
@@ -81,8 +81,9 @@ def played(aurora, wilds, alice, mallory, hero, now):
     hers, his = Line.objects.get(character=hero, world=None), Line.objects.get(character=other)
     write(his, aurora.world, now, money=50, items=[Item("crown", id=CROWN)])
     write(hers, aurora.world, now, money=100, items=[Item("moss", 5)])
-    write(his, aurora.world, now, kind="trade", money=60, items=[Item("moss", 2)])
-    write(hers, aurora.world, now, kind="trade", money=90, items=[Item("moss", 3), Item("crown", id=CROWN)])
+    trade = {"kind": "trade", "exchange": uuid4()}
+    write(his, aurora.world, now, **trade, money=60, items=[Item("moss", 2)])
+    write(hers, aurora.world, now, **trade, money=90, items=[Item("moss", 3), Item("crown", id=CROWN)])
     for minutes, is_taken in ((1, True), (2, False)):
         send_letter(hers, his, aurora.world, now + timedelta(minutes=minutes), is_taken=is_taken)
     return hers
@@ -90,21 +91,23 @@ def played(aurora, wilds, alice, mallory, hero, now):
 
 def send_letter(sender, recipient, world, at, *, is_taken):
     """Post five coins and one moss; the recipient takes them half a minute later, or never."""
-    state = decode_state(bytes(Line.objects.get(pk=sender.pk).state))
-    moss, rest = state.bags["inventory"][0], state.bags["inventory"][1:]
-    left = [msgspec.structs.replace(moss, count=moss.count - 1), *rest]
-    write(sender, world, at, kind="mail", money=state.money - 5, items=left)
-    taken_at = at + timedelta(seconds=30) if is_taken else None
-    Letter.objects.create(
-        id=uuid4(), sender=sender.character, recipient=recipient.character, posted_by=world,
+    letter = Letter.objects.create(
+        id=uuid4(), sender=sender.character, recipient=recipient.character, posted_by=world, exchange=uuid4(),
         subject="Moss", items=[{"kind": "moss", "count": 1}], money=5, posted_at=at, digest=bytes(32),
-        exchange=uuid4(), taken_at=taken_at, taken_exchange=uuid4() if is_taken else None,
     )  # fmt: skip
-    if taken_at is not None:
-        state = decode_state(bytes(Line.objects.get(pk=recipient.pk).state))
-        moss, rest = state.bags["inventory"][0], state.bags["inventory"][1:]
-        more = [msgspec.structs.replace(moss, count=moss.count + 1), *rest]
-        write(recipient, world, taken_at, kind="mail", money=state.money + 5, items=more)
+    move_by_letter(sender, world, letter, -1, letter.posted_at, letter.exchange)
+    if is_taken:
+        letter.taken_at, letter.taken_exchange = at + timedelta(seconds=30), uuid4()
+        letter.save()
+        move_by_letter(recipient, world, letter, 1, letter.taken_at, letter.taken_exchange)
+
+
+def move_by_letter(line, world, letter, sign, at, exchange):
+    state = decode_state(bytes(Line.objects.get(pk=line.pk).state))
+    moss, rest = state.bags["inventory"][0], state.bags["inventory"][1:]
+    items = [msgspec.structs.replace(moss, count=moss.count + sign), *rest]
+    money = state.money + sign * letter.money
+    write(line, world, at, kind="mail", exchange=exchange, letter=letter.pk, money=money, items=items)
 
 
 def test_all_hold_in_a_database_that_was_only_played_on(played):
@@ -308,6 +311,27 @@ def a_side_of_a_trade_is_another_worlds(line):
     versions(line).filter(kind="trade").update(world=World.objects.get(slug="wilds"))
 
 
+def a_trade_is_of_two_moments(line):
+    versions(line).filter(kind="trade").update(at=versions(line).latest("at").at + HOUR)
+
+
+def a_trade_has_no_name(line):
+    versions(line).filter(kind="trade").update(exchange=None)
+
+
+def a_line_names_an_older_exchange(line):
+    Line.objects.filter(pk=line.pk).update(exchange=versions(line).get(kind="trade").exchange)
+
+
+def a_line_names_no_exchange(line):
+    Line.objects.filter(pk=line.pk).update(exchange=None)
+
+
+def mail_was_for_somebody_else(line):
+    letter = Letter.objects.get(taken_at__isnull=False)
+    Letter.objects.filter(pk=letter.pk).update(recipient=letter.sender)
+
+
 def a_trade_makes_coins(line):
     trade = versions(line).get(kind="trade")
     versions(line).filter(pk=trade.pk).update(state=trade.state.replace(b'"money":90', b'"money":91'))
@@ -399,6 +423,11 @@ FAULTS = {
     a_valuable_in_a_letter_has_no_row: "known_valuables",
     a_trade_has_one_side: "trades_have_two_sides",
     a_side_of_a_trade_is_another_worlds: "trades_have_two_sides",
+    a_trade_is_of_two_moments: "trades_have_two_sides",
+    a_trade_has_no_name: "trades_have_two_sides",
+    a_line_names_an_older_exchange: "newest_exchange",
+    a_line_names_no_exchange: "newest_exchange",
+    mail_was_for_somebody_else: "mail_conserves",
     a_trade_makes_coins: "trades_conserve",
     a_trade_doubles_an_item: "trades_conserve",
     mail_makes_coins: "mail_conserves",
