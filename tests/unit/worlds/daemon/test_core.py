@@ -5,6 +5,7 @@ from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from tests.unit.worlds.daemon.simulation import catalog
@@ -97,7 +98,7 @@ class Core:
         """Return the last message of a kind to a link."""
         return self.all_told(kind, link)[-1]
 
-    def all_told(self, kind: type, link: int = 7) -> list[Any]:
+    def all_told(self, kind: type | tuple[type, ...], link: int = 7) -> list[Any]:
         sent = [e.message for e in self.effects if isinstance(e, SendToGateway)]
         return [
             m.message
@@ -126,10 +127,11 @@ class Core:
         self.answer(self.asked(uplink.Redeem), admission)
         return self.told(Welcome, link)
 
-    def enter(self, link: int = 7) -> Session:
+    def enter(self, link: int = 7, **changes) -> Session:
+        """Let the player in. Args: changes: of the lease that the master grants."""
         self.log_in(link)
         self.say(Enter(HERO), link)
-        self.answer(self.asked(uplink.Acquire), lease())
+        self.answer(self.asked(uplink.Acquire), msgspec.structs.replace(lease(), **changes))
         record = next(e for e in self.effects if isinstance(e, RecordSession))
         self.do(Recorded(record.row.id))
         self.hear(bus.InstanceOpened("east", 1, 1001))

@@ -10,7 +10,7 @@ from worlds.daemon.core.effects import Log
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import CharacterState
-from zonecluster.protocol.to_client import Notice
+from zonecluster.protocol.to_client import Entered, Notice
 
 FORK = UUID(int=77)
 
@@ -40,6 +40,37 @@ def test_a_fall_is_told_once_and_play_goes_on(core: Core) -> None:
     assert core.all_told(Notice) == []
     assert (first.line, second.line, second.epoch, second.version) == (LINE, LINE, 1, first.version + 1)
     assert session.head.is_idle and session.head.version == first.version + 2
+
+
+def test_a_fall_for_the_budget_has_its_own_words(core: Core) -> None:
+    session = core.enter()
+    save_once(core, session, 11, "budget")
+    notice = core.told(Notice)
+    assert "gained more here" in notice.text and "From now on" in notice.text
+    assert (session.line_kind, session.why_fork) == ("fork", "budget")
+
+
+@pytest.mark.parametrize(
+    ("why", "words"),
+    [
+        ("tier", "run by its own people"),
+        ("limited", "limited this world"),
+        ("budget", "gained more here"),
+        ("", "goes on with the path"),
+    ],
+)
+def test_who_comes_in_to_a_fork_is_told_why(core: Core, why: str, words: str) -> None:
+    session = core.enter(line_kind="fork", why_fork=why)
+    told = core.all_told((Entered, Notice))
+    assert [type(each) for each in told] == [Entered, Notice]
+    assert told[0].line == "fork"
+    assert words in told[1].text and "counts in this world only" in told[1].text
+    assert session.why_fork == why
+
+
+def test_who_comes_in_to_main_is_told_the_line_only(core: Core) -> None:
+    core.enter()
+    assert [each.line for each in core.all_told((Entered, Notice))] == ["main"]
 
 
 def test_a_write_of_main_is_not_told(core: Core) -> None:
