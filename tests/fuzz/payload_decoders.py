@@ -28,6 +28,10 @@ from zonecluster.rules.character import new_character_state
 from zonecluster.simulation.inputs import MAX_INPUT_BYTES, decode_input_matrix
 
 SOMEBODY = UUID(int=7)
+BREAD = to_client.Stack("bread", "loaf of bread", 3)
+LETTER = to_client.LetterSummary(
+    SOMEBODY, "Bob", "Demo", "Hello", "How are you?", [BREAD], 5, 1.0, is_new=True
+)
 
 
 def inputs() -> Callable[[bytes], bool]:
@@ -156,6 +160,13 @@ def client_frames() -> dict[str, bytes]:
             "say": from_client.Say(1, "hello"),
             "describe": from_client.Describe(2, [1, 2, 2**32 - 1]),
             "use-portal": from_client.UsePortal(3, "to-mossgate"),
+            "trade-offer": from_client.TradeOffer(
+                4, [from_client.OfferedItem("crown", 1, SOMEBODY)], 2**53 - 1
+            ),
+            "trade-confirm": from_client.TradeConfirm(5, 2**32 - 1),
+            "give": from_client.Give(6, "Bob", [from_client.OfferedItem("bread", 1_000_000)] * 12),
+            "mail-send": from_client.MailSend(7, "Bob", "Hello", "How are you?", money=3),
+            "mail-take": from_client.MailTake(8, SOMEBODY),
         }
     )
 
@@ -166,6 +177,11 @@ def server_frames() -> dict[str, bytes]:
         {
             "notice": to_client.Notice("welcome", "info"),
             "pong": to_client.Pong(1),
+            "trade-changed": to_client.TradeChanged(
+                2, to_client.TradeSide("Alice", [BREAD], 3, True), to_client.TradeSide("Bob", [], 0)
+            ),
+            "trade-ended": to_client.TradeEnded("Bob", True, "You have it."),
+            "mail-is": to_client.MailIs(1, [LETTER], 3),
             "refused": to_client.Refused(code="not_now", reason="r", advice="a", seq=1),
         }
     )
@@ -197,6 +213,30 @@ def cluster_batches() -> dict[str, bytes]:
     return {
         "admit": bus.encoder.encode([admit]),
         "two-messages": bus.encoder.encode([bus.Freeze(SOMEBODY, SOMEBODY, 1, 2), bus.Saved(SOMEBODY, 3)]),
+        "exchange": bus.encoder.encode(
+            [
+                bus.Hold(SOMEBODY, SOMEBODY, 4, 5),
+                bus.Settle(SOMEBODY, 4, SOMEBODY, new_character_state(), "Done.", 6),
+                bus.LineIs(SOMEBODY, "fork"),
+            ]
+        ),
+    }
+
+
+def daemon_batches() -> dict[str, bytes]:
+    """Return batches to a world daemon."""
+    state = new_character_state()
+    resident = bus.Resident(SOMEBODY, 1, (1.0, 2.0, 3.0), 0.0, True, 4, held=SOMEBODY, after=SOMEBODY)
+    ask = from_client.TradeOffer(4, [from_client.OfferedItem("crown", 1, SOMEBODY)], 5)
+    return {
+        "exchange": bus.encoder.encode(
+            [
+                bus.Held("east", SOMEBODY, SOMEBODY, state, 3, 4, SOMEBODY),
+                bus.Checkpoint("east", SOMEBODY, state, "item", 3, 4, SOMEBODY),
+                bus.Residents("east", 7, [resident]),
+            ]
+        ),
+        "trade": bus.encoder.encode([bus.LinkMessage("gate", 7, 1, ask)]),
     }
 
 
@@ -225,5 +265,6 @@ PAYLOAD_DECODERS = (
     Decoder("world-link-from-client", frames_from_client, client_frames, ("waystone.gateway.link",)),
     Decoder("world-link-to-client", frames_from_server, server_frames, ("waystone_client.world_link",)),
     Decoder("bus-to-cluster", batches(bus.cluster_decoder), cluster_batches, ("worlds.bus",)),
+    Decoder("bus-to-daemon", batches(bus.daemon_decoder), daemon_batches, ("worlds.bus",)),
     Decoder("character-document", documents, document_seeds, ("zonecluster.protocol.character",)),
 )
