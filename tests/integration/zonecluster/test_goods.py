@@ -1,11 +1,12 @@
 """Buying, selling, looting, laying down and picking up as commands of players, over the bus."""
 
+import asyncio
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 
-from tests.zone_cluster import ClusterUnderTest
+from tests.zone_cluster import HARBOUR, ClusterUnderTest
 from worlds.models import ItemKind, Zone
 from zonecluster.daemon.cluster import COMMIT_TICKS
 from zonecluster.daemon.goods import MAX_NEWS, MAX_SHOWN
@@ -72,9 +73,16 @@ def world(world):
 class Dealer:
     """A player, and what it is told."""
 
-    def __init__(self, cluster: ClusterUnderTest, name: str, state: CharacterState, link: int) -> None:
+    def __init__(
+        self,
+        cluster: ClusterUnderTest,
+        name: str,
+        state: CharacterState,
+        link: int,
+        instance: int = HARBOUR,
+    ) -> None:
         self.cluster, self.link = cluster, link
-        self.session = cluster.admit(name, link=link, state=state).session
+        self.session = cluster.admit(name, instance, link=link, state=state).session
         self.seq = 0
 
     @property
@@ -174,6 +182,14 @@ def test_a_chest_is_emptied_once(cluster: ClusterUnderTest, alice: Dealer) -> No
     assert "Crown" in bob.done(Loot, bob.chest)
     crowns = [item.id for each in (alice, bob) for item in each.player.state.bags["inventory"] if item.id]
     assert len(set(crowns)) == 2
+
+
+def test_chests_of_an_instance_that_ran_before_begin_empty(cluster: ClusterUnderTest) -> None:
+    asyncio.run(cluster.service.open_instance(bus.OpenInstance(99, "harbour", is_again=True)))
+    bob = Dealer(cluster, "Bob", CharacterState(), 2, 99)
+    assert bob.refused(Loot, bob.chest) == "nothing_there"
+    cluster.cluster.tables.tick += round(60 / 0.05)
+    assert "Crown" in bob.done(Loot, bob.chest)
 
 
 def test_changes_go_to_be_saved_together(cluster: ClusterUnderTest, alice: Dealer) -> None:
