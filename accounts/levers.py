@@ -13,6 +13,7 @@ from typing import Any, Literal
 from django.contrib import messages
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
@@ -31,6 +32,13 @@ class Told:
     text: str
     tone: Literal["success", "info", "error"] = "success"
     row: Model | None = None
+
+
+def _page_of(row: Model) -> str:
+    """Return a row's page; of one that the deed has deleted, the list that it was in."""
+    meta = row._meta
+    list_name = f"admin:{meta.app_label}_{meta.model_name}_changelist"
+    return change_url(row) if row.pk is not None else reverse(list_name)
 
 
 # `deed(admin, row, by=…, now=…, **fields of the dialog)`: the sentence that staff reads then.
@@ -79,7 +87,7 @@ def lever(
                 done = Told(str(error), "error")
             told = Told(done) if isinstance(done, str) else done
             messages.add_message(request, messages.DEFAULT_LEVELS[told.tone.upper()], told.text)
-            return dialog_done(change_url(told.row or row))
+            return dialog_done(_page_of(told.row or row))
 
         return do
 

@@ -28,6 +28,7 @@ from accounts.admin_parts import (
     yes_no,
 )
 from accounts.levers import Told, lever
+from characters import exchange_admin  # noqa: F401  (registers letters and trade stops)
 from characters.history import check_history
 from characters.lifting import CannotLift, lift_fork, plan_lift
 from characters.models import (
@@ -266,6 +267,7 @@ class VersionAdmin(ViewOnlyAdmin):
     list_select_related = ("line__character", "line__world", "world")
     fields = (
         *("line", "version", "kind", "at", "world", "changes", "source", "epoch", "op_id"),
+        *("exchange", "letter"),
         *("prev_chain_hex", "chain_hex", "state_hash_hex", "state_document"),
     )
     readonly_fields = ("changes", "prev_chain_hex", "chain_hex", "state_hash_hex", "state_document")

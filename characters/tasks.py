@@ -1,4 +1,4 @@
-"""Background work of the repository: tickets, admissions, versions that have had their time. Idempotent."""
+"""Background work of the repository: tickets, admissions, letters, old versions. Idempotent."""
 
 from uuid import UUID
 
@@ -6,6 +6,7 @@ from celery import shared_task
 from celery.schedules import crontab
 from django.utils import timezone
 
+from characters.letters import discard_letters, return_letters
 from characters.retention import thin_batch
 from worlds.tickets import close_old_admissions, delete_old_tickets
 
@@ -15,6 +16,11 @@ BEAT_SCHEDULE = {
     "characters-thin-versions": {
         "task": "characters.tasks.thin_versions",
         "schedule": crontab(hour="4", minute="20"),  # UTC, a quiet hour for most
+    },
+    "characters-return-letters": {"task": "characters.tasks.return_goods", "schedule": 3600.0},
+    "characters-discard-letters": {
+        "task": "characters.tasks.discard_old_letters",
+        "schedule": crontab(hour="4", minute="40"),
     },
 }
 BATCHES_A_TASK = 50  # 10,000 lines: then another task goes on, so that a worker can be restarted in between
@@ -30,6 +36,18 @@ def close_admissions() -> None:
 def delete_tickets() -> None:
     """Delete tickets that have been of no use to anybody for a day."""
     delete_old_tickets(now=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def return_goods() -> None:
+    """Send goods back that nobody has taken out of a letter in 30 days."""
+    return_letters(now=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def discard_old_letters() -> None:
+    """Throw away letters of 90 days in which nothing lies."""
+    discard_letters(now=timezone.now())
 
 
 @shared_task(ignore_result=True)

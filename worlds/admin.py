@@ -6,17 +6,19 @@ What a world keeps for itself (zones, clusters, play sessions) is in world_admin
 from typing import Any
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -89,7 +91,7 @@ class WorldAdmin(AuditedAdmin):
     search_fields = ("name", "slug", "tagline", "owner__email")
     list_select_related = ("owner",)
     autocomplete_fields = ("owner",)
-    actions_detail = ("limit", "lift_the_limit", "suspend", "lift")
+    actions_detail = ("limit", "lift_the_limit", "stop_trade", "suspend", "lift")
     told = ("name", "tagline", "description", "motd", "language", "region", "ruleset")
     rules = ("owner", "tier", "edition", "max_players", "is_listed", "gateway_url")
     facts = (
@@ -247,6 +249,20 @@ class WorldAdmin(AuditedAdmin):
         lift_limit(world=world, **deed)
         return f"The limit of {world} is lifted."
 
+    def has_stop_trade_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("characters.add_tradestop")
+
+    @action(
+        description="Stop trade",
+        icon="swap_horiz",
+        permissions=["stop_trade"],
+        variant=ActionVariant.WARNING,
+    )
+    def stop_trade(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Go to the page where trade and mail, or a kind of item, are stopped, with this world filled in."""
+        page = reverse("admin:characters_tradestop_add")
+        return redirect(f"{page}?{urlencode({'world': object_id})}")
+
     @lever(
         "Suspend",
         title="Suspend this world?",
@@ -276,9 +292,12 @@ class WorldAdmin(AuditedAdmin):
 def _of_characters(world: Any) -> list[SafeString]:
     """Return links to what the character repository has of a world; this app knows it by relations alone."""
     version = world.leases.model._meta.get_field("versions").related_model
+    letter = apps.get_model("characters", "Letter")
     rollback = reverse("admin:characters_version_rollback")
     return [
         link_to_list(version, "everything it wrote", world__id__exact=world.pk),
+        link_to_list(letter, "letters posted in it", posted_by__id__exact=world.pk),
+        link_to_list(world.trade_stops.model, "trade stops", world__id__exact=world.pk),
         format_html(
             '<a class="ws-link" href="{}?{}">roll back</a>', rollback, urlencode({"world": world.pk})
         ),

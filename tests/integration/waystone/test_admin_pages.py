@@ -28,9 +28,11 @@ from characters.models import (
     Character,
     Fall,
     Incarnation,
+    Letter,
     Line,
     Reoffer,
     ThinnedVersions,
+    TradeStop,
     Version,
     WaitingOffer,
 )
@@ -128,6 +130,20 @@ def _make_characters(alice: Account, world: World, now) -> None:
     )
     Reoffer.objects.get_or_create(incarnation=incarnation, world=world)
     WaitingOffer.objects.create(line=uuid.uuid4(), world=world, version=7, state=b"{}")
+    TradeStop.objects.create(world=world, item_kind="gem", reason="doubled")
+    Letter.objects.create(
+        id=uuid.uuid4(),
+        sender=character,
+        recipient=character,
+        posted_by=world,
+        subject="Hello",
+        text="a\nb",
+        items=[{"kind": "rope", "count": 2}],
+        money=5,
+        posted_at=now,
+        digest=bytes(32),
+        exchange=uuid.uuid4(),
+    )
 
 
 def _make_platform(mark: str, now) -> None:
@@ -223,6 +239,8 @@ SAFE = [
         Incarnation,
         Reoffer,
         WaitingOffer,
+        Letter,
+        TradeStop,
         Ticket,
         WorldKey,
         Pseudonym,
