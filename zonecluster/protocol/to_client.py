@@ -52,6 +52,7 @@ ExchangeCode = Literal[
     "mailbox_full",
     "unknown_letter",
     "goods_inside",
+    "too_many_requests",
     "refused",  # by the master, for another reason
 ]
 

@@ -8,6 +8,7 @@ from worlds.daemon.core import (
     entering,
     exchanges,
     leases,
+    mail,
     recovery,
     reoffers,
     replay,
@@ -38,6 +39,9 @@ def answered(w: World, call: UUID, answer: Any) -> None:
         return
     if call in w.exchange_calls:
         exchanges.on_answer(w, call, answer)
+        return
+    if call in w.mail_calls:
+        mail.on_answer(w, w.mail_calls.pop(call), answer)
         return
     if call in w.replay_calls:
         waits = w.who_plays(replay.on_answer(w, call, answer))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from worlds.daemon.core.session import LinkRef
@@ -81,6 +81,15 @@ class Asked:
     session: UUID
     link: LinkRef | None
     seq: int
+
+
+@dataclass(frozen=True)
+class MailCall:
+    """A mailbox that was asked for, and what for."""
+
+    asked: Asked
+    what: Literal["list", "take", "discard"]
+    letter: UUID | None = None
 
 
 @dataclass

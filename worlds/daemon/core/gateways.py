@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import alliances, arrival, departure, entering, trades
+from worlds.daemon.core import alliances, arrival, departure, entering, mail, trades
 from worlds.daemon.core.session import IN_PLAY, PLAYABLE, LinkRef, Phase, Session
 from worlds.daemon.core.state import Gateway, World
 from zonecluster.protocol import bus
@@ -13,6 +13,7 @@ from zonecluster.protocol.from_client import (
     Enter,
     Hello,
     Logout,
+    Mailing,
     Trading,
     ZoneTokenRequest,
 )
@@ -90,6 +91,8 @@ def on_link_message(w: World, m: bus.LinkMessage) -> None:
             alliances.on_message(w, s, m.message)
         case message if isinstance(message, Trading):
             trades.on_message(w, s, message)
+        case message if isinstance(message, Mailing):
+            mail.on_message(w, s, message)
         case other:
             w.log("unexpected_link_message", "warning", kind=type(other).__name__)
 

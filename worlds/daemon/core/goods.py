@@ -17,7 +17,7 @@ TRADE_OFF = "The platform's staff has stopped trade and mail here."
 KIND_OFF = "The platform's staff has stopped trade with that: {name}."
 
 # What the master refuses with, and what the player is told with, where that has another name or none.
-CODES = {"other_line": "lines_differ", "not_conserved": "refused", "invalid_state": "refused"}
+CODES = {"other_line": "lines_differ"}
 SAME = frozenset({"trade_off", "unknown_recipient", "mailbox_full", "unknown_letter"})
 
 
@@ -82,14 +82,20 @@ def on_wire(goods: Goods) -> uplink.Goods:
 
 def code_of(verdict: Verdict) -> str:
     """Return the code that a player is told with."""
-    if verdict.code in SAME or not verdict.is_masters:
-        return verdict.code
-    return CODES.get(verdict.code, "refused")
+    if verdict.is_done:
+        return ""
+    return master_code(verdict.code) if verdict.is_masters else verdict.code
+
+
+def master_code(code: str) -> str:
+    """Return the code that a player is told with when the master has refused."""
+    return code if code in SAME else CODES.get(code, "refused")
 
 
 def answer(w: World, asked: Asked, text: str, code: str = "") -> None:
-    """Answer a command: done, or (with a code) why not."""
-    w.to_link(asked.link, Result(asked.seq, not code, text, code))
+    """Answer a command: done, or (with a code) why not. Nobody waits on a link that is gone."""
+    if asked.link in w.by_link:
+        w.to_link(asked.link, Result(asked.seq, not code, text, code))
 
 
 def fault_of(error: NotPossible | Refused) -> tuple[str, str]:

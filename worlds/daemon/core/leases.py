@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import departure, entering, reoffers, standing
+from worlds.daemon.core import departure, entering, mail, reoffers, standing
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.saving import backoff
 from worlds.daemon.core.session import GOING, Phase
@@ -67,6 +67,7 @@ def on_reported(w: World, answer: uplink.Reported | uplink.Refusal | Unreachable
         is_suspended = answer.is_suspended
         standing.note_limit(w, answer.is_limited)
         standing.note_trade(w, answer)
+        mail.on_news(w, answer.letters)
         _take_news(w, answer.accounts)
         reoffers.on_reported(w, answer)
     if is_suspended != w.is_suspended:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.clusters import Clusters
-from worlds.daemon.core.commerce import Exchange, Trade
+from worlds.daemon.core.commerce import Exchange, MailCall, Trade
 from worlds.daemon.core.effects import (
     Call,
     CloseSession,
@@ -143,6 +143,8 @@ class World:
     trades: dict[UUID, Trade] = field(default_factory=dict)  # by session: of both sides the same one
     # as `invitations` of alliances
     trade_invitations: dict[tuple[UUID, UUID], tuple[float, bool]] = field(default_factory=dict)
+    mail_calls: dict[UUID, MailCall] = field(default_factory=dict)
+    told_of_mail: set[UUID] = field(default_factory=set)  # characters whose players know of a new letter
     is_trade_off: bool = False
     kinds_off: frozenset[str] = frozenset()  # kinds of items that may not change hands
     alliances: dict[int, Alliance] = field(default_factory=dict)  # by number

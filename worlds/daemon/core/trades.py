@@ -258,7 +258,7 @@ def _on_end(w: World, trade: Trade, verdict: Verdict) -> None:
         text = "The trade is done." if verdict.is_done else _why(trade, side, verdict)
         confirmed, side.confirmed = side.confirmed, None
         if confirmed is not None:
-            answer(w, confirmed, text, "" if verdict.is_done else code_of(verdict))
+            answer(w, confirmed, text, code_of(verdict))
         _let_go(w, trade, side, text, is_done=verdict.is_done)
 
 
@@ -325,7 +325,7 @@ def _given(w: World, trade: Trade, verdict: Verdict) -> None:
     what = described(w.catalog, giver.goods)
     text = f"You gave {taker.name}: {what}." if verdict.is_done else _why(trade, giver, verdict)
     if giver.confirmed is not None:
-        answer(w, giver.confirmed, text, "" if verdict.is_done else code_of(verdict))
+        answer(w, giver.confirmed, text, code_of(verdict))
     other = w.find(taker.session)
     if other is not None and verdict.is_done:
         w.to_link(other.link, Notice(f"{giver.name} gave you: {what}."))
