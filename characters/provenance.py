@@ -10,11 +10,12 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from characters.differences import ZoneName, differences, slugs_of
+from characters.differences import ZoneName, slugs_of
 from characters.models import Fall, Line, Version
+from characters.readings import state_if_readable, told_differences
 from worlds.models import World
 from worlds.selectors import place_names
-from zonecluster.protocol.character import CharacterState, decode_state
+from zonecluster.protocol.character import CharacterState
 
 # What a world wrote, as against what the master wrote for it (a fork) or the staff.
 WRITTEN = (
@@ -71,11 +72,11 @@ def history_page(line: Line, *, before: int | None = None, size: int = PAGE) -> 
     if before is not None:
         versions = versions.filter(version__lt=before)
     found = list(versions[: size + 1])
-    states = [decode_state(bytes(version.state)) for version in found]
+    states = [state_if_readable(bytes(version.state), line.pk) for version in found]
     zone_name = _zone_names(states)
     rows = [
-        _row(line, version, after, states[index + 1] if index + 1 < len(states) else None, zone_name)
-        for index, (version, after) in enumerate(zip(found, states, strict=True))
+        _row(line, version, _changes(states[index : index + 2], zone_name))
+        for index, version in enumerate(found)
     ]
     has_more = len(found) > size
     return HistoryPage(rows[:size], older=rows[size - 1].version if has_more else None)
@@ -87,13 +88,16 @@ def changes_of(version: Version) -> tuple[str, ...]:
     before = earlier.order_by("-version").first()
     if before is None:
         return ()
-    old, new = decode_state(bytes(before.state)), decode_state(bytes(version.state))
-    return differences(old, new, _zone_names([old, new]))
+    states = [state_if_readable(bytes(one.state), version.line_id) for one in (version, before)]
+    return _changes(states, _zone_names(states))
 
 
-def _row(
-    line: Line, version: Version, after: CharacterState, before: CharacterState | None, zone_name: ZoneName
-) -> HistoryRow:
+def _changes(states: Sequence[CharacterState | None], zone_name: ZoneName) -> tuple[str, ...]:
+    """Return what a version changed. Args: states: its own and the one before, if that is kept."""
+    return told_differences(states[1], states[0], zone_name) if len(states) == 2 else ()
+
+
+def _row(line: Line, version: Version, changes: tuple[str, ...]) -> HistoryRow:
     source, fall = version.source, getattr(version, "fall", None)
     return HistoryRow(
         pk=version.pk,
@@ -105,13 +109,14 @@ def _row(
         world_name=version.world.name if version.world else None,
         brings_back=source.version if source is not None and source.line_id == line.pk else None,
         fell=Fall.Reason(fall.reason).label if fall is not None else "",
-        changes=differences(before, after, zone_name) if before is not None else (),
+        changes=changes,
         is_head=version.version == line.version,
     )
 
 
-def _zone_names(states: Sequence[CharacterState]) -> ZoneName:
-    places = {(world, place.zone) for state in states for world, place in state.places.items()}
+def _zone_names(states: Sequence[CharacterState | None]) -> ZoneName:
+    readable = [state for state in states if state is not None]
+    places = {(world, place.zone) for state in readable for world, place in state.places.items()}
     names = place_names(places)
 
     def zone_name(world: str, zone: str) -> str:

@@ -12,11 +12,10 @@ from accounts.models import Account
 from accounts.rules import LIMITS, Edition
 from accounts.selectors import edition_of
 from characters.models import Line
+from characters.readings import reading_of
 from characters.rules import line_kind, locked
 from worlds.models import World
-from zonecluster.protocol.character import CharacterState, decode_state
 from zonecluster.protocol.to_client import CharacterSummary
-from zonecluster.rules.character import level_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class LineRow:
     updated_at: datetime
     playing_in: str | None  # slug of the world whose lease is in force
     playing_in_name: str | None
+    is_readable: bool = True  # else level and places are not known
     is_undecided: bool = False  # a fork to which writes fell for the budget; the staff has not decided yet
 
 
@@ -149,17 +149,18 @@ def _character_row(lines: list[Line], now: datetime, *, is_locked: bool) -> Char
 
 
 def _line_row(line: Line, now: datetime) -> LineRow:
-    state: CharacterState = decode_state(bytes(line.state))
+    reading = reading_of(bytes(line.state), line.id)
     holder = line.holder if line.lease_until and now < line.lease_until else None
     return LineRow(
         id=line.id,
         world=line.world.slug if line.world else None,
         world_name=line.world.name if line.world else None,
         version=line.version,
-        level=level_of(state),
-        places={world: place.zone for world, place in state.places.items()},
+        level=reading.level,
+        places=reading.places,
         updated_at=line.updated_at,
         playing_in=holder.slug if holder else None,
         playing_in_name=holder.name if holder else None,
         is_undecided=line.undecided_since is not None,
+        is_readable=reading.is_readable,
     )
