@@ -12,7 +12,8 @@ from uuid import UUID
 
 from characters.valuable_rules import kinds_of, packed
 from worlds.uplink.messages import Refusal
-from zonecluster.protocol.character import CharacterState, state_hash
+from zonecluster.protocol.canonical import Checked
+from zonecluster.protocol.character import CharacterState, decode_state, state_hash
 
 LEASE_S = 120.0  # worlds renew every 30 s: three renewals may be lost
 LEASE = timedelta(seconds=LEASE_S)
@@ -198,7 +199,12 @@ class Write:
     state_hash: bytes
     state: bytes = field(repr=False)
     valuables: bytes = b""  # the ids in it, packed
-    document: CharacterState = field(default=CharacterState(), repr=False)
+    parsed: CharacterState | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def document(self) -> CharacterState:
+        """The state as a document: parsed only if it is asked for, since most writes do without."""
+        return decode_state(self.state) if self.parsed is None else self.parsed
 
 
 class AskedSave(Protocol):
@@ -220,6 +226,12 @@ class AskedSave(Protocol):
 
 def write_of(save: AskedSave, state: bytes, document: CharacterState) -> Write:
     """Return the write that a save asks for. Args: state: its document's canonical bytes."""
+    found = checked_write_of(save, Checked(state, packed(kinds_of(document))))
+    return replace(found, parsed=document)
+
+
+def checked_write_of(save: AskedSave, state: Checked) -> Write:
+    """Return the write that a save asks for, of a state that was checked and not parsed."""
     return Write(
         line=save.line,
         epoch=save.epoch,
@@ -227,10 +239,9 @@ def write_of(save: AskedSave, state: bytes, document: CharacterState) -> Write:
         prev_chain=save.prev_chain,
         op_id=save.op_id,
         kind=save.kind,
-        state_hash=state_hash(state),
-        state=state,
-        valuables=packed(kinds_of(document)),
-        document=document,
+        state_hash=state_hash(state.canonical),
+        state=state.canonical,
+        valuables=state.ids,
     )
 
 

@@ -37,7 +37,8 @@ class Line(models.Model):
     """The head of one line of history: who may write, and the newest accepted state."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    character = models.ForeignKey(Character, on_delete=models.PROTECT, related_name="lines")
+    # Its index is the first half of a constraint's.
+    character = models.ForeignKey(Character, on_delete=models.PROTECT, related_name="lines", db_index=False)
     world = models.ForeignKey(
         World,
         on_delete=models.PROTECT,
@@ -102,11 +103,14 @@ class Version(models.Model):
         ROLLBACK = "rollback"
         LIFT = "lift"
 
-    line = models.ForeignKey(Line, on_delete=models.PROTECT, related_name="versions")
+    # Line and world are the first halves of other indexes: each further one costs every save.
+    line = models.ForeignKey(Line, on_delete=models.PROTECT, related_name="versions", db_index=False)
     version = models.BigIntegerField()
     op_id = models.UUIDField(unique=True)
     epoch = models.BigIntegerField()
-    world = models.ForeignKey(World, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    world = models.ForeignKey(
+        World, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
+    )
     at = models.DateTimeField()
     kind = models.CharField(max_length=16, choices=Kind)
     prev_chain = models.BinaryField(max_length=32)

@@ -47,6 +47,13 @@ def code_of(saved):
     return saved.refusal.code if saved.refusal else "ok"
 
 
+def said(saved):
+    """Return an outcome with what its receipt says in place of its text: two may be signed differently."""
+    keys = signing_keys(settings.CONFIG.signing_keys_dir)
+    receipt = check_receipt(saved.receipt, keys.key_of) if saved.receipt else None
+    return msgspec.structs.replace(saved, receipt=receipt)
+
+
 def after(lease, saved):
     """Return the lease as it stands after an accepted save."""
     return msgspec.structs.replace(lease, version=saved.version, chain=saved.chain)
@@ -226,8 +233,9 @@ def test_a_clean_batch_is_one_statement_and_no_look_at_the_journal(
     assert all(r.refusal is None for r in results)
     assert batches == [len(several)]
     assert [q["sql"] for q in captured.captured_queries if "SAVEPOINT" not in q["sql"]] == []
-    # The receipts are those that the journal's rows give.
-    assert save_batch(world=aurora.world, saves=saves, now=now + timedelta(seconds=9)) == results
+    # The receipts say what those say that the journal's rows give.
+    again = save_batch(world=aurora.world, saves=saves, now=now + timedelta(seconds=9))
+    assert list(map(said, again)) == list(map(said, results))
 
 
 def test_a_hostile_batch_cannot_write_twice(aurora, several, now, make_save):
@@ -238,7 +246,7 @@ def test_a_hostile_batch_cannot_write_twice(aurora, several, now, make_save):
     assert results[0].refusal is None
     assert code_of(results[1]) == "stale"
     assert code_of(results[2]) == "op_id_reused"
-    assert results[3] == results[0]
+    assert said(results[3]) == said(results[0])
     assert [Line.objects.get(id=lease.line).version for lease in several[:2]] == [2, 1]
 
 
