@@ -33,14 +33,20 @@ def prepare(people: int) -> None:
     sys.stdout.write(json.dumps([_person(number) for number in range(1, people + 1)]) + "\n")
 
 
+def stock_up(name: str, zone: str) -> None:
+    """Give a character that is not in play the stock, and stand it in one of PLACES."""
+    line = Line.objects.select_related("character").get(character__name=name, world=None)
+    give_stock(line, *next(place for place in PLACES if place[0] == zone))
+
+
 def _person(number: int) -> dict[str, Any]:
     account = prepare_bot(number)
     line = Line.objects.select_related("character").get(character__name=account.character, world=None)
-    _give_stock(line, *PLACES[number % len(PLACES)])
+    give_stock(line, *PLACES[number % len(PLACES)])
     return {"token": account.token, "name": account.character, "character": str(line.character_id)}
 
 
-def _give_stock(line: Line, zone: str, x: float, y: float) -> None:
+def give_stock(line: Line, zone: str, x: float, y: float) -> None:
     """Write the stock as a version of the master's own."""
     things = [Item("drowned-crown", id=uuid4()) for _ in range(VALUABLES)]
     state = msgspec.structs.replace(
