@@ -131,6 +131,7 @@ UNFOLD: dict[str, Any] = {
                     item("Items", "diamond", "worlds.itemkind"),
                     item("Content packs", "inventory_2", "worlds.contentpack"),
                     item("Play sessions", "sports_esports", "worlds.playsession"),
+                    item("Quarantined characters", "coronavirus", "worlds.quarantine"),
                     item("Receipts", "receipt_long", "worlds.storedreceipt"),
                 ],
             },

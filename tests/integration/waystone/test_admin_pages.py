@@ -44,6 +44,7 @@ from worlds.models import (
     ItemKind,
     PlaySession,
     Pseudonym,
+    Quarantine,
     StoredReceipt,
     Ticket,
     World,
@@ -113,6 +114,9 @@ def _make_content(world: World, now) -> None:
     make_play_session(world, "quay", started_at=now)
     StoredReceipt.objects.create(
         world=world, op_id=uuid.uuid4(), line=uuid.uuid4(), version=1, receipt="r", state=b"{}", at=now
+    )
+    Quarantine.objects.create(
+        world=world, character=uuid.uuid4(), session=uuid.uuid4(), stay=1, document=b"{}", digest=b"", at=now
     )
 
 
