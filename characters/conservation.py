@@ -15,6 +15,7 @@ from zonecluster.protocol.character import CharacterState, Item
 Holding = Counter[tuple[str, UUID | None]]  # (kind, id) → how many; without an id: all of that kind
 
 NOTHING = Goods()
+MAX_STACK = 1_000_000  # of one item in a document
 
 
 def conservation_fault(
@@ -41,6 +42,22 @@ def conservation_fault(
         old, new = things_before[kind, thing], things_after[kind, thing]
         return f"of {kind!r}{f' {thing}' if thing else ''} there were {old}, and would be {new}"
     return ""
+
+
+def goods_between(before: CharacterState, after: CharacterState) -> tuple[Goods, Goods]:
+    """Return what a character has lost, and what it has gained."""
+    had, has = _things([before]), _things([after])
+    lost = Goods(_stacks(had - has), max(0, before.money - after.money))
+    gained = Goods(_stacks(has - had), max(0, after.money - before.money))
+    return lost, gained
+
+
+def _stacks(things: Holding) -> list[Item]:
+    stacks = []
+    for (kind, thing), count in sorted(things.items(), key=str):
+        for start in range(0, count, MAX_STACK):
+            stacks.append(Item(kind, min(MAX_STACK, count - start), thing))
+    return stacks
 
 
 def changed_kinds(before: CharacterState, after: CharacterState) -> set[str]:

@@ -31,13 +31,14 @@ from characters.exchange_rules import (
     decide_lease,
     decide_writes,
     digest_of,
+    is_same_letter,
     letter_of,
     shape_fault,
 )
 from characters.falls import fall_locked
 from characters.heads import Named, named_head, newest_falls
 from characters.journal import answer_of, earlier_of, journal_of
-from characters.letters import HAS_GOODS, goods_in, goods_of, lying_for
+from characters.letters import HAS_GOODS, goods_in, lying_for
 from characters.lines import Entry, append_version
 from characters.models import Character, Fall, Letter, Line, Version
 from characters.name_rules import name_key
@@ -45,7 +46,7 @@ from characters.refusals import Refused
 from characters.rules import Write, write_of
 from characters.saves import IncomingSave
 from characters.trade_stops import stops_in
-from characters.valuable_rules import Move, Owner, kinds_of
+from characters.valuable_rules import Step, kinds_of, moves_of
 from characters.valuables import move_valuables
 from characters.writers import writer_of
 from worlds.models import World
@@ -224,7 +225,8 @@ def _known_letter(world: World, request: IncomingExchange, met: Met) -> No | str
     """Return what is decided by a letter of the posted id being there already."""
     if request.post is None or met.letter is None:
         return None
-    if met.letter.posted_by_id != world.pk or bytes(met.letter.digest) != digest_of(request):
+    is_same = is_same_letter(request, exchange=met.letter.exchange, digest=bytes(met.letter.digest))
+    if met.letter.posted_by_id != world.pk or not is_same:
         return No(Refusal("op_id_reused", "this letter's id belongs to another letter"))
     return None if request.writes else "repeated"
 
@@ -334,25 +336,12 @@ def _move_valuables(
     now: datetime,
 ) -> None:
     """Note who has what now. Raises: Refused: foreign_valuable."""
-    letter = Owner(letter=letter_of(request))
-    lost: dict[UUID, Owner] = (
-        dict.fromkeys(_ids_in(goods_of(met.letter)), letter) if request.take and met.letter else {}
-    )
-    gained: list[tuple[UUID, str, Owner, UUID]] = []
-    for (write, _), before, version in zip(met.writes, met.before, versions, strict=True):
-        had, has, line = kinds_of(before), kinds_of(write.document), Owner(line=version.line_id)
-        lost |= dict.fromkeys(had.keys() - has.keys(), line)
-        gained += [(thing, has[thing], line, write.op_id) for thing in has.keys() - had.keys()]
-        if request.post is not None:
-            posted = _ids_in(request.post.goods)
-            gained += [(thing, kind, letter, write.op_id) for thing, kind in posted.items()]
-    moves = [Move(thing, kind, lost[thing], to, op_id) for thing, kind, to, op_id in sorted(gained, key=str)]
+    steps = [
+        Step(version.line_id, kinds_of(before), kinds_of(write.document), write.op_id)
+        for (write, _), before, version in zip(met.writes, met.before, versions, strict=True)
+    ]
     scope = world if target.scope is not None else None
-    move_valuables(moves, scope=scope, world=world, now=now)
-
-
-def _ids_in(goods: Goods) -> dict[UUID, str]:
-    return {item.id: item.kind for item in goods.items if item.id is not None}
+    move_valuables(moves_of(steps, letter_of(request)), scope=scope, world=world, now=now)
 
 
 # ---------------------------------------------------------------- the answer

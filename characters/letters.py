@@ -35,8 +35,12 @@ def read_mailbox(*, world: World, request: Mailbox, now: datetime) -> MailboxIs:
         letters = _mailbox_of(world, request.lease)
         thrown = letters.filter(id__in=request.discard).exclude(HAS_GOODS).update(discarded_at=now)
         newest = letters.select_related("sender", "posted_by").order_by("-posted_at", "-id")
-        shown = list(newest[:MAILBOX_SHOWN])
-        more = max(0, letters.count() - len(shown)) if len(shown) == MAILBOX_SHOWN else 0
+        lying = newest.filter(HAS_GOODS)[
+            :MAILBOX_SHOWN
+        ]  # never hidden behind newer words: they wait to be taken
+        words = newest.exclude(HAS_GOODS)[:MAILBOX_SHOWN]
+        shown = sorted([*lying, *words], key=lambda letter: (letter.posted_at, letter.id), reverse=True)
+        more = letters.count() - len(shown)
         Letter.objects.filter(id__in=[letter.id for letter in shown], read_at=None).update(read_at=now)
     log.debug("mailbox_read", world=world.slug, line=str(request.lease.line), shown=len(shown), thrown=thrown)
     return MailboxIs([_received(letter) for letter in shown], more=more)

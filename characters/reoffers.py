@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from characters.collecting import collecting, finish_if_complete
 from characters.collecting_rules import Outcome, decide_offer
 from characters.heads import head_of
+from characters.letter_replay import replay_letter
 from characters.lines import Entry, append_version
 from characters.models import Incarnation, Line, Reoffer, Version, WaitingOffer
 from characters.refusals import Refused
@@ -108,8 +109,18 @@ def _take(world: World, receipt: Receipt, kind: str, state: bytes, now: datetime
     is_known = Version.objects.filter(op_id=receipt.op_id).exists()
     outcome = decide_offer(head_of(line) if line else None, receipt, is_known=is_known)
     if outcome == "replayed" and line is not None:
-        entry = Entry(kind, state, world, receipt.epoch, receipt.op_id)
+        entry = Entry(
+            kind,
+            state,
+            world,
+            receipt.epoch,
+            receipt.op_id,
+            exchange=receipt.exchange,
+            letter=receipt.letter,
+        )
+        before = bytes(line.state)
         append_version(line=line, entry=entry, now=receipt.at)
+        replay_letter(line=line, before=before, receipt=receipt, world=world, now=now)
         # Who wrote last goes on under the lease of that write, if it is still there to renew it.
         Line.objects.filter(pk=line.pk).update(
             epoch=max(line.epoch, receipt.epoch), holder=world, lease_until=now + LEASE, acquire_op_id=None

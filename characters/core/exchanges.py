@@ -23,6 +23,7 @@ from characters.exchange_rules import (
     decide_lease,
     decide_writes,
     digest_of,
+    is_same_letter,
     letter_of,
     shape_fault,
 )
@@ -146,7 +147,8 @@ def _known_letter(store: Store, world: str, request: uplink.Exchange) -> str | N
     known = store.letters.get(request.post.id) if request.post else None
     if known is None:
         return None
-    if known.posted_by != world or known.digest != digest_of(request):
+    is_same = is_same_letter(request, exchange=known.exchange, digest=known.digest)
+    if known.posted_by != world or not is_same:
         return No(Refusal("op_id_reused", "this letter's id belongs to another letter"))
     return None if request.writes else "repeated"
 

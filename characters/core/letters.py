@@ -22,10 +22,13 @@ def mailbox(store: Store, world: str, request: uplink.Mailbox, now: datetime) ->
         if letter.id in request.discard and not letter.has_goods:
             letter.discarded_at = now
     letters = lying_for(store, character, target.scope)
-    shown = [_received(store, letter) for letter in letters[:MAILBOX_SHOWN]]
-    for letter in letters[:MAILBOX_SHOWN]:
+    goods = [letter for letter in letters if letter.has_goods][:MAILBOX_SHOWN]
+    words = [letter for letter in letters if not letter.has_goods][:MAILBOX_SHOWN]
+    shown = [letter for letter in letters if letter in goods or letter in words]
+    received = [_received(store, letter) for letter in shown]
+    for letter in shown:
         letter.read_at = letter.read_at or now
-    return uplink.MailboxIs(shown, more=len(letters) - len(shown))
+    return uplink.MailboxIs(received, more=len(letters) - len(shown))
 
 
 def lying_for(store: Store, character: UUID, scope: object) -> list[Letter]:

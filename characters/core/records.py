@@ -96,7 +96,7 @@ class Letter:
     goods: Goods
     posted_at: datetime
     digest: bytes
-    exchange: UUID
+    exchange: UUID | None
     taken_at: datetime | None = None
     taken_exchange: UUID | None = None
     returned_at: datetime | None = None

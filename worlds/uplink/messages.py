@@ -258,7 +258,7 @@ class Received(Struct, frozen=True):
 
 
 class MailboxIs(Struct, frozen=True):
-    """The newest letters first, at most 50; `more`: how many there are besides."""
+    """The newest first: at most 50 with goods and 50 without; `more`: how many there are besides."""
 
     letters: list[Received]
     more: int = 0

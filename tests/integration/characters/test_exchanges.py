@@ -522,8 +522,23 @@ def test_a_mailbox_holds_fifty_letters_with_goods(two, friend, hero, aurora, now
     assert refused(rowan, a_letter(rowan, ROPE), now).refusal.code == "mailbox_full"
     assert carry(rowan, a_letter(rowan), now).refusal is None
     shown = mailbox(sorrel, now)
-    assert (len(shown.letters), shown.more) == (50, 1)
+    assert (len(shown.letters), shown.more) == (51, 0)
     Letter.objects.all().delete()  # these coins came from nowhere
+
+
+def test_goods_are_shown_however_many_words_came_since(two, friend, hero, aurora, now):
+    rowan, sorrel = two
+    carry(rowan, a_letter(rowan, ROPE), now)
+    Letter.objects.bulk_create(
+        Letter(
+            id=uuid4(), sender=hero, recipient=friend, posted_by=aurora.world, subject=str(number),
+            posted_at=now + timedelta(seconds=1 + number), digest=bytes(32),
+        )
+        for number in range(60)
+    )  # fmt: skip
+    shown = mailbox(sorrel, now)
+    assert (len(shown.letters), shown.more) == (51, 10)
+    assert shown.letters[-1].goods == Goods([ROPE])
 
 
 def test_a_mailbox_holds_two_hundred_letters_without_goods(two, friend, hero, aurora, now):
