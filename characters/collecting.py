@@ -17,6 +17,7 @@ from accounts.services import record_audit
 from characters.incarnations import current_incarnation
 from characters.lines import Entry, append_version
 from characters.models import Incarnation, Line, Reoffer, Version, WaitingOffer
+from characters.recounting import recount_owners
 from characters.rules import LEASE
 from worlds.models import World
 from zonecluster.protocol.character import canonical_state
@@ -119,11 +120,14 @@ def finish_restore(*, now: datetime) -> int:
         missing = worlds_waited_for(row)
         bridged = sum(_bridge(offer, now) for offer in WaitingOffer.objects.select_related("world"))
         WaitingOffer.objects.all().delete()
+        given_up = recount_owners(now)
         # Leases that were renewed since the backup look lapsed: their worlds get the time to renew them.
         Line.objects.filter(holder__isnull=False).update(lease_until=now + LEASE)
         row.closed_at = now
         row.save(update_fields=["closed_at"])
-        detail: dict[str, object] = {"worlds_missing": missing, "lines_bridged": bridged}
+        detail: dict[str, object] = {
+            "worlds_missing": missing, "lines_bridged": bridged, "lines_that_gave_up_valuables": given_up,
+        }  # fmt: skip
         record_audit(action="restore_finished", target=str(row.number), detail=detail, now=now)
     log.warning("restore_finished", incarnation=row.number, worlds_missing=missing, lines_bridged=bridged)
     return bridged

@@ -71,11 +71,12 @@ def _fall(*, world: World, writer: Writer, write: Write, is_over: bool, now: dat
         head = named_head(main, before)
         if decide_save(write, head=head, earlier=None, writer=writer, is_over=is_over) != "falls":
             return False
+        # The first fall of a lease brings the fork to the head of main.
+        had = unpacked(bytes((main if before is None or fork is None else fork).valuables))
         reason = Fall.Reason.LIMITED if writer.is_limited else Fall.Reason.BUDGET
         version = fall_locked(
             character=character, main=main, fork=fork, write=write, world=world, reason=reason, now=now
         )
-        had = unpacked(bytes((main if before is None or fork is None else fork).valuables))
         if had or write.valuables:
             has = kinds_of(write.document)
             claim(line=version.line, had=had, has=has, world=world, op_id=write.op_id, now=now)

@@ -1,7 +1,7 @@
 """The staff lets a fork count: its head becomes main's, as a new version, if main has not moved on since.
 
-For what a limited world wrote and was found to be good. Nothing else leads from a fork to main: two states
-are never merged.
+For what a limited world wrote, or a verified one over its budget, and was found to be good. Nothing else
+leads from a fork to main: two states are never merged. Or the staff dismisses it: then it stays a fork.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,8 @@ from characters.differences import differences
 from characters.heads import head_of
 from characters.lines import Entry, append_version, head_version
 from characters.models import Character, Line, Version
+from characters.valuable_rules import unpacked
+from characters.valuables import bring_back, to_bring_back
 from zonecluster.protocol.character import decode_state
 
 log = structlog.get_logger(__name__)
@@ -31,6 +33,7 @@ class Lift:
 
     main: Line
     changes: tuple[str, ...]
+    note: str  # what is left out
 
 
 def plan_lift(fork: Line, now: datetime) -> Lift:
@@ -59,13 +62,45 @@ def lift_fork(*, fork: Line, reason: str, by: Account | None, now: datetime) -> 
             raise CannotLift("This is the main line.")
         _look(fork, main, now)
         Line.objects.filter(pk__in=[fork.pk, main.pk]).update(holder=None, lease_until=None)
-        entry = Entry(Version.Kind.LIFT, bytes(fork.state), world=None, source=head_version(fork))
+        _decided(fork)
+        had, found = unpacked(bytes(main.valuables)), to_bring_back(main, bytes(fork.state), is_locked=True)
+        entry = Entry(Version.Kind.LIFT, found.state, world=None, source=head_version(fork))
         made = append_version(line=main, entry=entry, now=now)
+        bring_back(line=main, had=had, has=found.has, op_id=made.op_id, now=now)
         target, world = str(fork.character_id), fork.world.slug
-        detail = {"reason": reason, "world": world, "from": fork.version, "as": made.version}
+        detail: dict[str, object] = {
+            "reason": reason, "world": world, "from": fork.version, "as": made.version,
+            "left_out": sorted(str(thing) for thing in found.left_out),
+        }  # fmt: skip
         record_audit(action="fork_lifted", account=by, target=target, detail=detail, now=now)
     log.warning("fork_lifted", character=target, world=world, version=made.version)
     return made
+
+
+class NothingToDecide(Exception):
+    """No write fell to this fork for the budget, or the staff has decided about it."""
+
+
+def dismiss_fall(*, fork: Line, reason: str, by: Account | None, now: datetime) -> None:
+    """Let a fork to which writes fell for the budget stay one: the world plays main from the next entry on.
+
+    Raises: NothingToDecide.
+    """
+    with transaction.atomic():
+        locked = Line.objects.select_for_update(no_key=True, of=("self",)).select_related("world")
+        fork = locked.get(pk=fork.pk)
+        if fork.world is None or fork.undecided_since is None:
+            raise NothingToDecide("Nothing waits for a decision here.")
+        since, target, world = fork.undecided_since, str(fork.character_id), fork.world.slug
+        _decided(fork)
+        detail: dict[str, object] = {"reason": reason, "world": world, "since": since.isoformat()}
+        record_audit(action="fall_dismissed", account=by, target=target, detail=detail, now=now)
+    log.warning("fall_dismissed", character=target, world=world)
+
+
+def _decided(fork: Line) -> None:
+    fork.undecided_since = None
+    fork.save(update_fields=["undecided_since"])
 
 
 def _look(fork: Line, main: Line, now: datetime) -> Lift:
@@ -83,4 +118,5 @@ def _look(fork: Line, main: Line, now: datetime) -> Lift:
         )
     if bytes(fork.state) == bytes(main.state):
         raise CannotLift("The fork has nothing that main has not.")
-    return Lift(main, differences(decode_state(bytes(main.state)), decode_state(bytes(fork.state))))
+    found = to_bring_back(main, bytes(fork.state), is_locked=False)
+    return Lift(main, differences(decode_state(bytes(main.state)), decode_state(found.state)), found.note)

@@ -22,6 +22,8 @@ from characters.lines import Entry, append_version
 from characters.models import Character, Line, Version
 from characters.provenance import WRITTEN, written_by
 from characters.undoing import Step, Undo, undo_of
+from characters.valuable_rules import unpacked
+from characters.valuables import BroughtBack, bring_back, to_bring_back
 from worlds.models import World
 from zonecluster.protocol.character import decode_state
 
@@ -46,10 +48,14 @@ def restore_version(*, version: Version, reason: str, by: Account | None, now: d
         line = _lock(version.line_id)
         if head_of(line).is_leased(now):
             raise LineInPlay(line)
-        if bytes(line.state) == bytes(version.state):
+        found = to_bring_back(line, bytes(version.state), is_locked=True)
+        if bytes(line.state) == found.state:
             return None
-        made = _bring_back(line, version, Version.Kind.RESTORE, now)
-        detail = {"reason": reason, "line": str(line.pk), "to": version.version, "as": made.version}
+        made = _bring_back(line, version, found, Version.Kind.RESTORE, now)
+        detail: dict[str, object] = {
+            "reason": reason, "line": str(line.pk), "to": version.version, "as": made.version,
+            "left_out": _ids(found),
+        }  # fmt: skip
         target = str(line.character_id)
         record_audit(action="character_restored", account=by, target=target, detail=detail, now=now)
     log.warning("character_restored", character=target, line=str(line.pk), to=version.version)
@@ -64,11 +70,23 @@ def _lock(line_id: UUID) -> Line:
     return lines.select_related("character", "holder", "world").get(pk=line_id)
 
 
-def _bring_back(line: Line, source: Version, kind: Version.Kind, now: datetime) -> Version:
-    """Append a version with an old one's state. A lapsed lease ends: what its world still knows is stale."""
+def _bring_back(
+    line: Line, source: Version, found: BroughtBack, kind: Version.Kind, now: datetime
+) -> Version:
+    """Append a version with an old one's state, but for valuables that somebody else has by now.
+
+    A lapsed lease ends: what its world still knows is stale.
+    """
     Line.objects.filter(pk=line.pk).update(holder=None, lease_until=None)
-    entry = Entry(kind, bytes(source.state), world=None, source=source)
-    return append_version(line=line, entry=entry, now=now)
+    had = unpacked(bytes(line.valuables))
+    entry = Entry(kind, found.state, world=None, source=source)
+    made = append_version(line=line, entry=entry, now=now)
+    bring_back(line=line, had=had, has=found.has, op_id=made.op_id, now=now)
+    return made
+
+
+def _ids(found: BroughtBack) -> list[str]:
+    return sorted(str(thing) for thing in found.left_out)
 
 
 # ---------------------------------------------------------------- one world
@@ -128,10 +146,11 @@ def roll_back_line(
         if found is None or found[0].verdict != "to do":
             return found[0] if found is not None else None
         rollback, source = found
-        made = _bring_back(line, source, Version.Kind.ROLLBACK, now)
-        detail = {
+        back = to_bring_back(line, bytes(source.state), is_locked=True)
+        made = _bring_back(line, source, back, Version.Kind.ROLLBACK, now)
+        detail: dict[str, object] = {
             "reason": reason, "world": world.slug, "since": since.isoformat(), "line": str(line.pk),
-            "to": source.version, "as": made.version, "undone": rollback.undone,
+            "to": source.version, "as": made.version, "undone": rollback.undone, "left_out": _ids(back),
         }  # fmt: skip
         target = str(line.character_id)
         record_audit(action="character_rolled_back", account=by, target=target, detail=detail, now=now)
@@ -157,7 +176,8 @@ def _look(line: Line, world: World, since: datetime, now: datetime) -> tuple[Lin
     source = line.versions.filter(version__lt=undo.first).order_by("-version")[0]
     note = _obstacle(line, undo, steps, now)
     verdict: Verdict = "to do" if not note else "in play" if head_of(line).is_leased(now) else "built on"
-    before, after = decode_state(bytes(line.state)), decode_state(bytes(source.state))
+    back = to_bring_back(line, bytes(source.state), is_locked=False)
+    before, after = decode_state(bytes(line.state)), decode_state(back.state)
     rollback = LineRollback(
         line=line.pk,
         character=line.character_id,
@@ -168,7 +188,7 @@ def _look(line: Line, world: World, since: datetime, now: datetime) -> tuple[Lin
         head=line.version,
         back_to=source.version,
         changes=differences(before, after),
-        note="; ".join(part for part in (note, _forks_on(line, undo, world)) if part),
+        note="; ".join(part for part in (note, back.note, _forks_on(line, undo, world)) if part),
     )
     return rollback, source
 

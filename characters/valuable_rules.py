@@ -8,6 +8,7 @@ forks they are as good as forks can be: one that begins anew on main has what ma
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -130,3 +131,37 @@ def without(state: CharacterState, things: Collection[UUID]) -> CharacterState:
         return state
     bags = {name: [item for item in bag if item.id not in things] for name, bag in state.bags.items()}
     return replace(state, bags=bags)
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What a line's head or a lying letter has after a restore of the master, and when that was written."""
+
+    owner: Owner
+    at: datetime
+    things: Collection[UUID]
+
+
+def recounted(
+    holdings: Iterable[Holding], before: Owners, *, is_main: bool
+) -> tuple[dict[UUID, Owner], dict[UUID, set[UUID]]]:
+    """Return who has what in one scope, counted anew from what is there.
+
+    Of two that have the same thing, the newer one has it: the older head is from before it went away, and the
+    world that could have told so is lost. On forks, where several may have it, who had it before comes first.
+
+    Args: before: owners by the restored backup.
+    Returns: owners, with GONE for what nobody has; on main, what each line has to give up.
+    """
+    owners: dict[UUID, Owner] = {}
+    lost: dict[UUID, set[UUID]] = {}
+    newest_first = sorted(holdings, key=lambda each: (each.at, str(each.owner)), reverse=True)
+    for holding in newest_first:
+        for thing in holding.things:
+            if thing not in owners:
+                owners[thing] = holding.owner
+            elif is_main and holding.owner.line is not None:
+                lost.setdefault(holding.owner.line, set()).add(thing)
+            elif not is_main and before.get(thing) == holding.owner:
+                owners[thing] = holding.owner
+    return {**dict.fromkeys(before, GONE), **owners}, lost

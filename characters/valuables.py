@@ -5,14 +5,25 @@ ids, so that two writes that touch the same things come one after the other. Val
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from characters.models import Line, Valuable, ValuableEvent
 from characters.refusals import Refused
-from characters.valuable_rules import GONE, Move, Owner, decide_claim, decide_moves, not_to_bring_back
+from characters.valuable_rules import (
+    GONE,
+    Move,
+    Owner,
+    decide_claim,
+    decide_moves,
+    kinds_of,
+    not_to_bring_back,
+    without,
+)
 from worlds.models import World
 from worlds.uplink.messages import Refusal
+from zonecluster.protocol.character import decode_state, encode_state
 
 Kind = ValuableEvent.Kind
 Rows = dict[UUID, Valuable]
@@ -72,14 +83,43 @@ def bring_back(
 ) -> None:
     """Let a line have again what the staff brings back on it, and lose what it had since.
 
-    Args: has: nothing of what somebody else has (`taken_since`); op_id: of the version that brings it back.
+    Args: has: nothing of what somebody else has (`to_bring_back`); op_id: of the version that brings it back.
     """
     _give(line, had, has, Kind.RESTORED, None, now, op_id)
 
 
-def taken_since(line: Line, wanted: Collection[UUID]) -> set[UUID]:
-    """Return what somebody else has by now of what is to be brought back on a line; locks the rows."""
-    return not_to_bring_back(line.pk, wanted, owners_of(_locked(line.world_id, wanted)))
+@dataclass(frozen=True)
+class BroughtBack:
+    """What a line gets of an old or another line's state: without what somebody else has by now.
+
+    `has`: id → kind of the valuables in it; `left_out`: of those that are missing.
+    """
+
+    state: bytes
+    has: Mapping[UUID, str]
+    left_out: Mapping[UUID, str]
+
+    @property
+    def note(self) -> str:
+        """Say what is left out, for staff; empty: nothing is."""
+        things = [f"{kind} {thing}" for thing, kind in sorted(self.left_out.items())]
+        return f"without what somebody else has by now: {', '.join(things)}" if things else ""
+
+
+def to_bring_back(line: Line, state: bytes, *, is_locked: bool) -> BroughtBack:
+    """Return what of a state can be brought back on a line.
+
+    Args: is_locked: keep it so until the end of the transaction; a look needs none.
+    """
+    document = decode_state(state)
+    wanted = kinds_of(document)
+    rows = _locked(line.world_id, wanted) if is_locked else _rows(line.world_id, wanted)
+    taken = not_to_bring_back(line.pk, wanted, owners_of(rows))
+    return BroughtBack(
+        state=encode_state(without(document, taken)) if taken else state,
+        has={thing: kind for thing, kind in wanted.items() if thing not in taken},
+        left_out={thing: wanted[thing] for thing in taken},
+    )
 
 
 def _give(
@@ -107,6 +147,12 @@ def _give(
 def owners_of(rows: Rows) -> dict[UUID, Owner]:
     """Return where things are, as the rules see it."""
     return {thing: Owner(line=row.line_id, letter=row.letter_id) for thing, row in rows.items()}
+
+
+def _rows(scope: int | None, things: Collection[UUID]) -> Rows:
+    if not things:
+        return {}
+    return {row.thing: row for row in Valuable.objects.filter(thing__in=things, world=scope)}
 
 
 def _locked(scope: int | None, things: Collection[UUID]) -> Rows:

@@ -170,7 +170,9 @@ def test_a_world_that_is_gone_leaves_a_gap_in_the_history_alone(aurora, borealis
     assert (line.version, newest.kind, newest.world) == (2, "restore", borealis.world)
     assert borealis.save(last, now).refusal.code == "stale", "the player comes in again, and has it all"
     detail = AuditRecord.objects.get(action="restore_finished").detail
-    assert detail == {"worlds_missing": ["aurora"], "lines_bridged": 1}
+    assert detail == {
+        "worlds_missing": ["aurora"], "lines_bridged": 1, "lines_that_gave_up_valuables": 0,
+    }  # fmt: skip
 
 
 def test_a_world_that_had_been_silent_is_not_waited_for(aurora, borealis, lease, now):

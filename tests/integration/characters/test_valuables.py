@@ -1,0 +1,311 @@
+"""Valuables on PostgreSQL: one owner each, on main strictly; refused, undone, lifted and counted anew."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from django.db import connection
+
+from accounts.models import AuditRecord
+from characters.leases import release_lease
+from characters.lifting import CannotLift, lift_fork, plan_lift
+from characters.models import Letter, Line, Valuable, ValuableEvent, Version
+from characters.recounting import recount_owners
+from characters.refusals import Refused
+from characters.restoring import plan_rollback, restore_version, roll_back_line
+from characters.saves import save_batch
+from characters.services import create_character
+from characters.valuable_rules import Step, kinds_of, moves_of, packed
+from characters.valuables import move_valuables
+from worlds.services import limit_world
+from worlds.uplink.messages import Release
+from zonecluster.protocol.character import Item, decode_state, encode_state
+
+pytestmark = pytest.mark.django_db
+
+CROWN, RING = UUID(int=0xC0), UUID(int=0xC1)
+Kind = ValuableEvent.Kind
+
+
+@pytest.fixture
+def rogue(mallory, now):
+    return create_character(account=mallory, name="Sorrel", by=mallory, now=now)
+
+
+@pytest.fixture
+def lease(aurora, alice, hero, now):
+    return aurora.acquire(hero, aurora.admit(alice, now), now)
+
+
+@pytest.fixture
+def other(aurora, mallory, rogue, now):
+    """Mallory's lease in the same world."""
+    return aurora.acquire(rogue, aurora.admit(mallory, now), now)
+
+
+def with_things(lease, *things, money=1):
+    bags = {"inventory": [Item("drowned-crown", 1, thing) for thing in things]}
+    return encode_state(msgspec.structs.replace(lease.state, money=money, bags=bags))
+
+
+def after(lease, saved):
+    assert saved.refusal is None, saved.refusal
+    return msgspec.structs.replace(lease, version=saved.version, chain=saved.chain)
+
+
+def code(saved):
+    return saved.refusal.code if saved.refusal else "ok"
+
+
+def owner_of(thing, world=None):
+    return Valuable.objects.get(thing=thing, world=world).line_id
+
+
+def kinds_of_events(thing, world=None):
+    return list(
+        ValuableEvent.objects.filter(valuable__thing=thing, valuable__world=world)
+        .order_by("pk")
+        .values_list("kind", flat=True)
+    )
+
+
+def check_columns():
+    """Line.valuables says what the documents have, and each thing on main has the line that has it."""
+    for line in Line.objects.all():
+        things = kinds_of(decode_state(bytes(line.state)))
+        assert bytes(line.valuables) == packed(things)
+        if line.world_id is None:
+            assert {owner_of(thing) for thing in things} <= {line.pk}
+            owned = Valuable.objects.filter(world=None, line=line).values_list("thing", flat=True)
+            assert set(owned) == set(things)
+
+
+def log_out(operator, lease, now):
+    assert release_lease(world=operator.world, request=Release(lease.line, lease.epoch), now=now)
+
+
+def test_a_thing_comes_into_being_with_its_provenance(aurora, lease, now):
+    saved = aurora.save(lease, now, state=with_things(lease, CROWN, RING), kind="item")
+    lease = after(lease, saved)
+    row = Valuable.objects.get(thing=CROWN)
+    assert (row.line_id, row.kind, row.world, row.letter) == (lease.line, "drowned-crown", None, None)
+    event = row.events.get()
+    assert (event.kind, event.world, event.line_id, event.at) == (Kind.MADE, aurora.world, lease.line, now)
+    assert Version.objects.get(op_id=event.op_id).version == saved.version
+    again = aurora.save(lease, now, state=with_things(lease, CROWN, RING, money=9))
+    assert code(again) == "ok" and ValuableEvent.objects.count() == 2
+    check_columns()
+
+
+def test_a_thing_of_somebody_else_is_refused_and_nothing_is_written(aurora, lease, other, now):
+    after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    stolen = aurora.save(other, now, state=with_things(other, CROWN))
+    assert code(stolen) == "foreign_valuable" and "somebody else's" in stolen.refusal.detail
+    assert Line.objects.get(pk=other.line).version == other.version
+    assert owner_of(CROWN) == lease.line
+    assert code(aurora.save(other, now, state=with_things(other, RING))) == "ok"
+    check_columns()
+
+
+def test_what_is_gone_does_not_come_back(aurora, lease, now):
+    lease = after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    lease = after(lease, aurora.save(lease, now, state=with_things(lease)))
+    assert owner_of(CROWN) is None and kinds_of_events(CROWN) == [Kind.MADE, Kind.GONE]
+    refused = aurora.save(lease, now, state=with_things(lease, CROWN))
+    assert code(refused) == "foreign_valuable" and "gone" in refused.refusal.detail
+    check_columns()
+
+
+def test_a_refused_write_of_a_batch_spoils_no_other(aurora, lease, other, now, make_save):
+    lease = after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    saves = [
+        make_save(other, state=with_things(other, CROWN)),
+        make_save(lease, state=with_things(lease, CROWN, RING)),
+    ]
+    assert [code(each) for each in save_batch(world=aurora.world, saves=saves, now=now)] == [
+        "foreign_valuable",
+        "ok",
+    ]
+    repeated = save_batch(world=aurora.world, saves=saves, now=now)
+    assert [code(each) for each in repeated] == ["foreign_valuable", "ok"]
+    assert kinds_of_events(RING) == [Kind.MADE]
+    check_columns()
+
+
+def test_other_refusals_come_before(aurora, borealis, lease, other, now):
+    after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    stolen = with_things(other, CROWN)
+    assert code(aurora.save(other, now, state=stolen, version=7)) == "stale"
+    assert code(aurora.save(other, now, state=stolen, prev_chain=bytes(32))) == "bad_chain"
+    assert code(borealis.save(other, now, state=stolen)) == "stale"
+
+
+def test_scopes_are_apart(aurora, wilds, alice, hero, lease, now):
+    """An open world's forks have what main has; what they do with it changes nothing on main."""
+    lease = after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    log_out(aurora, lease, now)
+    fork = wilds.acquire(hero, wilds.admit(alice, now), now)
+    assert owner_of(CROWN, wilds.world) == fork.line and owner_of(CROWN) == lease.line
+    fork = after(fork, wilds.save(fork, now, state=with_things(fork, RING)))
+    assert owner_of(CROWN, wilds.world) is None and owner_of(CROWN) == lease.line
+    assert owner_of(RING, wilds.world) == fork.line
+    assert not Valuable.objects.filter(thing=RING, world=None).exists()
+    assert kinds_of_events(CROWN, wilds.world) == [Kind.FORKED, Kind.GONE]
+    check_columns()
+
+
+def test_a_write_that_falls_takes_its_things_along(aurora, lease, now, hero):
+    lease = after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    limit_world(world=aurora.world, reason="test", by=None, now=now)
+    lease = after(lease, aurora.save(lease, now, state=with_things(lease, CROWN, RING)))
+    fork = Line.objects.get(character=hero, world=aurora.world)
+    assert owner_of(CROWN, aurora.world) == owner_of(RING, aurora.world) == fork.pk
+    assert owner_of(CROWN) == lease.line and not Valuable.objects.filter(thing=RING, world=None).exists()
+    lease = after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    assert code(aurora.save(lease, now, state=with_things(lease, CROWN, RING))) == "foreign_valuable"
+    assert Line.objects.get(pk=fork.pk).version == 3
+    check_columns()
+
+
+def test_a_fall_with_somebody_elses_thing_is_refused_whole(aurora, lease, other, now, rogue):
+    limit_world(world=aurora.world, reason="test", by=None, now=now)
+    after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    assert code(aurora.save(other, now, state=with_things(other, CROWN))) == "foreign_valuable"
+    assert not Line.objects.filter(character=rogue, world=aurora.world).exists()
+    assert Line.objects.get(pk=other.line).holder == aurora.world
+
+
+def trade(lease, other, thing, now, world):
+    """Move a thing by the rules of exchanges; the documents are not looked at here."""
+    steps = [Step(lease.line, {thing: "crown"}, {}, uuid4()), Step(other.line, {}, {thing: "crown"}, uuid4())]
+    move_valuables(moves_of(steps, None), scope=None, world=world, now=now)
+
+
+def test_moves_change_owners_and_refuse_what_is_not_there(aurora, lease, other, now):
+    after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    trade(lease, other, CROWN, now, aurora.world)
+    assert owner_of(CROWN) == other.line and kinds_of_events(CROWN)[-1] == Kind.MOVED
+    for thing in (CROWN, RING):  # no longer hers; never there
+        with pytest.raises(Refused) as refused:
+            trade(lease, other, thing, now, aurora.world)
+        assert refused.value.refusal.code == "foreign_valuable"
+
+
+# ---------------------------------------------------------------- the staff
+
+
+def restore(line, version, now):
+    row = Version.objects.get(line=line, version=version)
+    return restore_version(version=row, reason="asked for it", by=None, now=now)
+
+
+def test_a_restore_brings_back_what_is_gone(aurora, lease, now):
+    held = after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    log_out(aurora, after(held, aurora.save(held, now, state=with_things(lease, RING))), now)
+    made = restore(lease.line, held.version, now)
+    assert owner_of(CROWN) == lease.line and owner_of(RING) is None
+    assert kinds_of_events(CROWN) == [Kind.MADE, Kind.GONE, Kind.RESTORED]
+    assert ValuableEvent.objects.filter(kind=Kind.RESTORED).get().op_id == made.op_id
+    check_columns()
+
+
+def test_a_restore_leaves_out_what_somebody_else_has_by_now(aurora, lease, other, now):
+    held = after(lease, aurora.save(lease, now, state=with_things(lease, CROWN, RING)))
+    gone = after(held, aurora.save(held, now, state=with_things(lease)))
+    Valuable.objects.filter(thing=CROWN).update(line=other.line)  # as if it had been traded
+    log_out(aurora, gone, now)
+    made = restore(lease.line, held.version, now)
+    assert set(kinds_of(decode_state(bytes(made.state)))) == {RING}
+    assert (owner_of(CROWN), owner_of(RING)) == (other.line, lease.line)
+    assert AuditRecord.objects.get(action="character_restored").detail["left_out"] == [str(CROWN)]
+    assert restore(lease.line, held.version, now) is None  # all that can come back is there
+
+
+def test_a_rollback_says_before_what_it_leaves_out(aurora, lease, other, now):
+    held = after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    later = now + timedelta(minutes=5)
+    log_out(aurora, after(held, aurora.save(held, later, state=with_things(lease))), later)
+    Valuable.objects.filter(thing=CROWN).update(line=other.line)
+    (plan,) = plan_rollback(world=aurora.world, since=later, now=later)
+    assert plan.verdict == "to do" and f"drowned-crown {CROWN}" in plan.note
+    roll_back_line(line_id=lease.line, world=aurora.world, since=later, reason="dupes", by=None, now=later)
+    line = Line.objects.get(pk=lease.line)
+    assert bytes(line.valuables) == b"" and owner_of(CROWN) == other.line
+    assert AuditRecord.objects.get(action="character_rolled_back").detail["left_out"] == [str(CROWN)]
+
+
+def test_a_lift_makes_things_on_main_and_leaves_out_what_others_have(aurora, lease, other, now, hero):
+    lease = after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    limit_world(world=aurora.world, reason="test", by=None, now=now)
+    lease = after(lease, aurora.save(lease, now, state=with_things(lease, CROWN, RING)))
+    log_out(aurora, lease, now)
+    Valuable.objects.filter(thing=CROWN, world=None).update(line=other.line)
+    fork = Line.objects.get(character=hero, world=aurora.world)
+    assert f"drowned-crown {CROWN}" in plan_lift(fork, now).note
+    made = lift_fork(fork=fork, reason="good", by=None, now=now)
+    assert set(kinds_of(decode_state(bytes(made.state)))) == {RING}
+    assert (owner_of(CROWN), owner_of(RING)) == (other.line, lease.line)
+    assert AuditRecord.objects.get(action="fork_lifted").detail["left_out"] == [str(CROWN)]
+    with pytest.raises(CannotLift):
+        lift_fork(fork=fork, reason="again", by=None, now=now)
+
+
+# ---------------------------------------------------------------- after a restore of the master
+
+
+def set_head(line_id, things, at):
+    """Put a head back as a replay does: the document and the column, owners not."""
+    line = Line.objects.get(pk=line_id)
+    state = msgspec.structs.replace(
+        decode_state(bytes(line.state)), bags={"bank": [Item("drowned-crown", 1, thing) for thing in things]}
+    )
+    Line.objects.filter(pk=line_id).update(state=encode_state(state), valuables=packed(things), updated_at=at)
+
+
+def test_owners_are_counted_anew_and_the_older_head_gives_up(aurora, lease, other, now):
+    after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    thing = UUID(int=0xC2)
+    set_head(other.line, [CROWN, RING, thing], now + timedelta(hours=1))
+    letter = Letter.objects.create(
+        id=uuid4(), sender=Line.objects.get(pk=lease.line).character,
+        recipient=Line.objects.get(pk=other.line).character, posted_by=aurora.world, subject="x",
+        items=[{"kind": "seal", "count": 1, "id": str(UUID(int=0xC3))}], posted_at=now, digest=bytes(32),
+    )  # fmt: skip
+    assert recount_owners(now) == 1
+    check_columns()
+    assert owner_of(CROWN) == owner_of(RING) == owner_of(thing) == other.line
+    assert Valuable.objects.get(thing=UUID(int=0xC3)).letter == letter
+    first = Line.objects.get(pk=lease.line)
+    assert (first.holder, bytes(first.valuables)) == (None, b"")
+    assert first.versions.get(version=first.version).kind == "restore"
+    events = ValuableEvent.objects.count()
+    assert recount_owners(now) == 0 and ValuableEvent.objects.count() == events
+
+
+# ---------------------------------------------------------------- at once
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_lines_that_make_the_same_thing_at_once_one_has_it(aurora, lease, other, now):
+    def run(call):
+        try:
+            return call()
+        finally:
+            connection.close()
+
+    for number in range(6):
+        thing = UUID(int=0xD0 + number)
+        calls = [
+            lambda each=each, thing=thing: aurora.save(each, now, state=with_things(each, thing))
+            for each in (lease, other)
+        ]
+        with ThreadPoolExecutor(2) as pool:
+            results = list(pool.map(run, calls))
+        assert sorted(code(each) for each in results) == ["foreign_valuable", "ok"]
+        lease, other = (
+            after(each, saved) if saved.refusal is None else each
+            for each, saved in zip((lease, other), results, strict=True)
+        )
+    check_columns()
