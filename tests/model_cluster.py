@@ -200,6 +200,7 @@ class ModelCluster:
             self.hold(entity, m.exchange)
         else:
             self.settle(entity, m)
+            self.say(bus.Settled(self.name, entity.session, entity.stay, entity.after))
 
     def hold(self, entity: Entity, exchange: UUID) -> None:
         if entity.held is None or entity.held.exchange != exchange:

@@ -36,10 +36,14 @@ def hold(cluster: Cluster, message: bus.Hold) -> None:
 
 
 def settle(cluster: Cluster, message: bus.Settle) -> None:
-    """Let the player change again, with the document that there is now; nothing if that is known."""
+    """Let the player change again, with the document that there is now, and say so: also if that is known."""
     player = cluster.find_stay(message.session, message.stay)
-    if player is None:
-        return
+    if player is not None:
+        _settle(cluster, player, message)
+        cluster.to_daemon(bus.Settled(cluster.config.name, player.session, player.stay, player.after))
+
+
+def _settle(cluster: Cluster, player: Player, message: bus.Settle) -> None:
     is_new = message.state is not None and message.after != player.after
     if player.held is None and not is_new:
         return

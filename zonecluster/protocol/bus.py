@@ -244,6 +244,15 @@ class Held(BusMessage):
     after: UUID | None = None
 
 
+class Settled(BusMessage):
+    """Answer to Settle: the player is held no more. Lost, Residents say the same within a second."""
+
+    cluster: str
+    session: UUID
+    stay: Order
+    after: UUID | None = None
+
+
 class Checkpoint(BusMessage):
     """Answer to TakeCheckpoint, or sent at once when something durable happened: the state to save."""
 
@@ -488,6 +497,7 @@ FromCluster = (
     | AdmitRefused
     | Frozen
     | Held
+    | Settled
     | Checkpoint
     | Poisoned
     | PortalEntered

@@ -313,6 +313,15 @@ def settle(w: World, s: Session, state: CharacterState | None) -> None:
     w.to_cluster(s.here.cluster, bus.Settle(s.id, s.here.order, s.head.after, state, order=w.new_order()))
 
 
+def on_settled(w: World, m: bus.Settled) -> None:
+    """A cluster has heard how it ended: the next one may begin."""
+    s = w.sessions.get(m.session)
+    if s is None or s.phase not in PLAYABLE or s.home is None or s.exchange is not None:
+        return
+    if (s.here.cluster, s.here.order, s.head.after) == (m.cluster, m.stay, m.after):
+        s.is_unsettled = False
+
+
 def compare(w: World, s: Session, resident: bus.Resident) -> None:
     """Say it again to a cluster that has not heard, or whose document knows another exchange."""
     if s.phase not in PLAYABLE or s.exchange is not None:

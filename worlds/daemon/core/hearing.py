@@ -39,6 +39,8 @@ def from_bus(w: World, m: bus.BusMessage) -> None:
                 poison.on_poisoned(w, m)
         case bus.Held():
             exchanges.on_held(w, m)
+        case bus.Settled():
+            exchanges.on_settled(w, m)
         case bus.AdmitRefused() | bus.Frozen() | bus.Checkpoint() | bus.PortalEntered():
             _of_session(w, m)
 

@@ -592,3 +592,20 @@ def test_a_late_answer_to_nothing_is_ignored(market: Exchanging) -> None:
     market.do(Answered(call.id, accepted(call)))
     assert market.sessions["Alice"].head.version == version
     assert saved(Call(call.id, call.request.writes[0])).version == version
+
+
+def test_the_next_exchange_may_begin_when_the_cluster_has_answered(market: Exchanging) -> None:
+    market.ask_for()
+    exchange = market.accept().id
+    s = market.sessions["Alice"]
+    told = bus.Settled("east", s.id, s.here.order, exchange)
+    for other in (
+        msgspec.structs.replace(told, cluster="north"),
+        msgspec.structs.replace(told, stay=s.here.order + 1),
+        msgspec.structs.replace(told, after=None),
+        msgspec.structs.replace(told, session=UUID(int=1)),
+    ):
+        market.hear(other)
+        assert exchanges.why_not(market.core.world, s), "another cluster, stay, exchange or player"
+    market.hear(told)
+    assert not exchanges.why_not(market.core.world, s)

@@ -169,6 +169,15 @@ def test_settled_twice_is_settled_once(zone: Trading) -> None:
     assert zone.player.state.money == 25 and zone.notices() == []
 
 
+def test_every_settle_of_the_stay_is_answered(zone: Trading) -> None:
+    """The daemon lets the next exchange begin when it has heard it."""
+    zone.hold(FIRST)
+    zone.settle(FIRST, money=10)
+    zone.settle(FIRST, money=10)
+    zone.settle(SECOND, money=11, stay=4)
+    assert zone.said(bus.Settled) == [bus.Settled("east", ALICE, 5, FIRST)] * 2
+
+
 def test_what_comes_late_neither_holds_nor_ends_a_hold(zone: Trading) -> None:
     """Numbers of orders tell: the bus may bring each of them 90 s late, and doubled."""
     hold = bus.Hold(ALICE, FIRST, 5, 20)
