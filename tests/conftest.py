@@ -5,8 +5,10 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import django
+import hypothesis
 import pytest
 import redis
 from django.conf import settings
@@ -15,12 +17,17 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from tests.embedded_servers import EmbeddedServers  # noqa: E402  (the line above makes it importable)
+from tests.order import ByScope, order  # noqa: E402
 
 # Here and not in a hook: conftest files further down may import models, and settings are read once.
 if settings.configured:
     raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: the tests choose their own servers first.")
 # One place for all runs: each has a state directory of its own, and compiling takes seconds in every process.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(HERE.parent / "var" / "cache" / "numba"))
+# No example has to be quick: others have the machine too. (With CI set, Hypothesis sees to that itself.)
+if not os.environ.get("CI"):
+    hypothesis.settings.register_profile("here", deadline=None)
+    hypothesis.settings.load_profile("here")
 _servers = EmbeddedServers()
 atexit.register(_servers.stop)
 os.environ.update(_servers.environment(), DJANGO_SETTINGS_MODULE="waystone.settings")
@@ -29,8 +36,13 @@ del os.environ["DJANGO_SETTINGS_MODULE"]  # or pytest-xdist's workers read their
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put browser tests last: Playwright keeps an event loop running, in which no async test can run."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    """Sort the tests."""
+    order(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByScope:
+    """Say what several processes share the tests by."""
+    return ByScope(config, log)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

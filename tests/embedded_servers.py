@@ -4,6 +4,8 @@ Ports and passwords are settled before Django reads its settings; the servers th
 collected test is not a unit test. Each pytest-xdist worker has its own pair.
 """
 
+import contextlib
+import itertools
 import os
 import secrets
 import shutil
@@ -20,11 +22,23 @@ START_DEADLINE = 60.0  # seconds; initdb and start take two on an idle machine
 STOP_DEADLINE = 20.0
 
 
+# Below those that the kernel gives out by itself (on Linux from 32768 on): only who is told one takes it.
+FIRST_PORT, PORTS = 20_000, 3_000  # a block for each of up to four processes
+_offsets = itertools.count(secrets.randbelow(PORTS))  # others may run tests on this machine
+
+
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Return a TCP port of 127.0.0.1 that is free now, and that this run names to nobody else.
+
+    Raises: AssertionError: there is none.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
+    for offset in itertools.islice(_offsets, PORTS):
+        port = FIRST_PORT + worker * PORTS + offset % PORTS
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError(f"no port is free from {FIRST_PORT} on")
 
 
 def wait_until(condition: Callable[[], bool], deadline_seconds: float, what: str) -> None:

@@ -9,15 +9,22 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TYPED_PACKAGES = ("waystone", "accounts", "worlds", "characters", "zonecluster", "waystone_client")
+MAX_PROCESSES = 4  # of pytest: each starts a PostgreSQL and a Valkey, and compiles
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER_PACKAGES = ("chromium", "fonts-dejavu-core", "fonts-noto-color-emoji")
 
 
 def test(arguments: list[str]) -> int:
-    """Run pytest with these arguments; without any, everything, the browser tests' Chromium included."""
+    """Run pytest with these arguments; without any, everything, on all cores, with the browser's Chromium."""
     if not arguments and not _have_browser():
         return 2
-    return _run("tests", [sys.executable, "-m", "pytest", *arguments])
+    return _run("tests", [sys.executable, "-m", "pytest", *(arguments or _on_all_cores())])
+
+
+def _on_all_cores() -> list[str]:
+    """Return what has several processes share the tests (tests/order.py), each with servers of its own."""
+    processes = min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
+    return ["-n", str(processes), "--dist", "loadscope", "--no-loadscope-reorder"] if processes > 1 else []
 
 
 def check_all(arguments: list[str]) -> int:

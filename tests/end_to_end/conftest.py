@@ -42,9 +42,9 @@ class Person:
 Introduce = Callable[[str], Awaitable[Person]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """The running platform, one for each file: outages move zones, the next file finds them at home."""
+    """The running platform, one for all files: tests/order.py puts those last that break parts of it."""
     running = Stack()
     running.start()
     yield running
