@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.conftest import Introduce, Person
+from tests.end_to_end.conftest import Introduce
 from tests.end_to_end.stack import ROOT, Stack
 from tests.end_to_end.test_items import what_is_saved
 from tests.end_to_end.test_outages import BACK_S, settled
@@ -22,9 +22,10 @@ BREAD, GLASS, CROWN = "tide-bread", "sea-glass", "drowned-crown"
 AWAY_S = 60.0  # until a daemon must have noticed that the master is away
 
 
-def stock_up(stack: Stack, person: Person, zone: str) -> None:
-    """Give a character things and coins, as the staff might, and stand it in a zone."""
-    code = f"from tests.killing.stock import stock_up; stock_up({person.character!r}, {zone!r})"
+def stock_up(stack: Stack, people: dict[str, str]) -> None:
+    """Give characters things and coins, as the staff might, and stand each in a zone."""
+    deeds = "; ".join(f"stock_up({name!r}, {zone!r})" for name, zone in people.items())
+    code = f"from tests.killing.stock import stock_up; {deeds}"
     command = [sys.executable, "manage.py", "shell", "--no-imports", "-c", code]
     subprocess.run(command, cwd=ROOT, env=stack.environment, check=True, capture_output=True, timeout=120)
 
@@ -32,8 +33,8 @@ def stock_up(stack: Stack, person: Person, zone: str) -> None:
 async def meet(stack: Stack, introduce: Introduce) -> tuple[Player, Player]:
     """Return Alice in the harbour and Bob in Mossgate: two clusters."""
     alice, bob = await introduce("Alice"), await introduce("Bob")
-    for person, zone in ((alice, "harbour"), (bob, "mossgate")):
-        await asyncio.to_thread(stock_up, stack, person, zone)
+    zones = {alice.character: "harbour", bob.character: "mossgate"}
+    await asyncio.to_thread(stock_up, stack, zones)
     players = await alice.enter(), await bob.enter()
     assert [player.place[0] for player in players] == ["harbour", "mossgate"]
     return players
