@@ -28,9 +28,10 @@ from accounts.admin_parts import (
     yes_no,
 )
 from accounts.levers import Told, lever
-from characters import exchange_admin  # noqa: F401  (registers letters and trade stops)
+from characters import exchange_admin, valuable_admin  # noqa: F401  (they register their models)
+from characters.budgeting import gains_of_character
 from characters.history import check_history
-from characters.lifting import CannotLift, lift_fork, plan_lift
+from characters.lifting import CannotLift, NothingToDecide, dismiss_fall, lift_fork, plan_lift
 from characters.models import (
     Character,
     Fall,
@@ -67,6 +68,19 @@ class InForceFilter(admin.SimpleListFilter):
             case "none":
                 return queryset.filter(holder__isnull=True)
         return queryset
+
+
+class UndecidedFilter(admin.SimpleListFilter):
+    """Forks to which writes fell for the budget, until the staff has decided."""
+
+    title = "decision"
+    parameter_name = "decision"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("waits", "falls that wait for a decision")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Line]) -> QuerySet[Line]:
+        return queryset.filter(undecided_since__isnull=False) if self.value() == "waits" else queryset
 
 
 @admin.register(Character)
@@ -130,10 +144,12 @@ class LineAdmin(ViewOnlyAdmin):
         "epoch",
         "lease",
         "holder_link",
+        "undecided_since",
         "updated_at",
     )
     list_filter = (
         InForceFilter,
+        UndecidedFilter,
         ("character", AutocompleteSelectFilter),
         ("world", AutocompleteSelectFilter),
         ("holder", AutocompleteSelectFilter),
@@ -141,9 +157,10 @@ class LineAdmin(ViewOnlyAdmin):
     )
     search_fields = ("id", "character__name", "character__account__email")
     list_select_related = ("character", "world", "holder")
-    actions_detail = ("lift",)
+    actions_detail = ("lift", "dismiss")
     fieldsets = (
         (None, {"fields": ("id", "character", "account", "world", "version", "updated_at")}),
+        ("Budget", {"fields": ("undecided_since", "gained")}),
         ("Lease", {"fields": ("lease", "holder", "lease_until", "epoch", "grants", "acquire_op_id")}),
         (
             "History",
@@ -153,7 +170,7 @@ class LineAdmin(ViewOnlyAdmin):
     )
     readonly_fields = (
         *("id", "account", "lease", "history_check", "to_main", "chain_hex", "state_hash_hex"),
-        *("newest_versions", "state_document"),
+        *("newest_versions", "state_document", "gained"),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Line]:
@@ -179,12 +196,40 @@ class LineAdmin(ViewOnlyAdmin):
         made = lift_fork(fork=fork, **deed)
         return Told(f"Main is at v{made.version} now, which has what the fork had.", row=made.line)
 
+    def has_dismiss_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        if not request.user.has_perm(PERMISSION):
+            return False
+        return object_id is None or Line.objects.filter(pk=object_id, undecided_since__isnull=False).exists()
+
+    @lever(
+        "Leave it a fork",
+        title="Leave what fell for the budget on the fork?",
+        text="The world plays main again from the character's next entry on. What it wrote here is kept, and "
+        "counts in that world only.",
+        icon="call_split",
+        allowed="dismiss",
+        submit="Leave it",
+        refused=(NothingToDecide,),
+    )
+    def dismiss(self, fork: Line, **deed: Any) -> str:
+        dismiss_fall(fork=fork, **deed)
+        return f"{fork.world} plays main again from the next entry of {fork.character} on."
+
     @display(description="to main")
     def to_main(self, line: Line) -> str:
         try:
-            return ", ".join(plan_lift(line, timezone.now()).changes) or NOTHING
+            plan = plan_lift(line, timezone.now())
         except CannotLift as error:
             return str(error)
+        return "; ".join(part for part in (", ".join(plan.changes), plan.note) if part) or NOTHING
+
+    @display(description="gained on main in a day")
+    def gained(self, line: Line) -> SafeString | str:
+        rows = (
+            (link_to(row.world), f"{row.hour:%m-%d %H}h", row.xp, row.money, row.valuables, row.items)
+            for row in gains_of_character(line.character_id, line.world_id, timezone.now())
+        )
+        return rows_table(("world", "hour", "experience", "money", "valuables", "items"), rows)
 
     @display(description="line")
     def name(self, line: Line) -> str:

@@ -12,13 +12,15 @@ from uuid import UUID
 
 import structlog
 from django.db import connection
+from django.db.models import QuerySet
 
 from characters import models
 from characters.budgets import DEFAULTS, Gain, Limits, added, first_hour_of_day, gain_of, hour_of, over
 from characters.models import Line, WorldBudget
+from characters.readings import state_if_readable
 from characters.rules import Write
 from worlds.models import World
-from zonecluster.protocol.character import decode_state
+from zonecluster.protocol.character import CharacterState
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +42,13 @@ def gains_of(lines: Mapping[UUID, Line], writes: Sequence[Write]) -> dict[UUID, 
 
     Args: lines: locked, with their states.
     """
-    gains = {
-        write.op_id: gain_of(decode_state(bytes(lines[write.line].state)), write.document) for write in writes
-    }
+    gains = {write.op_id: gain_of(_head_of(lines[write.line]), write.document) for write in writes}
     return {op_id: gain for op_id, gain in gains.items() if gain}
+
+
+def _head_of(line: Line) -> CharacterState:
+    """Return a head's document. One that cannot be read has nothing: all that comes then is a gain."""
+    return state_if_readable(bytes(line.state), line.pk) or CharacterState()
 
 
 def over_budget(
@@ -89,6 +94,14 @@ def limits_of(world: World) -> Limits:
         hour=Gain(row.xp_hour, row.money_hour, row.valuables_hour, row.items_hour),
         day=Gain(row.xp_day, row.money_day, row.valuables_day, row.items_day),
     )
+
+
+def gains_of_character(character: UUID, world: int | None, now: datetime) -> QuerySet[models.Gain]:
+    """Return what worlds, or one of them, have gained a character on main in the last day, newest first."""
+    rows = models.Gain.objects.filter(line__character=character, hour__gte=first_hour_of_day(now))
+    if world is not None:
+        rows = rows.filter(world=world)
+    return rows.select_related("world").order_by("-hour", "world")
 
 
 def delete_old_gains(*, now: datetime) -> int:

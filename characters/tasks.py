@@ -6,6 +6,7 @@ from celery import shared_task
 from celery.schedules import crontab
 from django.utils import timezone
 
+from characters.budgeting import delete_old_gains
 from characters.letters import discard_letters, return_letters
 from characters.retention import thin_batch
 from worlds.tickets import close_old_admissions, delete_old_tickets
@@ -16,6 +17,10 @@ BEAT_SCHEDULE = {
     "characters-thin-versions": {
         "task": "characters.tasks.thin_versions",
         "schedule": crontab(hour="4", minute="20"),  # UTC, a quiet hour for most
+    },
+    "characters-delete-old-gains": {
+        "task": "characters.tasks.delete_gains",
+        "schedule": crontab(hour="4", minute="30"),
     },
     "characters-return-letters": {"task": "characters.tasks.return_goods", "schedule": 3600.0},
     "characters-discard-letters": {
@@ -36,6 +41,12 @@ def close_admissions() -> None:
 def delete_tickets() -> None:
     """Delete tickets that have been of no use to anybody for a day."""
     delete_old_tickets(now=timezone.now())
+
+
+@shared_task(ignore_result=True)
+def delete_gains() -> None:
+    """Delete what characters have gained longer ago than any budget, or anybody of the staff, asks for."""
+    delete_old_gains(now=timezone.now())
 
 
 @shared_task(ignore_result=True)

@@ -292,10 +292,11 @@ class WorldAdmin(AuditedAdmin):
 def _of_characters(world: Any) -> list[SafeString]:
     """Return links to what the character repository has of a world; this app knows it by relations alone."""
     version = world.leases.model._meta.get_field("versions").related_model
-    letter = apps.get_model("characters", "Letter")
+    letter, thing = (apps.get_model("characters", name) for name in ("Letter", "ValuableEvent"))
     rollback = reverse("admin:characters_version_rollback")
     return [
         link_to_list(version, "everything it wrote", world__id__exact=world.pk),
+        link_to_list(thing, "valuables made in it", world__id__exact=world.pk, kind__exact="made"),
         link_to_list(letter, "letters posted in it", posted_by__id__exact=world.pk),
         link_to_list(world.trade_stops.model, "trade stops", world__id__exact=world.pk),
         format_html(

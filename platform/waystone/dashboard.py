@@ -128,6 +128,15 @@ def attention(now: datetime, clusters: list[ClusterRow]) -> list[tuple[str, str]
         for row in clusters
         if not row.is_alive
     ]
+    undecided = Line.objects.filter(undecided_since__isnull=False).count()
+    if undecided:
+        falls = "character has" if undecided == 1 else "characters have"
+        found.append(
+            (
+                f"{undecided} {falls} gained more than a verified world may give; it waits for a decision.",
+                _list("characters_line", "?decision=waits"),
+            )
+        )
     lapsed = Line.objects.filter(holder__isnull=False, lease_until__lte=now).count()
     if lapsed:
         leases = "lease has" if lapsed == 1 else "leases have"

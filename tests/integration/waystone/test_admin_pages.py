@@ -27,14 +27,18 @@ from characters.lines import begin_main_line, fork_main_line
 from characters.models import (
     Character,
     Fall,
+    Gain,
     Incarnation,
     Letter,
     Line,
     Reoffer,
     ThinnedVersions,
     TradeStop,
+    Valuable,
+    ValuableEvent,
     Version,
     WaitingOffer,
+    WorldBudget,
 )
 from tests.integration.worlds.makers import make_account, make_play_session, make_world
 from worlds.models import (
@@ -135,6 +139,11 @@ def _make_characters(alice: Account, world: World, now) -> None:
     Reoffer.objects.get_or_create(incarnation=incarnation, world=world)
     WaitingOffer.objects.create(line=uuid.uuid4(), world=world, version=7, state=b"{}")
     TradeStop.objects.create(world=world, item_kind="gem", reason="doubled")
+    thing = Valuable.objects.create(thing=uuid.uuid4(), kind="crown", line=main)
+    op_id = main.versions.get().op_id
+    ValuableEvent.objects.create(valuable=thing, at=now, kind="made", world=world, line=main, op_id=op_id)
+    Gain.objects.create(world=world, line=main, hour=now, xp=5)
+    WorldBudget.objects.create(world=world)
     Letter.objects.create(
         id=uuid.uuid4(),
         sender=character,
@@ -245,6 +254,9 @@ SAFE = [
         WaitingOffer,
         Letter,
         TradeStop,
+        Valuable,
+        ValuableEvent,
+        Gain,
         Ticket,
         WorldKey,
         Pseudonym,
