@@ -85,8 +85,8 @@ def test_play_on_a_terminal(stack: Stack) -> None:
 
 
 def test_bots_come_and_go(stack: Stack) -> None:
-    for _ in range(2):
-        done = manage(stack, "bots", "-n", "3", "--seconds", "8")
+    for how in ((), ("--trade",)):
+        done = manage(stack, "bots", "-n", "3", "--seconds", "8", *how)
         assert done.returncode == 0, done.stderr + done.stdout
         assert "3 logged out" in done.stdout
     assert stack.query("select count(*) from accounts_account where email like 'bot-%%@bots.invalid'") == [

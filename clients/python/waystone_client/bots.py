@@ -7,12 +7,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from waystone_client.dealer import Dealer
 from waystone_client.errors import WaystoneError
 from waystone_client.player import Player
 from zonecluster.protocol.to_client import Heard
 
 PORTAL_CHANCE = 0.15  # of each thing a bot does; otherwise it walks, and now and then talks
 TALK_CHANCE = 0.2
+LOOT_CHANCE = 0.2  # of those that trade
 STROLL_M = 20.0
 SAYINGS = (
     "Has anybody seen the lamplighter?",
@@ -35,6 +37,8 @@ class BotStatus:
     said: int = 0
     heard: int = 0
     resumed: int = 0
+    trades: int = 0
+    letters: int = 0  # sent, and taken out of
     errors: list[str] = field(default_factory=list)
 
 
@@ -44,11 +48,12 @@ Enter = Callable[[], Awaitable[Player]]
 class Bot:
     """One bot. `run` is its whole life; `status` is current all the time.
 
-    Args: enter: brings its character into the world.
+    Args: enter: brings its character into the world. dealer: trades for it meanwhile, if it trades.
     """
 
-    def __init__(self, name: str, enter: Enter, seed: int) -> None:
+    def __init__(self, name: str, enter: Enter, seed: int, dealer: Dealer | None = None) -> None:
         self.status = BotStatus(name)
+        self._dealer = dealer
         self._enter = enter
         self._random = random.Random(seed)
 
@@ -61,8 +66,10 @@ class Bot:
             self.status.errors.append(f"entering: {error}")
             return
         self.status.state = "in play"
+        dealing = asyncio.create_task(self._dealer.deal(player)) if self._dealer is not None else None
         try:
             await self._play(player, until)
+            await _stop(dealing)
             goodbye = await player.log_out()
             self.status.state = "logged out" if goodbye.is_saved else "lost"
             if not goodbye.is_saved:
@@ -71,6 +78,7 @@ class Bot:
             self.status.state = "lost"
             self.status.errors.append(f"leaving: {error}")
         finally:
+            await _stop(dealing)
             self._count(player)
             await player.leave()
 
@@ -99,6 +107,8 @@ class Bot:
             await player.say(self._random.choice(SAYINGS))
             self.status.said += 1
             await asyncio.sleep(1.0)
+        elif self._dealer is not None and dice < PORTAL_CHANCE + TALK_CHANCE + LOOT_CHANCE:
+            await self._dealer.loot(player)
         else:
             await self._stroll(player)
 
@@ -115,6 +125,16 @@ class Bot:
         self.status.snapshots = player.snapshots
         self.status.resumed = player.link.resumed
         self.status.heard = sum(isinstance(event, Heard) for event in player.heard)
+        if self._dealer is not None:
+            self.status.trades, self.status.letters = self._dealer.trades, self._dealer.letters
+            self.status.errors += self._dealer.errors
+            self._dealer.errors.clear()
+
+
+async def _stop(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def run_fleet(bots: Sequence[Bot], *, seconds: float, start_every_s: float = 0.1) -> None:

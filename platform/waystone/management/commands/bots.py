@@ -1,6 +1,7 @@
-"""`manage.py bots -n 50`: bots wander, talk and use portals; a table shows how they fare."""
+"""`manage.py bots -n 50`: bots wander, talk, use portals, perhaps trade; a table shows how they fare."""
 
 import asyncio
+import random
 import time
 from collections import Counter
 from typing import Any
@@ -15,6 +16,7 @@ from rich.table import Table
 from waystone.bot_accounts import BotAccount, prepare_bot
 from waystone_client import Master, Player
 from waystone_client.bots import Bot, BotStatus, run_fleet
+from waystone_client.dealer import Dealer
 
 SHOWN = 25  # rows of the table; the rest is in the sums
 REFRESH_S = 1.0
@@ -33,9 +35,18 @@ class Command(BaseCommand):
         parser.add_argument("--seconds", type=float, default=60.0, help="how long they play (default 60)")
         parser.add_argument("--url", default=settings.CONFIG.public_url, help="the master's address")
         parser.add_argument("--seed", type=int, default=1, help="of what they do")
+        parser.add_argument("--trade", action="store_true", help="two by two they trade, and write letters")
 
     def handle(
-        self, *args: Any, n: int, world: str, seconds: float, url: str, seed: int, **rest: Any
+        self,
+        *args: Any,
+        n: int,
+        world: str,
+        seconds: float,
+        url: str,
+        seed: int,
+        trade: bool,
+        **rest: Any,
     ) -> None:
         """Run the bots.
 
@@ -49,14 +60,14 @@ class Command(BaseCommand):
         except DatabaseError as error:
             advice = "Bots need the master's own database: run `manage.py up` first, with the same settings."
             raise CommandError(f"The database does not answer ({error}). {advice}") from error
-        statuses = asyncio.run(self._run(accounts, world, seconds, url, seed))
+        statuses = asyncio.run(self._run(accounts, world, seconds, url, seed, trade))
         lost = [status for status in statuses if status.state != "logged out"]
         self._summarise(statuses, seconds)
         if lost:
             raise CommandError(f"{len(lost)} of {n} bots were lost.")
 
     async def _run(
-        self, accounts: list[BotAccount], world: str, seconds: float, url: str, seed: int
+        self, accounts: list[BotAccount], world: str, seconds: float, url: str, seed: int, trade: bool
     ) -> list[BotStatus]:
         masters = [Master(url, token=account.token) for account in accounts]
 
@@ -66,7 +77,8 @@ class Command(BaseCommand):
             async def enter() -> Player:
                 return await Player.enter(master, world, account.character, client="waystone-bot")
 
-            return Bot(account.character, enter, seed * 1_000_003 + number)
+            own_seed = seed * 1_000_003 + number
+            return Bot(account.character, enter, own_seed, dealer_of(accounts, number, own_seed, trade))
 
         bots = [make(number) for number in range(len(accounts))]
         statuses = [bot.status for bot in bots]
@@ -97,11 +109,20 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{len(statuses)} bots for {seconds:.0f} s: {states}. {total('snapshots')} snapshots, "
             f"{total('handoffs')} handoffs, {total('said')} lines said, {total('heard')} heard, "
+            f"{total('trades') // 2} trades, {total('letters')} letters sent or taken, "
             f"{total('resumed')} links resumed, {sum(len(s.errors) for s in statuses)} errors."
         )
         for status in statuses:
             for error in status.errors[-3:]:
                 self.stdout.write(f"  {status.name}: {error}")
+
+
+def dealer_of(accounts: list[BotAccount], number: int, seed: int, trade: bool) -> Dealer | None:
+    """Return who deals for a bot with the one beside it; the last of an odd number has nobody."""
+    partner = number ^ 1
+    if not trade or partner >= len(accounts):
+        return None
+    return Dealer(accounts[partner].character, random.Random(seed), leads=number % 2 == 0)
 
 
 def make_table(statuses: list[BotStatus], snapshots_s: float) -> Table:
@@ -114,10 +135,11 @@ def make_table(statuses: list[BotStatus], snapshots_s: float) -> Table:
     )
     for column in ("bot", "state", "zone"):
         table.add_column(column)
-    for column in ("snapshots", "handoffs", "said", "heard", "resumed", "errors"):
+    for column in ("snapshots", "handoffs", "said", "heard", "trades", "letters", "resumed", "errors"):
         table.add_column(column, justify="right")
     for status in statuses[:SHOWN]:
-        numbers = (status.snapshots, status.handoffs, status.said, status.heard, status.resumed)
+        seen = (status.snapshots, status.handoffs, status.said, status.heard)
+        numbers = (*seen, status.trades, status.letters, status.resumed)
         table.add_row(
             status.name, status.state, status.zone, *map(str, numbers), str(len(status.errors) or "")
         )
