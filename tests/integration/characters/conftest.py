@@ -15,6 +15,7 @@ from accounts.models import Account, Entitlement
 from characters.leases import acquire_lease
 from characters.saves import IncomingSave, save_batch
 from characters.services import create_character
+from tests.integration.characters.trading import COIN, ROPE, Playing, equip
 from worlds.models import World, WorldKey
 from worlds.signing import ensure_signing_key
 from worlds.tickets import issue_ticket, redeem_ticket
@@ -151,3 +152,34 @@ def make_save():
 @pytest.fixture
 def nobody() -> UUID:
     return uuid4()
+
+
+@pytest.fixture
+def play(now):
+    """Let a character of an account enter a world."""
+
+    def enter(operator, account, character, at=None) -> Playing:
+        at = at or now
+        lease = operator.acquire(character, operator.admit(account, at), at)
+        return Playing(operator, lease, lease.version, lease.chain, lease.state)
+
+    return enter
+
+
+@pytest.fixture
+def bob(make_account):
+    return make_account("bob")
+
+
+@pytest.fixture
+def friend(bob, now):
+    return create_character(account=bob, name="Sorrel", by=bob, now=now)
+
+
+@pytest.fixture
+def two(play, aurora, alice, bob, hero, friend, now):
+    """Rowan has a gem with an id, 3 ropes and 100 coins, Sorrel 50 coins; both are in aurora."""
+    rowan, sorrel = play(aurora, alice, hero), play(aurora, bob, friend)
+    equip(rowan, rowan.having(COIN, ROPE, money=100), now)
+    equip(sorrel, sorrel.having(money=50), now)
+    return rowan, sorrel

@@ -1,6 +1,5 @@
 """Exchanges on real rows: trades and letters, each refusal by its name, all of it or nothing."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -9,127 +8,41 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from characters.exchanges import IncomingExchange, exchange
+from characters.exchanges import IncomingExchange
 from characters.invariants import INVARIANTS, check_invariants
 from characters.letters import discard_letters, read_mailbox, return_letters
 from characters.models import Fall, Letter, Line, TradeStop, Valuable, ValuableEvent, Version
 from characters.refusals import Refused
 from characters.reports import receive_report
-from characters.saves import IncomingSave
 from characters.services import create_character
 from characters.trade_stops import CannotStop, resume_trade, stop_trade
+from tests.integration.characters.trading import (
+    COIN,
+    ROPE,
+    a_letter,
+    a_taking,
+    a_trade,
+    carry,
+    equip,
+    mailbox,
+)
 from worlds.models import World
 from worlds.signing import signing_keys
 from worlds.uplink import messages
 from worlds.uplink.messages import Goods, LeaseRef
 from worlds.uplink.receipt import check_receipt
-from zonecluster.protocol.character import CharacterState, Item, Place, encode_state
+from zonecluster.protocol.character import Item, Place
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def _every_invariant_holds(request):
-    """After each test, what K's SQL says of characters, letters and valuables."""
+    """After each test, what the invariants say of characters, letters and valuables."""
     yield
     if "db" in request.fixturenames or "transactional_db" in request.fixturenames:
         with connection.cursor() as cursor:
             assert check_invariants(cursor, INVARIANTS) == []
-
-
-@dataclass
-class Playing:
-    """A character in play: what its world knows of it."""
-
-    operator: object
-    lease: messages.Lease
-    version: int
-    chain: bytes
-    state: CharacterState
-
-    @property
-    def ref(self) -> LeaseRef:
-        return LeaseRef(self.lease.line, self.lease.epoch)
-
-    @property
-    def character(self) -> UUID:
-        return self.lease.character
-
-    def write(self, state, *, kind="trade", op_id=None, **changes) -> IncomingSave:
-        """A write of this document on top of what the world knows."""
-        raw = state if isinstance(state, bytes) else encode_state(state)
-        fields = {
-            "line": self.lease.line, "epoch": self.lease.epoch, "version": self.version,
-            "prev_chain": self.chain, "op_id": op_id or uuid4(), "kind": kind, "state": msgspec.Raw(raw),
-        }  # fmt: skip
-        return IncomingSave(**{**fields, **changes})
-
-    def took(self, saved, state) -> None:
-        self.version, self.chain, self.state = saved.version, saved.chain, state
-
-    def having(self, *items, money=0) -> CharacterState:
-        """Its document, with these things and coins instead of those it has."""
-        return msgspec.structs.replace(self.state, bags={"inventory": list(items)}, money=money)
-
-
-@pytest.fixture
-def play(now):
-    """Let a character of an account enter a world."""
-
-    def enter(operator, account, character, at=None) -> Playing:
-        at = at or now
-        lease = operator.acquire(character, operator.admit(account, at), at)
-        return Playing(operator, lease, lease.version, lease.chain, lease.state)
-
-    return enter
-
-
-@pytest.fixture
-def bob(make_account):
-    return make_account("bob")
-
-
-@pytest.fixture
-def friend(bob, now):
-    return create_character(account=bob, name="Sorrel", by=bob, now=now)
-
-
-def equip(playing, state, now):
-    """Bring a character to a document by a plain save."""
-    operator = playing.operator
-    saved = operator.save(playing.lease, now, state=encode_state(state), version=playing.version,
-                          prev_chain=playing.chain, op_id=uuid4())  # fmt: skip
-    assert saved.refusal is None, saved.refusal
-    playing.took(saved, state)
-    return playing
-
-
-ROPE, COIN = Item("rope", 3), Item("gem", 1, UUID(int=7))
-
-
-@pytest.fixture
-def two(play, aurora, alice, bob, hero, friend, now):
-    """Rowan has a gem with an id, 3 ropes and 100 coins, Sorrel 50 coins; both are in aurora."""
-    rowan, sorrel = play(aurora, alice, hero), play(aurora, bob, friend)
-    equip(rowan, rowan.having(COIN, ROPE, money=100), now)
-    equip(sorrel, sorrel.having(money=50), now)
-    return rowan, sorrel
-
-
-def a_trade(rowan, sorrel, **changes) -> IncomingExchange:
-    """The gem and a rope for 30 coins."""
-    fields = {
-        "id": uuid4(),
-        "writes": [
-            rowan.write(rowan.having(Item("rope", 2), money=130)),
-            sorrel.write(sorrel.having(COIN, Item("rope", 1), money=20)),
-        ],
-    }
-    return IncomingExchange(**{**fields, **changes})
-
-
-def carry(playing, request, now):
-    return exchange(world=playing.operator.world, request=request, now=now)
 
 
 def everything():
@@ -361,29 +274,6 @@ def test_what_is_no_exchange_at_all_is_a_bad_request(two, now):
 
 
 # ---------------------------------------------------------------- letters
-
-
-def a_letter(sender, *items, money=0, to="Sorrel", **changes) -> IncomingExchange:
-    """A letter of a sender who keeps what it does not post."""
-    letter = messages.Letter(uuid4(), sender.ref, to, "Hello", "As promised.", Goods(list(items), money))
-    writes = []
-    if letter.goods != Goods():
-        kept = [item for item in sender.state.bags.get("inventory", []) if item not in items]
-        writes = [sender.write(sender.having(*kept, money=sender.state.money - money), kind="mail")]
-    return IncomingExchange(uuid4(), writes, post=msgspec.structs.replace(letter, **changes))
-
-
-def a_taking(recipient, letter, *items, money=0) -> IncomingExchange:
-    """Take these goods out of a letter."""
-    has = recipient.state.bags.get("inventory", [])
-    state = recipient.having(*has, *items, money=recipient.state.money + money)
-    write = recipient.write(state, kind="mail")
-    return IncomingExchange(uuid4(), [write], take=messages.Taking(letter, recipient.ref))
-
-
-def mailbox(playing, now, discard=()):
-    request = messages.Mailbox(playing.ref, list(discard))
-    return read_mailbox(world=playing.operator.world, request=request, now=now)
 
 
 def test_goods_go_by_letter_once(two, now):
