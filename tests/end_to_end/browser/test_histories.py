@@ -75,6 +75,8 @@ def test_a_rollback_is_looked_at_then_done(visit, bob: Account, staff: Account, 
     )
     expect(page.get_by_text("goes back", exact=False).last).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    table = page.locator(".ws-scroll").last  # on a phone its rows are cards: nothing is scrolled sideways
+    assert table.evaluate("each => each.scrollWidth <= each.clientWidth")
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / f"admin-rollback-{width}-{scheme}.png", full_page=True)
     page.get_by_label("Reason").fill("item dupes")
