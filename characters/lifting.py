@@ -12,13 +12,12 @@ from django.db import transaction
 
 from accounts.models import Account
 from accounts.services import record_audit
-from characters.differences import differences
 from characters.heads import head_of
 from characters.lines import Entry, append_version, head_version
 from characters.models import Character, Line, Version
+from characters.readings import state_if_readable, told_differences
 from characters.valuable_rules import unpacked
 from characters.valuables import bring_back, to_bring_back
-from zonecluster.protocol.character import decode_state
 
 log = structlog.get_logger(__name__)
 
@@ -119,4 +118,5 @@ def _look(fork: Line, main: Line, now: datetime) -> Lift:
     if bytes(fork.state) == bytes(main.state):
         raise CannotLift("The fork has nothing that main has not.")
     found = to_bring_back(main, bytes(fork.state), is_locked=False)
-    return Lift(main, differences(decode_state(bytes(main.state)), decode_state(found.state)), found.note)
+    before, after = (state_if_readable(data, main.pk) for data in (bytes(main.state), found.state))
+    return Lift(main, told_differences(before, after), found.note)

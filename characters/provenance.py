@@ -20,7 +20,7 @@ from zonecluster.protocol.character import CharacterState
 # What a world wrote, as against what the master wrote for it (a fork) or the staff.
 WRITTEN = (
     *(Version.Kind.PERIODIC, Version.Kind.LEVEL, Version.Kind.QUEST, Version.Kind.ITEM),
-    *(Version.Kind.TRADE, Version.Kind.HANDOFF, Version.Kind.LOGOUT),
+    *(Version.Kind.TRADE, Version.Kind.MAIL, Version.Kind.HANDOFF, Version.Kind.LOGOUT),
 )
 KIND_WORDS = {
     Version.Kind.CREATE: "made",
@@ -30,6 +30,7 @@ KIND_WORDS = {
     Version.Kind.QUEST: "a quest",
     Version.Kind.ITEM: "an item",
     Version.Kind.TRADE: "a trade",
+    Version.Kind.MAIL: "a letter",
     Version.Kind.HANDOFF: "on the way",
     Version.Kind.LOGOUT: "left",
     Version.Kind.RESTORE: "brought back by the staff",

@@ -16,16 +16,15 @@ from django.db.models import Min, QuerySet
 
 from accounts.models import Account
 from accounts.services import record_audit
-from characters.differences import differences
 from characters.heads import head_of
 from characters.lines import Entry, append_version
 from characters.models import Character, Line, Version
 from characters.provenance import WRITTEN, written_by
+from characters.readings import state_if_readable, told_differences
 from characters.undoing import Step, Undo, undo_of
 from characters.valuable_rules import unpacked
 from characters.valuables import BroughtBack, bring_back, to_bring_back
 from worlds.models import World
-from zonecluster.protocol.character import decode_state
 
 log = structlog.get_logger(__name__)
 
@@ -177,7 +176,7 @@ def _look(line: Line, world: World, since: datetime, now: datetime) -> tuple[Lin
     note = _obstacle(line, undo, steps, now)
     verdict: Verdict = "to do" if not note else "in play" if head_of(line).is_leased(now) else "built on"
     back = to_bring_back(line, bytes(source.state), is_locked=False)
-    before, after = decode_state(bytes(line.state)), decode_state(back.state)
+    before, after = (state_if_readable(data, line.pk) for data in (bytes(line.state), back.state))
     rollback = LineRollback(
         line=line.pk,
         character=line.character_id,
@@ -187,8 +186,10 @@ def _look(line: Line, world: World, since: datetime, now: datetime) -> tuple[Lin
         undone=len(undo.undone),
         head=line.version,
         back_to=source.version,
-        changes=differences(before, after),
-        note="; ".join(part for part in (note, back.note, _forks_on(line, undo, world)) if part),
+        changes=told_differences(before, after),
+        note="; ".join(
+            part for part in (note, back.note, _handed_over(line, undo), _forks_on(line, undo, world)) if part
+        ),
     )
     return rollback, source
 
@@ -224,6 +225,13 @@ def _obstacle(line: Line, undo: Undo, steps: dict[int, Step], now: datetime) -> 
         names = ", ".join(World.objects.filter(pk__in=worlds).values_list("name", flat=True))
         return f"{len(undo.built_on)} later versions of {names} build on it"
     return ""
+
+
+def _handed_over(line: Line, undo: Undo) -> str:
+    """Say that trades and letters are among what is undone: the other side has its own history."""
+    exchanges = (Version.Kind.TRADE, Version.Kind.MAIL)
+    count = line.versions.filter(version__in=undo.undone, kind__in=exchanges).count()
+    return f"{count} trades or letters among them: look at the other sides too" if count else ""
 
 
 def _forks_on(line: Line, undo: Undo, world: World) -> str:

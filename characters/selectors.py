@@ -13,7 +13,7 @@ from accounts.rules import LIMITS, Edition
 from accounts.selectors import edition_of
 from characters.models import Line
 from characters.readings import reading_of
-from characters.rules import line_kind, locked
+from characters.rules import line_kind, locked, why_fork
 from worlds.models import World
 from zonecluster.protocol.to_client import CharacterSummary
 
@@ -92,13 +92,24 @@ def own_lines(account: Account, character_id: UUID) -> list[Line]:
     return sorted(lines, key=lambda line: (line.world is not None, line.world.name if line.world else ""))
 
 
-def why_fork(world: World) -> str:
-    """Return in a sentence for players why what happens in a world counts there only."""
-    if world.tier == World.Tier.OFFICIAL and world.limited_at is None:
-        return f"{world.name} plays your main path again from your next entry on. This one stays as it was."
-    if world.limited_at is not None:
-        return f"The platform's staff has limited {world.name}: what happens there counts there only."
-    return f"{world.name} is not run by the platform: what happens there counts there only."
+def why_this_line(line: Line) -> str:
+    """Return in a sentence for players which line this is, and why it is not main if it is not."""
+    if line.world is None:
+        return "This is the main path: it counts in every world that plays it."
+    name, is_limited = line.world.name, line.world.limited_at is not None
+    match why_fork(line.world.tier, is_limited=is_limited, is_undecided=line.undecided_since is not None):
+        case "tier":
+            return f"{name} is run by its own people: what happens there counts there only."
+        case "limited":
+            return f"The platform's staff has limited {name}: what happens there counts there only."
+        case "budget":
+            return (
+                f"More was gained in {name} than it may give in so short a time. What happens there counts "
+                "there only, until the platform's staff has looked at it."
+            )
+    if line.holder_id == line.world_id:
+        return f"{name} plays this path until you log out there, and your main path after that."
+    return f"{name} plays your main path again from your next entry on. This one stays as it was."
 
 
 def summaries_for_world(account: Account, world: World, now: datetime) -> list[CharacterSummary]:

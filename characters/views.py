@@ -15,7 +15,7 @@ from characters import services
 from characters.forms import NewCharacterForm
 from characters.name_rules import BadName
 from characters.provenance import history_page
-from characters.selectors import CharacterList, CharacterRow, LineRow, characters_of, own_lines, why_fork
+from characters.selectors import CharacterList, CharacterRow, LineRow, characters_of, own_lines, why_this_line
 from worlds.selectors import place_names
 
 
@@ -102,7 +102,7 @@ def character_history(request: HttpRequest, character_id: UUID) -> HttpResponse:
         "line": line,
         "wanted": wanted,
         "lines": [(one.world.slug, one.world.name) if one.world else ("", "Main") for one in lines],
-        "why": why_fork(line.world) if line.world else "",
+        "why": why_this_line(line),
         "page": history_page(line, before=before),
         "is_newest": before is None,
         "section": "characters",

@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='fall',
             name='reason',
-            field=models.CharField(choices=[('limited', 'the world is limited'), ('budget', "over the world's budget")], max_length=16),
+            field=models.CharField(choices=[('limited', 'the world is limited'), ('budget', "it was over the world's budget")], max_length=16),
         ),
         migrations.AlterField(
             model_name='version',

@@ -171,7 +171,7 @@ class Fall(models.Model):
 
     class Reason(models.TextChoices):
         LIMITED = "limited", "the world is limited"
-        BUDGET = "budget", "over the world's budget"
+        BUDGET = "budget", "it was over the world's budget"
 
     write = models.OneToOneField(Version, on_delete=models.PROTECT, related_name="fall")
     line = models.ForeignKey(Line, on_delete=models.PROTECT, related_name="falls")

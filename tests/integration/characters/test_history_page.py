@@ -6,7 +6,10 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from django.utils import timezone
 
+from characters.models import Line, Version
+from characters.selectors import why_this_line
 from characters.services import delete_character
 from worlds.services import limit_world
 
@@ -51,6 +54,33 @@ def test_a_path_of_its_own_is_shown_with_its_reason(client, alice, played):
     text = text_of(client.get(address(played) + "?line=aurora"))
     assert "The platform's staff has limited Aurora" in text.replace("&#x27;", "'")
     assert "money 31 → 32" in text and "because the world is limited" in text
+
+
+def test_each_line_says_in_plain_words_what_it_is(hero, played):
+    main = Line.objects.get(character=hero, world=None)
+    assert "counts in every world" in why_this_line(main)
+    fork = Line.objects.select_related("world").get(character=hero, world__slug="aurora")
+    now = timezone.now()
+    cases = [
+        ({"tier": "open", "limited_at": None}, {}, "run by its own people"),
+        ({"tier": "verified", "limited_at": now}, {}, "has limited Aurora"),
+        ({"tier": "verified", "limited_at": None}, {"undecided_since": now}, "More was gained in Aurora"),
+        ({"tier": "verified"}, {"undecided_since": None}, "until you log out there"),
+        ({"tier": "official"}, {"holder": None}, "plays your main path again"),
+    ]
+    for of_world, of_line, words in cases:
+        for row, changes in ((fork.world, of_world), (fork, of_line)):
+            for name, value in changes.items():
+                setattr(row, name, value)
+        assert words in why_this_line(fork)
+
+
+def test_letters_and_trades_are_told(client, alice, played):
+    main = Line.objects.get(character=played, world=None)
+    for kind, words in (("trade", "A trade"), ("mail", "A letter")):
+        Version.objects.filter(line=main, version=main.version).update(kind=kind)
+        client.force_login(alice)
+        assert words in text_of(client.get(address(played)))
 
 
 def test_the_list_leads_to_it(client, alice, hero):
