@@ -27,7 +27,9 @@ def outside_environment() -> dict[str, str]:
     """Return this process's environment without what the tests' conftest set for Django in it."""
     own = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "PYTHONPATH", "NOTIFY_SOCKET")
     return {
-        key: value for key, value in os.environ.items() if key not in own and not key.startswith("WAYSTONE_")
+        key: value
+        for key, value in os.environ.items()
+        if key not in own and (key == "WAYSTONE_NO_BOOTSTRAP" or not key.startswith("WAYSTONE_"))
     }
 
 
@@ -156,6 +158,10 @@ class Stack:
         records = [record for each in segments for commit in each.commits for record in commit.records]
         writes = [each for each in records if isinstance(each, Write) and each.character == character]
         return [json.loads(write.state) for write in writes]
+
+    def said(self) -> str:
+        """Return what `up` has said so far."""
+        return self._output.read_text(errors="replace")
 
     def logs(self) -> str:
         """Return the ends of all logs, for a failure's report."""

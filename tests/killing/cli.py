@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections import Counter
 from dataclasses import asdict
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from tests.end_to_end.stack import Stack
+from tests.end_to_end.stack import ROOT, Stack
 from tests.killing.crowd import gather_crowd
 from tests.killing.ledger import Ledger
 from tests.killing.rounds import RoundReport, Rounds
@@ -26,6 +27,8 @@ def run(
     Args: seconds: begin no round after so many; 0: no limit.
     Returns: everything, as JSON has it. `broken` is empty if all is well; else `state_dir` is kept.
     """
+    # One place for all runs: each has a state directory of its own, and compiling takes a minute.
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "var" / "cache" / "numba"))
     stack = Stack()
     stack.start()
     is_kept = True

@@ -16,6 +16,7 @@ from waystone_client import Master, WaystoneError
 
 WORKERS = 5
 PAUSE_S = 0.1
+PATIENCE_S = 8.0  # for one thing; what it asked for stays unanswered then
 ALONE = {"stroll": 3, "cross": 1, "shop": 4, "drop": 1, "pick_up": 1, "open_letters": 3}
 TOGETHER = {"trade": 8, "write": 4}
 
@@ -77,9 +78,12 @@ class Crowd:
         for person in people:
             person.is_busy = True
         try:
-            await doing
+            async with asyncio.timeout(PATIENCE_S):
+                await doing
         except WaystoneError as error:  # what was asked for stays unanswered
             self.errors[f"{what}: {error.code}"] += 1
+        except TimeoutError:
+            self.errors[f"{what}: no patience"] += 1
         except AssertionError as error:
             self.contradictions.append(str(error))
         finally:
@@ -103,7 +107,7 @@ def _prepare(stack: Stack, size: int) -> list[dict[str, str]]:
     done = subprocess.run(
         [sys.executable, "manage.py", "shell", "-c", code],
         cwd=ROOT,
-        env=stack.environment | {"WAYSTONE_NO_BOOTSTRAP": "1"},
+        env=stack.environment,
         capture_output=True,
         check=False,
         timeout=300,

@@ -33,6 +33,7 @@ REACH_M = 2.5
 WALK_S = 15.0
 EVENT_S = 12.0
 RETRY_S = 0.5
+ASK_S = 4.0  # then ask again: what was sent to a process that died is never answered
 
 
 @dataclass
@@ -71,9 +72,10 @@ class Person:
         """Try until the world answers; the caller has a deadline."""
         while True:
             try:
-                return await self.goods()
-            except WaystoneError as error:
-                self.tried = str(error)
+                async with asyncio.timeout(ASK_S if self.player is not None else None):
+                    return await self.goods()
+            except (WaystoneError, TimeoutError) as error:
+                self.tried = str(error) or "no answer"
                 await asyncio.sleep(RETRY_S)
 
     async def leave(self) -> None:
