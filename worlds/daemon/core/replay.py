@@ -10,7 +10,7 @@ from uuid import UUID
 
 from worlds.daemon.core.effects import SetAside, StoreReceipt
 from worlds.daemon.core.events import Unfinished, Unreachable
-from worlds.daemon.core.saving import ANSWER_TIMEOUT_S, LOSING, backoff, chain_after
+from worlds.daemon.core.saving import ANSWER_TIMEOUT_S, DISCARDING, LOSING, backoff, chain_after
 from worlds.daemon.core.session import Session
 from worlds.daemon.core.state import Replay, World
 from worlds.uplink import messages as uplink
@@ -68,7 +68,7 @@ def on_answer(w: World, call: UUID, answer: uplink.Saved | uplink.Refusal | Unre
         if refusal is None:
             _accepted(w, line, replay, answer)
             return None
-        if refusal.code in LATER or refusal.code == "invalid_state":
+        if refusal.code in LATER or refusal.code in DISCARDING:
             _set_aside(w, line, replay, f"{refusal.code}: {refusal.detail}")
             return None
     if is_mine:

@@ -75,6 +75,7 @@ KINDS = frozenset(get_args(uplink.SaveKind))
 LOSING = frozenset(
     {"stale", "bad_chain", "op_id_reused", "world_suspended", "account_banned", "unknown_character"}
 )
+DISCARDING = frozenset({"invalid_state", "foreign_valuable"})  # this document never: the head stays good
 
 
 @dataclass
@@ -247,7 +248,7 @@ class WriteHead:
     def _refused(self, refusal: uplink.Refusal, now: float, rng: Random) -> Outcome:
         if refusal.code in LOSING:
             return Outcome.LOST
-        if refusal.code == "invalid_state":
+        if refusal.code in DISCARDING:
             self.outstanding = self.call = self.retry_at = None
             return Outcome.DISCARDED
         self.failures += 1  # a fault of the master or of our proof: not of this write
@@ -256,6 +257,7 @@ class WriteHead:
 
 
 __all__ = [
+    "DISCARDING",
     "LOSING",
     "ExchangeUnanswered",
     "InvalidState",

@@ -170,7 +170,10 @@ def test_an_unanswered_write_is_asked_for_again(answer: object) -> None:
     assert session.phase is Phase.RESTORING and not any(of(core, SetAside))
 
 
-@pytest.mark.parametrize("code", ["stale", "bad_chain", "op_id_reused", "invalid_state", "unknown_character"])
+@pytest.mark.parametrize(
+    "code",
+    ["stale", "bad_chain", "op_id_reused", "invalid_state", "foreign_valuable", "unknown_character"],
+)
 def test_what_the_master_will_never_take_is_set_aside(code: str) -> None:
     write = unfinished()
     core, _ = restarted(write)

@@ -86,3 +86,17 @@ def test_the_operator_is_told_once_of_a_limit_and_once_of_its_end(core: Core) ->
         report(core, is_limited=is_limited)
         events += [e.event for e in core.effects if isinstance(e, Log) and "limit" in e.event]
     assert events == ["world_limited", "world_limit_lifted"]
+
+
+@pytest.mark.parametrize("code", ["invalid_state", "foreign_valuable"])
+def test_a_document_that_the_master_refuses_is_dropped_and_the_head_stays_good(core: Core, code: str) -> None:
+    """The player is told, and what is written next is written over the same head."""
+    session = core.enter()
+    core.hear(bus.Checkpoint("east", session.id, CharacterState(money=7), "item", 1, session.home.order))
+    call = core.asked(uplink.Save)
+    core.answer(call, uplink.Saved(call.request.op_id, refusal=uplink.Refusal(code, "no")))
+    assert "did not accept" in core.told(Notice).text
+    assert session.head.is_idle and session.head.version == call.request.version
+    following = save_once(core, session, 8, None)
+    assert (following.version, following.prev_chain) == (call.request.version, call.request.prev_chain)
+    assert following.op_id != call.request.op_id
