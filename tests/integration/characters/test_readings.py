@@ -1,5 +1,7 @@
 """A document that nobody can read costs its own row: lists, pages and histories of all others stand."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 
@@ -16,11 +18,19 @@ BROKEN = b'{"money": -1}'  # PostgreSQL keeps whatever bytes it is given
 
 
 @pytest.fixture
-def both(alice, now):
-    """Two characters of Alice, Rowan and Tilda; the first one's document is read by nobody."""
-    made = [create_character(account=alice, name=name, by=alice, now=now) for name in ("Rowan", "Tilda")]
-    Line.objects.filter(character=made[0]).update(state=BROKEN)
-    return made
+def pair(alice, now):
+    """Two characters of Alice: Rowan, and Tilda, who is a second younger."""
+    return [
+        create_character(account=alice, name=name, by=alice, now=now + timedelta(seconds=number))
+        for number, name in enumerate(("Rowan", "Tilda"))
+    ]
+
+
+@pytest.fixture
+def both(pair):
+    """The same, but nobody can read the first one's document."""
+    Line.objects.filter(character=pair[0]).update(state=BROKEN)
+    return pair
 
 
 @pytest.fixture
@@ -34,11 +44,10 @@ def test_the_welcome_list_has_both(both, alice, aurora: World, now):
     assert (other.name, other.level) == ("Tilda", 1)
 
 
-def test_rules_that_raise_are_no_better_than_bytes_that_are_none(alice, aurora, now, monkeypatch):
-    made = [create_character(account=alice, name=name, by=alice, now=now) for name in ("Rowan", "Tilda")]
+def test_rules_that_raise_are_no_better_than_bytes_that_are_none(alice, pair, aurora, now, monkeypatch):
     cursed = encode_state(CharacterState(attributes={"level": 7, "cursed": 1}))
     sound = encode_state(CharacterState(attributes={"level": 5}))
-    for character, state in zip(made, (cursed, sound), strict=True):
+    for character, state in zip(pair, (cursed, sound), strict=True):
         Line.objects.filter(character=character).update(state=state)
 
     def level_of(state):
