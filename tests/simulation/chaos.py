@@ -1,14 +1,17 @@
 """Faults: which kinds a seed plays with, and when each strikes. Every fault that struck has a name.
 
 A run can be repeated with some of its faults left out: the streams of chance are one for each kind and place,
-and do not shift when a fault is dropped.
+and do not shift when a fault is dropped. The next time that a kind strikes is drawn when it has struck, so a
+message or a second without a fault costs nothing.
 """
 
-from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields, replace
+from math import inf, log
 from random import Random
 from typing import NamedTuple
+
+from tests.simulation.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Faults:
     disk_full: float = 0.003  # nothing can be journaled for up to 20 s; one in two: up to 240 s
     refusal: float = 0.003  # the master takes nothing of a world for so long: a revoked key, a wrong clock
     attack: float = 0.02  # by a world that has learned another's secrets
+    forgery: float = 0.02  # by the operator of a world: goods and things out of nowhere
+    limit: float = 0.0008  # the staff limits an official world, for good
 
     link_cut: float = 0.01  # per player
     relog: float = 0.006
@@ -71,34 +76,100 @@ class Fault(NamedTuple):
 
 
 class Chaos:
-    """Decides each time whether a fault strikes, and keeps a list of those that did."""
+    """Decides when faults strike, and keeps a list of those that did."""
 
-    def __init__(self, seed: int, faults: Faults, only: Collection[Fault] | None = None) -> None:
+    def __init__(
+        self, seed: int, faults: Faults, schedule: Schedule, only: Collection[Fault] | None = None
+    ) -> None:
         """`only`: these and no others may strike."""
-        self.seed, self.faults = seed, faults
+        self.seed, self.faults, self.schedule = seed, faults, schedule
         self.only = None if only is None else frozenset(only)
         self.struck: list[tuple[float, Fault]] = []
-        self._streams: dict[tuple[str, str], Random] = {}
-        self._numbers: dict[tuple[str, str], int] = defaultdict(int)
+        self.is_over = False
 
-    def strikes(self, kind: str, place: str, now: float, seconds: float = 0.0) -> float | None:
-        """Return how hard a fault strikes (0..1), None if it does not.
+    def end(self) -> None:
+        """No fault strikes from now on."""
+        self.is_over = True
 
-        Args: seconds: for rates, the length of the step.
+    def stream(self, kind: str, place: str) -> Random:
+        """Return the stream of chance of one kind at one place."""
+        return Random(f"{self.seed} {kind} {place}")
+
+    def may_strike(self, fault: Fault) -> bool:
+        """Whether this run is played with a fault."""
+        return not self.is_over and (self.only is None or fault in self.only)
+
+    def note(self, fault: Fault) -> None:
+        """A fault has struck."""
+        self.struck.append((self.schedule.now, fault))
+
+    def dice(self, place: str, kinds: Sequence[str]) -> "Dice":
+        """Return the chances that come with each message of some sort at a place."""
+        return Dice(self, place, [kind for kind in kinds if getattr(self.faults, kind)])
+
+    def watch(self, kind: str, place: str, strike: Callable[[float], bool]) -> None:
+        """Let a kind of fault strike at a place, again and again.
+
+        Args: strike: is given how hard (0..1); returns whether there was anything to strike.
         """
-        chance = getattr(self.faults, kind)
-        if chance == 0.0:
+        rate = getattr(self.faults, kind)
+        if rate:
+            self._arm(Timer(kind, place, rate, self.stream(kind, place), strike))
+
+    def _arm(self, timer: "Timer") -> None:
+        timer.number += 1
+        self.schedule.after(timer.stream.expovariate(timer.rate), self._fire, timer)
+
+    def _fire(self, timer: "Timer") -> None:
+        if self.is_over:
+            return
+        fault, force = Fault(timer.kind, timer.place, timer.number), timer.stream.random()
+        if self.may_strike(fault) and timer.strike(force):
+            self.note(fault)
+        self._arm(timer)
+
+
+@dataclass
+class Timer:
+    """One kind of fault at one place. `rate`: per second."""
+
+    kind: str
+    place: str
+    rate: float
+    stream: Random
+    strike: Callable[[float], bool]
+    number: int = 0
+
+
+class Dice:
+    """Which faults strike the next message of some sort at a place."""
+
+    def __init__(self, chaos: Chaos, place: str, kinds: Sequence[str]) -> None:
+        self.chaos, self.place = chaos, place
+        self.streams = {kind: chaos.stream(kind, place) for kind in kinds}
+        self.number = 0
+        self.next_of = {kind: self._gap(kind) for kind in kinds}
+        self.next = min(self.next_of.values(), default=inf)
+
+    def _gap(self, kind: str) -> int:
+        """Return how many messages until one is struck (1..): the geometric distribution."""
+        chance = getattr(self.chaos.faults, kind)
+        return 1 + int(log(1.0 - self.streams[kind].random()) / log(1.0 - chance))
+
+    def roll(self) -> dict[str, float] | None:
+        """A message is sent: return what strikes it, how hard (0..1); None: nothing, as nearly always."""
+        self.number += 1
+        if self.number < self.next:
             return None
-        key = (kind, place)
-        stream = self._streams.get(key)
-        if stream is None:
-            stream = self._streams[key] = Random(f"{self.seed} {kind} {place}")
-        number = self._numbers[key] = self._numbers[key] + 1
-        draw, force = stream.random(), stream.random()
-        if draw >= (chance * seconds if seconds else chance):
+        if self.chaos.is_over:
+            self.next = inf
             return None
-        fault = Fault(kind, place, number)
-        if self.only is not None and fault not in self.only:
-            return None
-        self.struck.append((now, fault))
-        return force
+        struck = {}
+        for kind in [kind for kind, due in self.next_of.items() if due == self.number]:
+            fault, force = Fault(kind, self.place, self.number), self.streams[kind].random()
+            if self.chaos.may_strike(fault):
+                self.chaos.note(fault)
+                struck[kind] = force
+            self.next_of[kind] += self._gap(kind)
+        self.next = min(self.next_of.values())
+        return struck or None

@@ -9,7 +9,7 @@ from os import cpu_count
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tests.simulation.ledger import Violation
+from tests.simulation.promises import Violation
 from tests.simulation.shrink import Failure, shrink
 from tests.simulation.simulation import play_through
 from tests.simulation.switched_off import BY_NAME, switched_off
@@ -23,7 +23,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the command; return its exit code: 0 if all is as it should be."""
     options = _parse(argv)
     if options.table:
-        write(table(console.print))
+        write(table(console.print, options.processes))
         return 0
     failed = _run_all(options)
     for seed, text in failed[: options.show]:

@@ -36,6 +36,7 @@ class Disk:
 
     def __init__(self, world: SimulatedWorld) -> None:
         self.world, self.rng = world, Random(f"{world.sim.seed} disk {world.slug}")
+        self.dice = world.sim.chaos.dice(world.slug, ("disk_slow",))
         self.data = segment_head(1)
         self.next = 1
         self.waiting: list[tuple[int, Record]] = []  # ticket, 0: of nobody
@@ -57,10 +58,11 @@ class Disk:
 
     def finish(self, line: UUID, version: int) -> None:
         """The master has a version, and its receipt is on its way into the database."""
-        generation = self.world.generation
-        self.world.sim.after(
-            ROW_S, lambda: self.put(0, Done(line, version)) if generation == self.world.generation else None
-        )
+        self.world.sim.after(ROW_S, self._finish, self.world.generation, Done(line, version))
+
+    def _finish(self, generation: int, done: Done) -> None:
+        if generation == self.world.generation:
+            self.put(0, done)
 
     def put(self, ticket: int, record: Record) -> None:
         self.waiting.append((ticket, record))
@@ -68,15 +70,14 @@ class Disk:
             return
         self.is_under_way = True
         delay = self.rng.uniform(*COMMIT_S)
-        if (
-            force := self.world.sim.chaos.strikes("disk_slow", self.world.slug, self.world.sim.now)
-        ) is not None:
-            delay += 3.0 * force
-        generation = self.world.generation
-        self.world.sim.after(delay, lambda: self.commit() if generation == self.world.generation else None)
+        if (struck := self.dice.roll()) is not None:
+            delay += 3.0 * struck["disk_slow"]
+        self.world.sim.after(delay, self.commit, self.world.generation)
 
-    def commit(self) -> None:
+    def commit(self, generation: int) -> None:
         """What has gathered becomes durable together, or fails together."""
+        if generation != self.world.generation:
+            return
         waiting, self.waiting, self.is_under_way = self.waiting, [], False
         tickets = tuple(ticket for ticket, _ in waiting if ticket)
         if self.world.core is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING
@@ -12,12 +13,13 @@ import msgspec
 
 from characters.collecting_core import begin_restore, finish_restore, take_reoffer
 from characters.core import Repository, World
+from tests.simulation.goods import GEM, with_count
 from tests.simulation.ledger import Ledger, Life
 from worlds.daemon.core.effects import Call
 from worlds.daemon.core.events import Answered, Unreachable
 from worlds.uplink import messages as uplink
 from worlds.uplink.receipt import Receipt
-from zonecluster.protocol.character import CharacterState
+from zonecluster.protocol.character import CharacterState, Item, decode_state
 
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
@@ -27,6 +29,18 @@ TIMEOUT_S = 8.0  # the world's HTTP client gives up
 LATE_S = 90.0
 MALLORY = "mallory"  # an open world that has stolen what others sent
 START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+
+
+@dataclass
+class Waiting:
+    """A request on its way, and who waits for the answer. `is_copy`: nobody does."""
+
+    world: SimulatedWorld
+    life: Life
+    call: Call
+    is_copy: bool = False
+    is_answered: bool = False
+    struck: Mapping[str, float] = field(default_factory=dict)  # the faults of this one, and how hard
 
 
 class Master:
@@ -52,63 +66,72 @@ class Master:
     def is_down(self) -> bool:
         return self.sim.now < self.down_until
 
-    def step(self, seconds: float) -> None:
+    def begin(self) -> None:
         """Have trouble."""
-        strikes, now = self.sim.chaos.strikes, self.sim.now
-        if (force := strikes("master_outage", "master", now, seconds)) is not None:
-            self.down_until = now + (20 * force if force < 0.67 else 240 * force)
-        if (force := strikes("attack", MALLORY, now, seconds)) is not None and not self.is_down:
-            self.attack(force)
+        self.sim.chaos.watch("master_outage", "master", self.fall_silent)
+        self.sim.chaos.watch("attack", MALLORY, lambda force: not self.is_down and self.attack(force))
+        self.sim.chaos.watch("forgery", MALLORY, lambda force: not self.is_down and self.forge(force))
+        for slug, world in self.repository.worlds.items():
+            if world.tier == "official":
+                self.sim.chaos.watch("limit", slug, lambda force, world=world: limit(world))
+
+    def fall_silent(self, force: float) -> bool:
+        """Be away for a while."""
+        self.down_until = self.sim.now + (20 * force if force < 0.67 else 240 * force)
+        return True
 
     # ---------------------------------------------------------------- uplink
 
     def call(self, world: SimulatedWorld, call: Call) -> None:
         """Carry a request of a world's daemon to the master, and its answer back, if all goes well."""
-        strikes, now, life = self.sim.chaos.strikes, self.sim.now, world.life
-        is_answered = False
+        after, waiting = self.sim.after, Waiting(world, world.life, call)
+        world.asked[call.id] = call.request
+        after(TIMEOUT_S, self.answer, waiting, Unreachable("no answer"))
+        delay = 0.005 + 0.045 * self.rng.random()
+        struck = world.requests.roll()
+        if struck is None:
+            after(delay, self.arrive, waiting)
+            return
+        waiting.struck = struck
+        delay += LATE_S * struck.get("request_late", 0.0)
+        if "request_lost" not in struck:
+            self.sim.late(delay, self.arrive, waiting)
+        if "request_doubled" in struck:
+            copy = Waiting(world, world.life, call, is_copy=True)
+            self.sim.late(delay + LATE_S * struck["request_doubled"], self.arrive, copy)
 
-        def answer(what: object, *, again: bool = False) -> None:
-            nonlocal is_answered
-            if (again or not is_answered) and world.life == life and world.core is not None:
-                is_answered = True
-                if isinstance(what, uplink.Saved) and what.refusal is None:
-                    self.ledger.acknowledge(call.request.line, what)
-                if isinstance(call.request, uplink.Save):
-                    world.answered_save(call.request.line, what)
-                elif isinstance(what, uplink.Lease):
-                    world.refused_since.pop(what.line, None)  # a new session, of which nothing was refused
-                world.feed(Answered(call.id, what))
-
-        self.sim.after(TIMEOUT_S, lambda: answer(Unreachable("no answer")))
-        delay = self.rng.uniform(0.005, 0.05)
-        if (force := strikes("request_late", world.slug, now)) is not None:
-            delay += LATE_S * force
-        if strikes("request_lost", world.slug, now) is None:
-            self.sim.after(delay, lambda: self.arrive(world, call, life, answer))
-        if (force := strikes("request_doubled", world.slug, now)) is not None:
-            self.sim.after(delay + LATE_S * force, lambda: self.arrive(world, call, life, None))
-
-    def arrive(
-        self, world: SimulatedWorld, call: Call, life: Life, answer: Callable[..., None] | None
-    ) -> None:
-        """A request is here. `answer`: None for a copy, whose answer nobody waits for."""
-        strikes, now = self.sim.chaos.strikes, self.sim.now
+    def arrive(self, waiting: Waiting) -> None:
+        """A request is here."""
+        world, request = waiting.world, waiting.call.request
         if self.is_down:
-            if answer is not None:
-                answer(Unreachable("down"))
+            self.answer(waiting, Unreachable("down"))
             return
-        if now < world.refusing_until:
-            if answer is not None:
-                answer(uplink.Refusal("bad_proof", "the key of this world was revoked"))
+        if self.sim.now < world.refusing_until:
+            self.answer(waiting, uplink.Refusal("bad_proof", "the key of this world was revoked"))
             return
-        if isinstance(call.request, uplink.Save):
-            self.stolen.append(call.request)
-        result = self.handle(world.slug, life, call.request)
-        if answer is None or strikes("answer_lost", world.slug, now) is not None:
+        if isinstance(request, uplink.Save):
+            self.stolen.append(request)
+        result = self.handle(world.slug, waiting.life, request)
+        if waiting.is_copy or "answer_lost" in waiting.struck:
             return
-        self.sim.after(self.rng.uniform(0.005, 0.05), lambda: answer(result))
-        if (force := strikes("answer_doubled", world.slug, now)) is not None:
-            self.sim.after(0.1 + LATE_S * force, lambda: answer(result, again=True))
+        self.sim.after(0.005 + 0.045 * self.rng.random(), self.answer, waiting, result)
+        if (force := waiting.struck.get("answer_doubled")) is not None:
+            self.sim.late(0.1 + LATE_S * force, self.answer, waiting, result, True)
+
+    def answer(self, waiting: Waiting, what: object, is_again: bool = False) -> None:
+        """An answer is at the world that asked, if its daemon is still the same process."""
+        world, request = waiting.world, waiting.call.request
+        if waiting.is_copy or (waiting.is_answered and not is_again):
+            return
+        if world.life != waiting.life or world.core is None:
+            return
+        waiting.is_answered = True
+        if isinstance(what, uplink.Saved) and what.refusal is None:
+            self.ledger.acknowledge(request.line, what)
+        elif isinstance(what, uplink.Exchanged):
+            for write, saved in zip(request.writes, what.results, strict=False):
+                self.ledger.acknowledge(write.line, saved)
+        world.feed(Answered(waiting.call.id, what))
 
     def handle(self, world: str, life: Life | None, request: object) -> object:
         """Let the repository answer, and look at what it did."""
@@ -141,16 +164,18 @@ class Master:
     def finish(self) -> int:
         """Go into service; returns over how many gaps."""
         bridged = finish_restore(self.repository, self.now)
+        self.ledger.goods.is_collecting = True
         self.ledger.after(None, None, self.sim.now)
+        self.ledger.goods.finish(self.repository.letters.values(), has_gaps=bridged > 0)
         self.ledger.end_unproved_grants()
         return bridged
 
     # ---------------------------------------------------------------- attacks
 
-    def attack(self, force: float) -> None:
+    def attack(self, force: float) -> bool:
         """A world sends what it has stolen from another: verbatim, or on top of the head it knows of."""
         if not self.stolen:
-            return
+            return False
         save = self.stolen[int(force * len(self.stolen)) - 1]
         line = self.repository.lines[save.line]
         slugs = [slug for slug in self.repository.worlds if slug != line.head.holder]
@@ -166,6 +191,43 @@ class Master:
                     prev_chain=line.head.chain, state=CharacterState(),
                 )  # fmt: skip
         self.handle(attacker, None, request)
+        return True
+
+    def forge(self, force: float) -> bool:
+        """A world's operator makes something of nothing, for a character that plays there."""
+        held = [
+            line
+            for line in self.repository.lines.values()
+            if line.head.owner is None and line.head.is_leased(self.now) and line.id in self.ledger.grants
+        ]
+        if not held:
+            return False
+        line = held[int(force * 1000) % len(held)]
+        state, world = decode_state(line.state), line.head.holder
+        save = uplink.Save(
+            line.id, line.head.epoch, line.head.version, line.head.chain, self.sim.new_id(), "mail", state
+        )
+        if force < 0.5:
+            lease = uplink.LeaseRef(line.id, line.head.epoch)
+            names = [name for each, name in self.repository.names.items() if each != line.character]
+            post = uplink.Letter(self.sim.new_id(), lease, names[0], "!", "", uplink.Goods([], 50))
+            request: object = uplink.Exchange(self.sim.new_id(), [save], post)
+        else:
+            gems = self.ledger.goods.gems_of_others(line.id)
+            if not gems:
+                return False
+            bags = {**state.bags, "bank": [Item(GEM, 1, gems[int(force * 1000) % len(gems)])]}
+            stolen = with_count(msgspec.structs.replace(state, bags=bags), f"{GEM} forged")
+            self.ledger.minted[f"{GEM} forged"] += 1
+            request = msgspec.structs.replace(save, kind="item", state=stolen)
+        self.handle(world, self.ledger.grants[line.id].life, request)
+        return True
+
+
+def limit(world: World) -> bool:
+    """The staff does not trust a world any more. Returns: whether it did."""
+    is_news, world.is_limited = not world.is_limited, True
+    return is_news
 
 
 def read_receipt(text: str) -> Receipt:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from tests.simulation.ledger import Gains, gains_of
+from tests.simulation.trader import Trader
 from zonecluster.protocol.from_client import PROTOCOL_VERSION, Enter, Hello, Logout, ZoneTokenRequest
 from zonecluster.protocol.to_client import Entered, Goodbye, Refused, Welcome, ZoneAssigned
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 10.0  # after that a client asks again
 PAUSE_S = 3.0  # after a refusal
+ACTS_S = 1.0  # on average
 
 
 class Player:
@@ -34,6 +35,7 @@ class Player:
         self.asked_at = -100.0
         self.not_before = 0.0
         self.wants_to_play = True
+        self.trader = Trader(self)
 
     # ---------------------------------------------------------------- doing
 
@@ -51,29 +53,41 @@ class Player:
         self.link = self.world.gateway.open(self)
         self.say(hello)
 
-    def say(self, message: object) -> None:
+    def say(self, message: object) -> bool:
         self.asked_at = self.sim.now
         self.world.gateway.forward(self.link, message)
+        return True
 
-    def cut(self) -> None:
+    def cut(self) -> bool:
         """The world link breaks; the zone link does not."""
         if self.link is not None:
             self.world.gateway.close(self.link)
         self.link = None
+        return True
 
-    def quit(self) -> None:
+    def quit(self) -> bool:
         """The client ends: both links."""
         self.cut()
-        self.resume, self.zone_token = None, b""
+        self.resume, self.zone_token, self.trader.trade = None, b"", None
+        return True
 
-    def act(self, rng: Random, seconds: float) -> None:
-        """Do what clients and people do."""
-        if self.link is None:
-            if self.wants_to_play and self.sim.now >= self.not_before and rng.random() < seconds:
-                self.open_link()
-            return
-        self.ask_again()
-        self.misbehave(seconds)
+    def begin(self) -> None:
+        """Do from now on what clients and people do."""
+        watch, name = self.sim.chaos.watch, self.name
+        watch("link_cut", name, lambda force: self.link is not None and self.cut())
+        watch("relog", name, lambda force: self.link is not None and self.quit())
+        watch("log_out", name, lambda force: self.link is not None and self.say(Logout()))
+        watch("travel", name, lambda force: self.link is not None and self.travel(force))
+        self.act()
+        self.trader.begin()
+
+    def act(self) -> None:
+        """Log in if there is no link, ask again what was not answered; soon again."""
+        if self.link is not None:
+            self.ask_again()
+        elif self.wants_to_play and self.sim.now >= self.not_before:
+            self.open_link()
+        self.sim.after(ACTS_S * (0.5 + self.sim.rng.random()), self.act)
 
     def ask_again(self) -> None:
         """Repeat what was not answered."""
@@ -86,26 +100,17 @@ class Player:
         elif self.zone is None or self.world.entity_of(self.zone_token) is None:
             self.say(ZoneTokenRequest())  # there is no zone link, or it has gone silent
 
-    def misbehave(self, seconds: float) -> None:
-        strikes, now = self.sim.chaos.strikes, self.sim.now
-        if strikes("link_cut", self.name, now, seconds) is not None:
-            self.cut()
-        if strikes("relog", self.name, now, seconds) is not None:
-            self.quit()
-        if strikes("log_out", self.name, now, seconds) is not None:
-            self.say(Logout())
-        force = strikes("travel", self.name, now, seconds)
-        if force is not None:
-            self.travel(force)
-
-    def travel(self, force: float) -> None:
+    def travel(self, force: float) -> bool:
         """Go to another world: half of the time without a log-out."""
         if force < 0.5:
             self.say(Logout())
-        choice = int(force * 1000) % (len(self.sim.worlds) - 1)
         self.quit()
         others = [world for world in self.sim.worlds if world is not self.world]
-        self.world = others[choice]
+        if int(force * 10_000) % 2:  # where somebody is
+            used = {player.world.slug for player in self.sim.players.values() if player is not self}
+            others = [world for world in others if world.slug in used] or others
+        self.world = others[int(force * 1000) % len(others)]
+        return True
 
     # ---------------------------------------------------------------- hearing
 
@@ -128,6 +133,8 @@ class Player:
                 self.resume, self.zone_token = None, b""
                 self.cut()
                 self.not_before = self.sim.now + 1.0
+            case _:
+                self.trader.get(message)
 
     def refused(self, code: str) -> None:
         if code in ("bad_resume_token", "ticket_used", "bad_ticket", "ticket_expired"):

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from tests.simulation.chaos import Fault, Faults
-from tests.simulation.ledger import Violation
+from tests.simulation.promises import Violation
 from tests.simulation.simulation import Simulation, play_through
 
 

@@ -5,43 +5,44 @@ Modelled are clusters, gateways, clients and whatever carries messages, with all
 looks at every step; a broken promise raises Violation.
 """
 
-import heapq
 from collections import defaultdict
 from collections.abc import Callable, Collection
-from itertools import count
 from random import Random
 from uuid import UUID
 
 from characters.core import Account, Line, World
 from characters.rules import line_kind
-from tests.simulation.chaos import NONE, PEOPLE, Chaos, Fault, Faults, faults_of
-from tests.simulation.ledger import Violation
+from tests.simulation import trouble
+from tests.simulation.chaos import PEOPLE, Chaos, Fault, Faults, faults_of
 from tests.simulation.master import Master
 from tests.simulation.people import Player
+from tests.simulation.promises import Violation
+from tests.simulation.schedule import Schedule
 from tests.simulation.world import SimulatedWorld
 from zonecluster.protocol.from_client import Logout
 
 WORLDS = (("aurora", "official"), ("borealis", "official"), ("wilds", "open"))
 PEOPLE_NAMES = ("Alice", "Bob", "Carol")
-STEP_S = 0.25
-CALM_STEP_S = 0.5
+COMPANY = 0.6  # of the players begin in the same world
 TROUBLE_S = 240.0  # how long faults strike: a lease runs out, and messages of 90 s arrive
 CALM_S = 230.0  # how long all may take to come right: a lease, and a client that waits
+LOOK_S = 5.0  # how often it is looked whether all has come right
+STILL_S = 10.0  # after that players stand still, so that nobody is on the way when it is looked at
 LEAVE_S = 20.0
+LEASE_S = 130.0  # a lease that was left behind lapses, unless somebody renews it
 
 
-class Simulation:
+class Simulation(Schedule):
     """All of it."""
 
     def __init__(
         self, seed: int, faults: Faults | None = None, only: Collection[Fault] | None = None
     ) -> None:
+        super().__init__()
         self.seed = seed
         self.rng = Random(seed)
-        self.now, self.step_s = 0.0, STEP_S
-        self.queue: list[tuple[float, int, Callable[[], None]]] = []
-        self.tie = count()
-        self.chaos = Chaos(seed, faults_of(seed) if faults is None else faults, only)
+        self.chaos = Chaos(seed, faults_of(seed) if faults is None else faults, self, only)
+        self.is_still = False
         self.trace: list[str] | None = None
         self.counts: dict[str, int] = defaultdict(int)
         self.master = Master(self)
@@ -52,41 +53,21 @@ class Simulation:
             repository.worlds[slug] = World(tier)
             self.worlds.append(SimulatedWorld(self, slug, tier))
         self.players: dict[UUID, Player] = {}
+        first = self.rng.choice(self.worlds)
         for name in PEOPLE_NAMES:
             account, character = self.new_id(), self.new_id()
             repository.accounts[account] = Account()
             repository.create_character(account=account, character=character, name=name, now=self.master.now)
             player = Player(self, name, account, character)
-            player.world = self.rng.choice(self.worlds)
+            player.world = first if self.rng.random() < COMPANY else self.rng.choice(self.worlds)
             self.players[character] = player
         self.ledger.after(None, None, 0.0)
+        for player in self.players.values():
+            player.begin()
+        self.master.begin()
 
     def new_id(self) -> UUID:
         return UUID(int=self.rng.getrandbits(128), version=4)
-
-    # ---------------------------------------------------------------- time
-
-    def after(self, delay: float, action: Callable[[], None]) -> None:
-        heapq.heappush(self.queue, (self.now + delay, next(self.tie), action))
-
-    def is_time(self, seconds: float) -> bool:
-        """Whether an instant that comes every so many seconds is in this step."""
-        return self.now // seconds > (self.now - self.step_s) // seconds
-
-    def run(self, seconds: float) -> None:
-        """Let time pass."""
-        until = self.now + seconds
-        while self.now < until:
-            due = self.now + self.step_s
-            while self.queue and self.queue[0][0] <= due:
-                self.now, _, action = heapq.heappop(self.queue)
-                action()
-            self.now = due
-            self.master.step(self.step_s)
-            for player in self.players.values():
-                player.act(self.rng, self.step_s)
-            for world in self.worlds:
-                world.step(self.step_s)
 
     # ---------------------------------------------------------------- players
 
@@ -112,17 +93,46 @@ class Simulation:
 
     def calm(self) -> None:
         """The faults end, what is paused goes on, and restored machines are started afresh."""
-        self.step_s = CALM_STEP_S
-        self.chaos.faults = NONE
+        self.chaos.end()
         self.master.down_until = -1.0
         for world in self.worlds:
-            world.paused_until = self.now - 0.001
             world.disk.full_until = world.refusing_until = -1.0
             for cluster in world.clusters.values():
                 if cluster is not None:
                     cluster.paused_until = -1.0
-            if world.is_restored:
-                world.end_restored()
+            trouble.end(world)
+
+    def come_right(self) -> None:
+        """Wait until all messages have arrived and everybody plays. Raises: Violation: it takes too long."""
+        until = self.now + CALM_S
+        self.run(max(0.0, self.late_until - self.now))
+        while self.now < until:
+            self.run(LOOK_S)
+            if self._is(self.check_all_play):
+                break
+        self.is_still = True
+        self.run(STILL_S)
+        self.check_all_play()
+
+    def leave(self) -> None:
+        """Let everybody log out. Raises: Violation: something is left behind."""
+        for player in self.players.values():
+            player.wants_to_play = False
+            player.say(Logout())
+        until = self.now + LEAVE_S
+        while self.now < until and not self._is(self.check_all_gone):
+            self.run(LOOK_S)
+        until = self.now + LEASE_S
+        while self.now < until and not self._is(self.check_all_gone):
+            self.run(LOOK_S)
+        self.check_all_gone()
+
+    def _is(self, check: Callable[[], None]) -> bool:
+        try:
+            check()
+        except Violation:
+            return False
+        return True
 
     def check_all_play(self) -> None:
         """Every player is in the world, and all parts agree on where."""
@@ -189,16 +199,7 @@ def play_through(
         for _, fault in sim.chaos.struck
     )
     sim.calm()
-    sim.run(CALM_S)
-    for world in sim.worlds:
-        for cluster in world.clusters.values():
-            cluster.live = lambda rng, seconds: None  # stand still: nobody is on the way when it is looked at
-    sim.run(10.0)
-    sim.check_all_play()
-    for player in sim.players.values():
-        player.wants_to_play = False
-        player.say(Logout())
-    sim.run(LEAVE_S)
-    sim.check_all_gone()
+    sim.come_right()
+    sim.leave()
     sim.ledger.check_end(is_harmless=harmless)
     return sim

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from characters.core import Repository
-from tests.simulation.ledger import Violation
+from tests.simulation.promises import Violation
 from tests.simulation.simulation import Simulation, play_through
 
 SEEDS = range(12)

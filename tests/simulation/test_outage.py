@@ -17,8 +17,7 @@ def everything_dies(simulation: Simulation) -> None:
     for world in simulation.worlds:
         world.kill_daemon(2.0)
         for name in CLUSTERS:
-            world.clusters[name] = None
-            world.cluster_reborn_at[name] = simulation.now + 1.0
+            world.kill_cluster(name, 1.0)
 
 
 @pytest.mark.parametrize("is_deadly", [False, True], ids=["quiet", "all processes die in the middle of it"])

@@ -28,7 +28,7 @@ def restored(seed: int, *, missing: str | None = None) -> Simulation:
     simulation.run(120.0)
     backup, since = simulation.master.backup(), simulation.master.now
     simulation.run(120.0)
-    simulation.chaos.faults = NONE
+    simulation.chaos.end()
     simulation.master.down_until = simulation.now + AWAY_S
     simulation.run(AWAY_S)
     for world in simulation.worlds:

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from tests.simulation.chaos import NONE, PEOPLE, Faults, faults_of
-from tests.simulation.ledger import PROMISES
+from tests.simulation.promises import PROMISES
 from tests.simulation.shrink import failure_of, shrink
 from tests.simulation.simulation import play_through
 from tests.simulation.switched_off import RULES, switched_off
