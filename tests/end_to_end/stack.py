@@ -52,11 +52,11 @@ class Stack:
         self._output = self.state_dir / "up.log"
         self._up: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start everything and wait until `up` says that it is ready."""
+    def start(self, *options: str) -> None:
+        """Start everything and wait until `up` says that it is ready. Args: options: of `up`."""
         with self._output.open("wb") as output:
             self._up = subprocess.Popen(
-                [sys.executable, "manage.py", "up"],
+                [sys.executable, "manage.py", "up", *options],
                 cwd=ROOT,
                 env=self.environment,
                 stdout=output,
