@@ -216,6 +216,7 @@ class ModelCluster:
         if entity.held is None and not is_new:
             return
         held, entity.held = entity.held, None
+        entity.line = m.line or entity.line
         if is_new:
             if held is not None and held.exchange == m.after:  # it was saved before the exchange
                 self.shown(entity, held.serial)

@@ -48,6 +48,7 @@ def _settle(cluster: Cluster, player: Player, message: bus.Settle) -> None:
     if player.held is None and not is_new:
         return
     held, player.held = player.held, None
+    player.line = message.line or player.line
     if is_new and message.state is not None:
         is_written = held is not None and held.exchange == message.after
         if held is not None and is_written:  # what was held was saved before the exchange

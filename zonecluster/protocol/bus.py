@@ -456,6 +456,7 @@ class Settle(BusMessage):
     state: CharacterState | None = None
     text: str = ""  # told to the player
     order: Order = 0
+    line: LineKind | None = None  # as in Saved: what was laid down before is shown now, if it was not yet
 
 
 class LineIs(BusMessage):

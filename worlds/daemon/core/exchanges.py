@@ -310,7 +310,9 @@ def _end(w: World, x: Exchange, verdict: Verdict) -> None:
 def settle(w: World, s: Session, state: CharacterState | None) -> None:
     """Tell the cluster how it ended: with the document from now on, or None if that is what it was."""
     s.is_unsettled = True
-    w.to_cluster(s.here.cluster, bus.Settle(s.id, s.here.order, s.head.after, state, order=w.new_order()))
+    order, line = w.new_order(), s.line_kind
+    message = bus.Settle(s.id, s.here.order, s.head.after, state, order=order, line=line)
+    w.to_cluster(s.here.cluster, message)
 
 
 def on_settled(w: World, m: bus.Settled) -> None:

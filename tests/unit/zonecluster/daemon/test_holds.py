@@ -239,3 +239,15 @@ def test_the_line_is_what_the_daemon_says(zone: Trading) -> None:
     assert zone.resident().line == "fork"
     zone.hear(bus.Saved(ALICE, 0, 5, "main"), bus.Saved(ALICE, 0, 5))
     assert zone.resident().line == "main"
+
+
+def test_what_was_laid_down_before_belongs_to_the_line_that_settle_tells(zone: Trading) -> None:
+    """The messages that told of the fall are lost: the thing must not get from the fork to main."""
+    lines: list[str] = []
+    zone.player.instance.goods.show = lambda _, line: lines.append(line)  # type: ignore[method-assign]
+    state = replace(zone.player.state, money=1)
+    zone.cluster.change(zone.player, state, Result(1, True, "You lay it down."), shows=77)
+    zone.hold(FIRST)
+    left = replace(state, money=2)
+    zone.hear(bus.Settle(ALICE, 5, FIRST, left, "", zone.next_order(), "fork"))
+    assert lines == ["fork"] and zone.resident().line == "fork"
