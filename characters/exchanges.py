@@ -172,10 +172,15 @@ def _leased(request: IncomingExchange) -> set[UUID]:
 
 def _part(met: Met, write: Write, fault: str) -> Part:
     row, line = met.journal.get(write.op_id), met.played(write)
+    before = None
+    try:
+        before = decode_state(bytes(line.state)) if line is not None else None
+    except InvalidState as error:  # of an older schema, or broken by hand: it goes by restores only
+        fault = f"the head cannot be read: {error}"
     return Part(
         write=write,
         head=named_head(met.lines.get(write.line), met.falls.get((write.line, write.epoch))),
-        before=decode_state(bytes(line.state)) if line is not None else None,
+        before=before,
         fault=fault,
         earlier=earlier_of(row, write) if row is not None else None,
         belonged_to=(row.exchange, row.letter) if row is not None else (None, None),

@@ -11,7 +11,17 @@ from django.db import connection
 from characters.exchanges import IncomingExchange
 from characters.invariants import INVARIANTS, check_invariants
 from characters.letters import discard_letters, read_mailbox, return_letters
-from characters.models import Fall, Letter, Line, TradeStop, Valuable, ValuableEvent, Version
+from characters.models import (
+    Fall,
+    Gain,
+    Letter,
+    Line,
+    TradeStop,
+    Valuable,
+    ValuableEvent,
+    Version,
+    WorldBudget,
+)
 from characters.refusals import Refused
 from characters.reports import receive_report
 from characters.services import create_character
@@ -31,7 +41,7 @@ from worlds.signing import signing_keys
 from worlds.uplink import messages
 from worlds.uplink.messages import Goods, LeaseRef
 from worlds.uplink.receipt import check_receipt
-from zonecluster.protocol.character import Item, Place
+from zonecluster.protocol.character import Item, Place, encode_state
 
 pytestmark = pytest.mark.django_db
 
@@ -207,6 +217,35 @@ def test_forks_of_one_world_trade_among_themselves(play, wilds, alice, bob, hero
     assert sorted(Line.objects.filter(world=None).values_list("id", "version")) == mains
 
 
+def test_on_forks_too_nobody_trades_what_another_fork_has(play, two, wilds, alice, bob, hero, friend, now):
+    """Rowan's fork is from before the gem went to Sorrel on main, whose fork has it now."""
+    rowan, sorrel = two
+    fork = play(wilds, alice, hero)
+    request = a_trade(rowan, sorrel)
+    answer = carry(rowan, request, now)
+    sorrel.took(answer.results[1], sorrel.having(COIN, Item("rope", 1), money=20))
+    new_fork = play(wilds, bob, friend)
+    assert Valuable.objects.get(thing=COIN.id, world=wilds.world).line_id == new_fork.lease.line
+    has = new_fork.state.bags["inventory"]
+    writes = [
+        fork.write(fork.having(ROPE, Item("rope", 1), money=100)),
+        new_fork.write(new_fork.having(COIN, money=20)),
+    ]
+    assert refused(fork, IncomingExchange(uuid4(), writes), now).refusal.code == "not_conserved"
+    third = play(wilds, alice, create_character(account=alice, name="Tansy", by=alice, now=now))
+    writes = [fork.write(fork.having(ROPE, money=100)), third.write(third.having(COIN))]
+    answer = refused(fork, IncomingExchange(uuid4(), writes), now)
+    assert answer.refusal.code == "foreign_valuable" and COIN in has
+
+
+def test_a_head_that_cannot_be_read_is_refused_by_name(two, now):
+    rowan, sorrel = two
+    Line.objects.filter(id=sorrel.lease.line).update(state=b'{"schema":0}')
+    answer = refused(rowan, a_trade(rowan, sorrel), now)
+    assert (answer.refusal.code, answer.line) == ("invalid_state", sorrel.lease.line)
+    Line.objects.filter(id=sorrel.lease.line).update(state=encode_state(sorrel.state))
+
+
 def test_if_the_world_is_limited_both_writes_fall(two, now):
     rowan, sorrel = two
     World.objects.filter(slug="aurora").update(limited_at=now)
@@ -237,6 +276,44 @@ def test_if_one_write_falls_the_other_does_too(play, aurora, alice, bob, hero, f
     equip(rowan, rowan.having(COIN, ROPE, money=100), now)
     answer = carry(rowan, a_trade(rowan, sorrel), now)
     assert all(saved.forked is not None for saved in answer.results)
+
+
+@pytest.fixture
+def poor(play, make_operator, alice, bob, hero, friend, now):
+    """The two in a verified world that may give a character no more than 40 coins and a gem an hour."""
+    lantern = make_operator("lantern", tier="verified")
+    rowan, sorrel = play(lantern, alice, hero), play(lantern, bob, friend)
+    equip(rowan, rowan.having(COIN, ROPE, money=100), now)
+    equip(sorrel, sorrel.having(money=50), now)
+    Gain.objects.all().delete()
+    WorldBudget.objects.create(world=lantern.world, money_hour=40, valuables_hour=1)
+    return rowan, sorrel
+
+
+def test_a_trade_counts_what_each_side_gains(poor, now):
+    rowan, sorrel = poor
+    first = carry(rowan, a_trade(rowan, sorrel), now)
+    assert [saved.forked for saved in first.results] == [None, None]
+    gains = {row.line_id: (row.money, row.valuables, row.items) for row in Gain.objects.all()}
+    assert gains == {rowan.lease.line: (30, 0, 0), sorrel.lease.line: (0, 1, 1)}
+
+
+def test_if_one_side_is_over_the_budget_both_fall(poor, now):
+    rowan, sorrel = poor
+    pay, get = sorrel.having(money=9), rowan.having(COIN, ROPE, money=141)
+    answer = carry(rowan, IncomingExchange(uuid4(), [rowan.write(get), sorrel.write(pay)]), now)
+    assert [saved.forked.reason for saved in answer.results] == ["budget", "budget"]
+    assert not Gain.objects.exists()
+    assert Line.objects.filter(world__slug="lantern", undecided_since=now).count() == 2
+    assert set(Line.objects.filter(world=None).values_list("exchange", flat=True)) == {None}
+
+
+def test_what_lay_in_a_letter_counts_against_no_budget(poor, now):
+    rowan, sorrel = poor
+    carry(rowan, a_letter(rowan, COIN, money=90), now)
+    answer = carry(sorrel, a_taking(sorrel, Letter.objects.get().id, COIN, money=90), now)
+    assert answer.results[0].forked is None
+    assert not Gain.objects.exists()
 
 
 # ---------------------------------------------------------------- shapes
