@@ -14,6 +14,8 @@ from worlds.uplink.receipt import Receipt, sign_receipt
 
 def journal_of(op_ids: Collection[UUID]) -> dict[UUID, Version]:
     """Return the accepted writes of these op_ids, with their falls, without their states."""
+    if not op_ids:
+        return {}
     rows = Version.objects.filter(op_id__in=op_ids).select_related("fall").defer("state")
     return {row.op_id: row for row in rows}
 

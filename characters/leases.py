@@ -14,12 +14,12 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.rules import LIMITS
-from accounts.selectors import edition_of
+from accounts.selectors import edition_of_many
+from characters.grants import Facts, Hero, facts_of, lock_character, lock_line, write_grant
 from characters.heads import head_of, newest_falls
-from characters.incarnations import current_incarnation
 from characters.journal import receipt_of
-from characters.lines import fork_main_line, head_version
-from characters.models import Character, Line
+from characters.lines import fork_main_line
+from characters.models import Character, Line, Version
 from characters.refusals import Refused
 from characters.rules import (
     LEASE,
@@ -36,9 +36,11 @@ from characters.rules import (
 )
 from worlds.models import World
 from worlds.signing import signing_keys
-from worlds.tickets import is_banned, open_admission
+from worlds.tickets import is_banned
 from worlds.uplink.messages import Acquire, Lease, LeaseRef, Refusal, Release, Renew, Renewed, SaveKind
 from zonecluster.protocol.character import decode_state
+
+FEWEST_SLOTS = min(limits.character_slots for limits in LIMITS.values())
 
 log = structlog.get_logger(__name__)
 
@@ -53,10 +55,7 @@ def acquire_lease(*, world: World, request: Acquire, now: datetime) -> Lease:
     """
     try:
         with transaction.atomic():
-            character = _lock_character(request.character)
-            line, head = _lock_line(character, world)
-            decision = _decide(character, head, world, request, now)
-            lease = _grant(character, line, decision, world, request, now)
+            lease, is_repeat = _acquire(world, request, now)
     except Refused as error:
         log.info(
             "lease_refused",
@@ -73,79 +72,65 @@ def acquire_lease(*, world: World, request: Acquire, now: datetime) -> Lease:
         line=str(lease.line),
         epoch=lease.epoch,
         op_id=str(request.op_id),
-        is_repeat=decision.is_repeat,
+        is_repeat=is_repeat,
     )
     return lease
 
 
-def _lock_character(character_id: UUID) -> Character:
-    """Return the character, locked: acquires, forks and deletion of one come one after the other."""
-    characters = Character.objects.select_for_update(no_key=True, of=("self",)).select_related("account")
-    found = characters.filter(id=character_id, deleted_at=None).first()
-    if found is None:
+def _acquire(world: World, request: Acquire, now: datetime) -> tuple[Lease, bool]:
+    """Return the lease, and whether it was granted before."""
+    hero = lock_character(request.character)
+    if hero is None:
         raise Refused(Refusal("unknown_character", "there is no such character"))
-    return found
-
-
-def _lock_line(character: Character, world: World) -> tuple[Line | None, Head]:
-    """Return the line that the world plays, locked, and its head; None and an empty head before the fork."""
-    lines = Line.objects.select_for_update(no_key=True).filter(character=character)
+    facts = facts_of(hero=hero, world=world, admission=request.admission, now=now)
     kind = played_line(
         world.tier,
         is_limited=world.limited_at is not None,
-        holds_main=lines.filter(world=None, holder=world).exists(),
-        holds_fork=lines.filter(world=world, holder=world).exists(),
-        is_undecided=lines.filter(world=world, undecided_since__isnull=False).exists(),
+        holds_main=facts.holds_main,
+        holds_fork=facts.holds_fork,
+        is_undecided=facts.is_undecided,
     )
-    line = lines.filter(world=None if kind == "main" else world).first()
-    if line is None:
-        return None, Head(owner=world.pk)
-    return line, head_of(line)
-
-
-def _decide(character: Character, head: Head, world: World, request: Acquire, now: datetime) -> Grant:
-    admission = open_admission(jti=request.admission, world=world, now=now)
-    slots = LIMITS[edition_of(character.account, now)].character_slots
-    ids = Character.objects.filter(account=character.account, deleted_at=None).order_by("created_at", "id")
-    standing = Standing(
-        is_suspended=world.suspended_at is not None,
-        is_admitted=admission is not None and admission.account_id == character.account_id,
-        is_banned=is_banned(character.account, now),
-        is_locked=character.id in locked(list(ids.values_list("id", flat=True)), slots),
-    )
+    line = lock_line(hero=hero, fork_of=None if kind == "main" else world)
     decision = decide_grant(
-        head,
+        head_of(line) if line is not None else Head(owner=world.pk),
         world=world.pk,
         op_id=request.op_id,
         order=request.order,
-        incarnation=current_incarnation(),
-        standing=standing,
+        incarnation=facts.incarnation,
+        standing=_standing(hero, facts, world, now),
         now=now,
     )
     if isinstance(decision, Refusal):
         raise Refused(decision)
-    return decision
-
-
-def _grant(
-    character: Character, line: Line | None, grant: Grant, world: World, request: Acquire, now: datetime
-) -> Lease:
     if line is None:
+        character = Character.objects.get(pk=hero.id)
         line = fork_main_line(character=character, world=world, now=now)
-        log.info("line_forked", world=world.slug, character=str(character.id), line=str(line.id))
-    head = granted(head_of(line), grant, world=world.pk, op_id=request.op_id, order=request.order, now=now)
-    Line.objects.filter(pk=line.pk).update(
-        grants=head.grants,
-        epoch=head.epoch,
-        holder_id=head.holder,
-        acquire_op_id=head.acquire_op_id,
-        acquire_order=head.acquire_order,
-        lease_until=head.lease_until,
+        log.info("line_forked", world=world.slug, character=str(hero.id), line=str(line.id))
+    return _grant(hero, line, decision, world, request, now), decision.is_repeat
+
+
+def _standing(hero: Hero, facts: Facts, world: World, now: datetime) -> Standing:
+    return Standing(
+        is_suspended=world.suspended_at is not None,
+        is_admitted=facts.admitted == hero.account,
+        is_banned=is_banned(hero, now),
+        is_locked=_is_locked(hero, facts, now),
     )
-    kind, receipt = _newest_write(line, world)
+
+
+def _is_locked(hero: Hero, facts: Facts, now: datetime) -> bool:
+    if len(facts.characters) <= FEWEST_SLOTS:
+        return False  # whatever the edition, which takes a query
+    edition = edition_of_many([hero.account], now)[hero.account]
+    return hero.id in locked(facts.characters, LIMITS[edition].character_slots)
+
+
+def _grant(hero: Hero, line: Line, grant: Grant, world: World, request: Acquire, now: datetime) -> Lease:
+    head = granted(head_of(line), grant, world=world.pk, op_id=request.op_id, order=request.order, now=now)
+    kind, receipt = _newest_write(write_grant(line, head), world)
     return Lease(
-        character=character.id,
-        name=character.name,
+        character=hero.id,
+        name=hero.name,
         line=line.id,
         line_kind="main" if line.world_id is None else "fork",
         epoch=grant.epoch,
@@ -165,9 +150,8 @@ def _why_fork(line: Line, world: World) -> WhyFork:
     return why_fork(world.tier, is_limited=world.limited_at is not None, is_undecided=is_undecided)
 
 
-def _newest_write(line: Line, world: World) -> tuple[SaveKind | None, str]:
+def _newest_write(row: Version, world: World) -> tuple[SaveKind | None, str]:
     """Return kind and receipt of a head that this world wrote: it may have died before it had the answer."""
-    row = head_version(line)
     if row.world_id != world.pk or row.kind not in get_args(SaveKind):
         return None, ""
     key = signing_keys(settings.CONFIG.signing_keys_dir).newest

@@ -290,6 +290,8 @@ def may_renew(head: Head | None, *, epoch: int, writer: Writer) -> bool:
 
 def first_of_each(writes: Sequence[Write]) -> list[Write]:
     """Return the writes without those that name a line or an op_id of an earlier one in the batch."""
+    if len({write.line for write in writes}) == len({write.op_id for write in writes}) == len(writes):
+        return list(writes)
     lines, op_ids, first = set(), set(), []
     for write in writes:
         if write.line not in lines and write.op_id not in op_ids:

@@ -4,7 +4,7 @@ A batch is one transaction and one round trip while all goes well; each write in
 Every outcome has a name; a refused write changes nothing, and an accepted one is never undone here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,46 +59,71 @@ def save_batch(*, world: World, saves: Sequence[IncomingSave], now: datetime) ->
     valid = [write for write in writes if isinstance(write, Write)]
     first = first_of_each(valid)
     written = _write(world, writer, first, now)
-    chains = written.chains
-    receipts = _receipts(world, key, first, chains, now)
-    left = [write for write in first if write.op_id not in chains]
-    new, refused = _write_otherwise(world, writer, left, written.over, now)
-    # What the statement wrote just now is known; only what is left is read from the journal.
-    unknown = _without_first(valid, set(chains))
+    accepted = first if not written.left else [write for write in first if write.op_id not in written.left]
+    answers = _accepted(world, key, accepted, written.chains, now)
+    if len(answers) < len(saves):
+        fresh = {answer.op_id: answer for answer in answers}
+        otherwise = _write_otherwise(world, writer, first, written, now)
+        answers = _classified(world, writer, key, saves, writes, fresh, otherwise)
+    _log_outcomes(world, saves, answers)
+    return answers
+
+
+def _classified(
+    world: World,
+    writer: Writer,
+    key: KeyPair,
+    saves: Sequence[IncomingSave],
+    writes: Sequence[Write | Refusal],
+    fresh: dict[UUID, Saved],
+    otherwise: "Otherwise",
+) -> list[Saved]:
+    """Return the outcome of each save of a batch of which not everything was accepted by the statement.
+
+    Args: fresh: the answers to what was; used up.
+    """
+    # What was written just now is known; only what is left is read from the journal.
+    valid = [write for write in writes if isinstance(write, Write)]
+    unknown = _without_first(valid, set(fresh))
     known = journal_of([write.op_id for write in unknown])
+    new, refused = set(otherwise.written), dict(otherwise.refused)
     heads = _heads_of([write for write in unknown if write.op_id not in new])
-    results = []
+    answers = []
     for save, write in zip(saves, writes, strict=True):
         if isinstance(write, Refusal):
-            result = Saved(op_id=save.op_id, refusal=write)
-        elif (chain := chains.pop(write.op_id, None)) is not None:
-            result = Saved(write.op_id, write.version + 1, chain, receipts[write.op_id])
+            answer = Saved(op_id=save.op_id, refusal=write)
+        elif write.op_id in fresh:
+            answer = fresh.pop(write.op_id)
         else:
             is_new = write.op_id in new
             new.discard(write.op_id)
             row, head = known.get(write.op_id), heads.get((write.line, write.epoch))
             refusal = None if is_new else refused.pop(write.op_id, None) or _why_not(writer, write, row, head)
-            result = _answer(world, key, write, row, refusal)
-        results.append(result)
-    _log_outcomes(world, saves, results)
-    return results
+            answer = _answer(world, key, write, row, refusal)
+        answers.append(answer)
+    return answers
+
+
+@dataclass(frozen=True)
+class Otherwise:
+    """What became of what the statement left, by op_id: written after all, or refused for its valuables."""
+
+    written: set[UUID]
+    refused: dict[UUID, Refusal]
 
 
 def _write_otherwise(
-    world: World, writer: Writer, left: Sequence[Write], over: set[UUID], now: datetime
-) -> tuple[set[UUID], dict[UUID, Refusal]]:
-    """Write what the statement left: what changes a line's valuables, and what falls to the fork.
-
-    Args: over: of these, what is over the world's budget.
-    Returns: the op_ids that were written; what was refused by the rules of valuables.
-    """
+    world: World, writer: Writer, first: Sequence[Write], written: "Written", now: datetime
+) -> Otherwise:
+    """Write what the statement left: what changes a line's valuables, and what falls to the fork."""
+    left = [write for write in first if write.op_id in written.left]
     if not left:
-        return set(), {}
-    within = [write for write in left if write.op_id not in over]
+        return Otherwise(set(), {})
+    within = [write for write in left if write.op_id not in written.over]
     claimed = claim_all(world=world, writer=writer, writes=within, now=now)
     rest = [write for write in left if write.op_id not in claimed.written | claimed.refused.keys()]
-    fallen = fall_all(world=world, writer=writer, writes=rest, over=over | claimed.over, now=now)
-    return claimed.written | fallen.written, claimed.refused | fallen.refused
+    fallen = fall_all(world=world, writer=writer, writes=rest, over=written.over | claimed.over, now=now)
+    return Otherwise(claimed.written | fallen.written, claimed.refused | fallen.refused)
 
 
 def _without_first(writes: Sequence[Write], op_ids: set[UUID]) -> list[Write]:
@@ -122,38 +147,44 @@ def _checked(save: IncomingSave) -> Write | Refusal:
 
 @dataclass(frozen=True)
 class Written:
-    """`chains`: of the writes that the statement accepted, by op_id; `over`: those over the budget."""
+    """What the statement did: `chains` of the writes that it accepted, in their order, and other op_ids.
 
-    chains: dict[UUID, bytes]
+    `over`: of those, what is over the world's budget.
+    """
+
+    chains: list[bytes]
+    left: set[UUID]
     over: set[UUID]
 
 
 def _write(world: World, writer: Writer, writes: Sequence[Write], now: datetime) -> Written:
     """Run the statement, for a verified world with what its budget lets through."""
     if not writes:
-        return Written({}, set())
+        return Written([], set(), set())
+    op_ids = {write.op_id for write in writes}
     try:
         if writer.is_budgeted and not writer.is_limited:
             with transaction.atomic():
                 return _write_within_budget(world, writer, writes, now)
         # Alone the statement is a transaction; in another one it must be possible to go on without it.
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
-            return Written(_run_statement(world, writer, writes, now), set())
+            return _run_statement(world, writer, writes, set(), now)
     except IntegrityError as error:
-        known = journal_of([write.op_id for write in writes])
+        used = set(journal_of(op_ids))
         cause = str(error).split("\n")[0]
-        log.info("op_id_taken", world=world.slug, op_ids=[str(op_id) for op_id in known], error=cause)
-        if len(writes) == 1:
-            return Written({}, set())
-        if known:
-            return _write(world, writer, [write for write in writes if write.op_id not in known], now)
-    # Another request took one of the op_ids at this instant: only that write may fail, so each goes alone.
-    written = Written({}, set())
-    for write in writes:
-        alone = _write(world, writer, [write], now)
-        written.chains.update(alone.chains)
-        written.over.update(alone.over)
-    return written
+        log.info("op_id_taken", world=world.slug, op_ids=sorted(map(str, used)), error=cause)
+    # An op_id was used before, or another request took it at this instant: only that write may fail.
+    if used:
+        others = _write(world, writer, [write for write in writes if write.op_id not in used], now)
+        return Written(others.chains, others.left | used, others.over)
+    if len(writes) == 1:
+        return Written([], op_ids, set())
+    alone = [_write(world, writer, [write], now) for write in writes]
+    return Written(
+        [chain for each in alone for chain in each.chains],
+        {op_id for each in alone for op_id in each.left},
+        {op_id for each in alone for op_id in each.over},
+    )
 
 
 def _write_within_budget(world: World, writer: Writer, writes: Sequence[Write], now: datetime) -> Written:
@@ -171,26 +202,30 @@ def _write_within_budget(world: World, writer: Writer, writes: Sequence[Write], 
     ]
     gains = gains_of(lines, judged)
     over = set(over_budget(world=world, writes=judged, gains=gains, now=now))
-    chains = _run_statement(world, writer, [write for write in writes if write.op_id not in over], now)
-    count_gains(
-        world=world, writes=[write for write in judged if write.op_id in chains], gains=gains, now=now
-    )
-    return Written(chains, over)
+    written = _run_statement(world, writer, writes, over, now)
+    counted = [write for write in judged if write.op_id not in written.left]
+    count_gains(world=world, writes=counted, gains=gains, now=now)
+    return written
 
 
-def _run_statement(world: World, writer: Writer, writes: Sequence[Write], now: datetime) -> dict[UUID, bytes]:
-    """Run it; return the op_ids that were written, with their chains."""
+def _run_statement(
+    world: World, writer: Writer, writes: Sequence[Write], over: set[UUID], now: datetime
+) -> Written:
+    """Run it with all that is not over the budget."""
+    within = [write for write in writes if write.op_id not in over] if over else writes
     chains = [
-        next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash) for write in writes
+        next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash) for write in within
     ]
-    left = write_batch(world=world, writer=writer, writes=writes, chains=chains, now=now)
-    return {
-        write.op_id: chain for write, chain in zip(writes, chains, strict=True) if write.op_id not in left
-    }
+    left = write_batch(world=world, writer=writer, writes=within, chains=chains, now=now)
+    if left:
+        chains = [chain for write, chain in zip(within, chains, strict=True) if write.op_id not in left]
+    return Written(chains, left | over, over)
 
 
 def _heads_of(writes: Sequence[Write]) -> dict[tuple[UUID, int], Head]:
     """Return the head that each write names, by its line and epoch; of unknown lines none."""
+    if not writes:
+        return {}
     names = {(write.line, write.epoch) for write in writes}
     lines = {line.id: line for line in Line.objects.filter(id__in={line for line, _ in names}).defer("state")}
     falls = newest_falls(names)
@@ -216,10 +251,10 @@ def _answer(world: World, key: KeyPair, write: Write, row: Version | None, refus
     return answer_of(world, key, write, row)
 
 
-def _receipts(
-    world: World, key: KeyPair, writes: Sequence[Write], chains: Mapping[UUID, bytes], now: datetime
-) -> dict[UUID, str]:
-    """Return the receipts of what the statement accepted just now: as journal.receipt_of does of rows."""
+def _accepted(
+    world: World, key: KeyPair, writes: Sequence[Write], chains: Sequence[bytes], now: datetime
+) -> list[Saved]:
+    """Return the answers to what the statement accepted just now: as journal.answer_of of its rows."""
     claims = [
         Receipt(
             world=world.slug,
@@ -227,14 +262,17 @@ def _receipts(
             version=write.version + 1,
             epoch=write.epoch,
             op_id=write.op_id,
-            chain=chains[write.op_id],
+            chain=chain,
             state_hash=write.state_hash,
             at=now,
         )
-        for write in writes
-        if write.op_id in chains
+        for write, chain in zip(writes, chains, strict=True)
     ]
-    return dict(zip([claim.op_id for claim in claims], sign_receipts(key, claims), strict=True))
+    receipts = sign_receipts(key, claims)
+    return [
+        Saved(claim.op_id, claim.version, claim.chain, receipt)
+        for claim, receipt in zip(claims, receipts, strict=True)
+    ]
 
 
 def _log_outcomes(world: World, saves: Sequence[IncomingSave], results: Sequence[Saved]) -> None:

@@ -6,6 +6,7 @@ of the account's characters. Redeeming one closes the account's admissions elsew
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID, uuid4
 
 import structlog
@@ -29,6 +30,14 @@ MAX_WAITING = 30  # not redeemed yet
 MAX_A_MINUTE = 60  # redeemed or not: each redeemed one is a session of a world daemon for a minute
 
 
+# The account by whose redeemed ticket a world may acquire now; a part of what an acquire reads.
+# `admitted_since`: ADMISSION_FOR before now.
+ADMITTED_ACCOUNT = """
+SELECT account_id FROM worlds_ticket
+WHERE jti = %(admission)s AND world_id = %(world)s AND closed_at IS NULL AND redeemed_at > %(admitted_since)s
+"""
+
+
 class NoTicket(Exception):
     """The account gets no ticket; `code` says why to programs, the message to people."""
 
@@ -36,6 +45,15 @@ class NoTicket(Exception):
         super().__init__(detail)
         self.code = code
         self.detail = detail
+
+
+class MayBeBanned(Protocol):
+    """What an account's ban is known by."""
+
+    @property
+    def is_active(self) -> bool: ...
+    @property
+    def banned_until(self) -> datetime | None: ...
 
 
 @dataclass(frozen=True)
@@ -47,7 +65,7 @@ class IssuedTicket:
     expires_at: datetime
 
 
-def is_banned(account: Account, now: datetime) -> bool:
+def is_banned(account: MayBeBanned, now: datetime) -> bool:
     """Return whether the account may not play at this instant."""
     return not account.is_active or (account.banned_until is not None and now < account.banned_until)
 
@@ -140,13 +158,6 @@ def _lock_account_of(jti: UUID, world: World) -> Account:
     if found is None:
         raise TicketRefused("bad_ticket", "the master knows no such ticket; it may be too old")
     return found
-
-
-def open_admission(*, jti: UUID, world: World, now: datetime) -> Ticket | None:
-    """Return the redeemed ticket by which this world may acquire now, or None."""
-    return Ticket.objects.filter(
-        jti=jti, world=world, closed_at=None, redeemed_at__gt=now - ADMISSION_FOR
-    ).first()
 
 
 def close_old_admissions(*, now: datetime) -> int:

@@ -8,23 +8,40 @@ from zonecluster.protocol.character import CharacterState, Item, Place, encode_s
 
 KINDS = ("ember-dagger", "copper-staff", "woolen-cloak", "bronze-spear", "silver-chain")  # of one length
 MOST_PAD = 64  # characters of a name
+SPARE = 24  # bytes by which numbers may be longer in another turn, with as many things
 
 
-def document(size_bytes: int, seed: int) -> bytes:
+def document(size_bytes: int, seed: int, turn: int = 0) -> bytes:
     """Return the canonical bytes of a document of exactly this size; another for each seed.
 
+    Args: turn: documents of one seed have the same things, and other numbers and texts at each turn.
     Raises: ValueError: no document is so small.
     """
-    rng = Random(seed)
-    bare = _state(Random(seed), [], (1, 1))
-    room = size_bytes - len(encode_state(bare))
-    if room < 0:
-        raise ValueError(f"a document has at least {size_bytes - room} bytes, not {size_bytes}")
-    of_one = len(encode_state(_state(Random(seed), [_thing(rng)], (1, 1)))) - (size_bytes - room)
-    count = (room + 1) // (of_one + 1)  # a comma between two
-    rest = room - max(count * (of_one + 1) - 1, 0)
+    room, of_one = _room(size_bytes, seed, 0), _size_of_one(seed)
+    count = max((room - SPARE + 1) // (of_one + 1), 0)  # a comma between two
+    rest = _room(size_bytes, seed, turn) - max(count * (of_one + 1) - 1, 0)
+    if rest < 0:
+        raise ValueError(f"a document has at least {size_bytes - rest} bytes, not {size_bytes}")
     pads = 1 + min(rest, MOST_PAD - 1), 1 + max(rest - (MOST_PAD - 1), 0)
-    return encode_state(_state(Random(seed), [_thing(rng) for _ in range(count)], pads))
+    rng = Random(seed)
+    return encode_state(_state(_rng(seed, turn), [_thing(rng) for _ in range(count)], pads))
+
+
+def _rng(seed: int, turn: int) -> Random:
+    return Random(f"{seed}.{turn}")
+
+
+def _room(size_bytes: int, seed: int, turn: int) -> int:
+    """Return the bytes that a document has beside its numbers and two texts of one character."""
+    return size_bytes - len(encode_state(_state(_rng(seed, turn), [], (1, 1))))
+
+
+def _size_of_one(seed: int) -> int:
+    """Return the bytes of one thing in a bag."""
+    some, none = ([_thing(Random(seed))], [])
+    return len(encode_state(_state(_rng(seed, 0), some, (1, 1)))) - len(
+        encode_state(_state(_rng(seed, 0), none, (1, 1)))
+    )
 
 
 def _thing(rng: Random) -> Item:

@@ -2,8 +2,9 @@
 
 Accounts of two characters, each character with its main line, each line with as many versions as the others,
 written in the order of time: all lines' first versions, then their second ones. Chains are random bytes: the
-repository never reads further back than a line's head. Indexes and constraints are dropped meanwhile and made
-again at the end.
+repository never reads further back than a line's head. Half of the lines were written by one world, the
+others by 63 more; each line twice within a quarter of an hour every ten days, so that retention and a
+rollback have work. Indexes and constraints are dropped meanwhile and made again at the end.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from psycopg import sql
 
 from tests.benchmark.documents import document
 from tests.benchmark.machine import CannotMeasure
+from zonecluster.protocol.canonical import check_state
 from zonecluster.protocol.character import state_hash
 
 TABLES = ("accounts_account", "characters_character", "characters_line", "characters_version")
@@ -24,11 +26,27 @@ ROWS_AT_ONCE = 20_000
 HEAD = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # Source: PostgreSQL's documentation, COPY, "Binary Format"
 TAIL = b"\xff\xff"
 EPOCH_2000 = datetime(2000, 1, 1, tzinfo=UTC)
+WORLDS = 64
+SESSION_DAYS = 10  # between two sessions of a line, of two versions each
+PAUSE = 900 * 10**6  # microseconds between these two
+DAY = 86_400 * 10**6
 EPOCH = 1_000_001  # of every line: the first grant of the first incarnation
 # Bytes that a row takes with its indexes, beside its state: seen on PostgreSQL 18.
 VERSION_BYTES = 520
 CHARACTER_BYTES = 1_200  # with its line and half an account, beside the line's state
-STATE_BYTES = (320, 400)  # the smallest document, and what is large enough to be out of the way
+STATE_BYTES = (320, 2048)  # the smallest document, and a character's that has played for some weeks
+SMALL_STATE_BYTES = 400  # if those do not fit
+COMPRESSED = 0.65  # of a document of 2,048 bytes, as PostgreSQL keeps it; it leaves those below 2,000 alone
+# With a name like those that the worker looks for.
+MAKE_WORLDS = """
+INSERT INTO worlds_world
+    (slug, name, name_key, tier, tagline, description, motd, language, region, ruleset, edition, max_players,
+     gateway_url, is_listed, created_at, report)
+SELECT 'world-' || number, 'World ' || number, '', 'official', '', '', '', 'en', 'local', 'co-op', 'free',
+       1000, 'ws://127.0.0.1:1/', true, now(), '{}'
+FROM generate_series(0, %s - 1) AS number
+RETURNING id
+"""
 
 
 @dataclass(frozen=True)
@@ -47,8 +65,9 @@ class Size:
     @property
     def bytes(self) -> int:
         """About how much disk this takes."""
-        states = (self.versions + self.characters) * self.state_bytes
-        return self.versions * VERSION_BYTES + self.characters * CHARACTER_BYTES + states
+        kept = self.state_bytes * COMPRESSED if self.state_bytes == STATE_BYTES[1] else self.state_bytes
+        states = (self.versions + self.characters) * kept
+        return int(self.versions * VERSION_BYTES + self.characters * CHARACTER_BYTES + states)
 
 
 def fitting(characters: int, versions: int, free_bytes: int) -> Size:
@@ -68,7 +87,7 @@ def fitting(characters: int, versions: int, free_bytes: int) -> Size:
             f"{characters:,} characters with {versions:,} versions take {needed / 1e9:.1f} GB, but half of "
             f"the free disk is {free_bytes / 2e9:.1f} GB: choose fewer."
         )
-    return Size(characters, versions, min(room, most))
+    return Size(characters, versions, most if room >= most * COMPRESSED else min(room, SMALL_STATE_BYTES))
 
 
 class Rows:
@@ -117,9 +136,11 @@ class Filling:
         self._size = size
         self._tell = tell
         self._rng = np.random.default_rng(1)
-        self._at = microseconds(datetime(2026, 1, 1, tzinfo=UTC))
+        now = microseconds(datetime.now(UTC))
+        self._at = now - (size.versions_each // 2 + 1) * SESSION_DAYS * DAY
+        self._last_sessions = now - self._rng.integers(PAUSE, SESSION_DAYS * DAY, size.characters)
         self._state = document(size.state_bytes, 0)
-        self._hash = state_hash(self._state)
+        self._hash, self._ids = state_hash(self._state), check_state(self._state).ids
         # 16 bytes each: identities of characters and of their lines.
         self._characters = self._random(size.characters, 16)
         self._lines = self._random(size.characters, 16)
@@ -131,6 +152,7 @@ class Filling:
         # Emptied and filled in one transaction, rows can be written as frozen, and need no log.
         with without_indexes(self._connection, TABLES), self._connection.transaction():
             self._connection.execute(f"TRUNCATE {', '.join(TABLES)}")
+            self._worlds = np.array(self._connection.execute(MAKE_WORLDS, [WORLDS]).fetchall())[:, 0]
             self._copy("accounts_account", -(-count // 2), self._accounts)
             self._copy("characters_character", count, self._of_characters)
             for number in range(each):
@@ -188,20 +210,26 @@ class Filling:
         formats = {
             **{"id": "V16", "character_id": "V16", "grants": ">i4", "epoch": ">i8", "acquire_order": ">i8"},
             **{"version": ">i8", "chain": "V32", "state_hash": "V32", "state": f"V{len(self._state)}"},
-            **{"updated_at": ">i8"},
+            **{"valuables": f"V{len(self._ids)}", "updated_at": ">i8"},
         }
         rows = Rows(formats, len(numbers))
         rows["id"], rows["character_id"] = self._lines[numbers], self._characters[numbers]
         rows["grants"], rows["epoch"], rows["version"] = 1, EPOCH, self._size.versions_each
         rows["chain"], rows["state_hash"] = self._chains[numbers], np.void(self._hash)
-        rows["state"], rows["updated_at"] = np.void(self._state), self._at
+        rows["state"], rows["valuables"] = np.void(self._state), np.void(self._ids)
+        rows["updated_at"] = self._last_sessions[numbers]
         return rows
+
+    def _times(self, number: int, numbers: np.ndarray) -> np.ndarray:
+        """Return when lines were written for the number-th time."""
+        left = self._size.versions_each - 1 - number
+        return self._last_sessions[numbers] - left // 2 * SESSION_DAYS * DAY - left % 2 * PAUSE
 
     def _versions(self, number: int, is_last: bool) -> Callable[[np.ndarray], Rows]:
         """Return what makes rows of version number + 1 of each line."""
         formats = {
             **{"id": ">i8", "line_id": "V16", "version": ">i8", "op_id": "V16", "epoch": ">i8", "at": ">i8"},
-            **{"kind": "V8", "prev_chain": "V32", "chain": "V32", "state_hash": "V32"},
+            **{"world_id": ">i8", "kind": "V8", "prev_chain": "V32", "chain": "V32", "state_hash": "V32"},
             **{"state": f"V{len(self._state)}"},
         }
 
@@ -209,7 +237,8 @@ class Filling:
             rows, count = Rows(formats, len(numbers)), len(numbers)
             rows["id"] = number * self._size.characters + numbers + 1
             rows["line_id"], rows["version"], rows["epoch"] = self._lines[numbers], number + 1, EPOCH
-            rows["op_id"], rows["at"] = self._random(count, 16), self._at + number * 10**9 + numbers * 1000
+            rows["op_id"], rows["at"] = self._random(count, 16), self._times(number, numbers)
+            rows["world_id"] = self._worlds[np.where(numbers % 2, 1 + numbers // 2 % (WORLDS - 1), 0)]
             rows["kind"], rows["prev_chain"] = np.void(b"periodic"), self._random(count, 32)
             rows["chain"] = self._chains[numbers] if is_last else self._random(count, 32)
             rows["state_hash"], rows["state"] = np.void(self._hash), np.void(self._state)

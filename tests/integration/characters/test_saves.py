@@ -221,11 +221,9 @@ def test_a_clean_batch_is_one_statement_and_no_look_at_the_journal(
     aurora, several, now, make_save, monkeypatch
 ):
     batches = []
-    run = saves_module._run_statement
+    write = saves_module.write_batch
     monkeypatch.setattr(
-        saves_module,
-        "_run_statement",
-        lambda world, writer, writes, at: batches.append(len(writes)) or run(world, writer, writes, at),
+        saves_module, "write_batch", lambda **asked: batches.append(len(asked["writes"])) or write(**asked)
     )
     saves = [make_save(lease) for lease in several]
     with CaptureQueriesContext(connection) as captured:  # what is not by a cursor of psycopg's own
@@ -236,6 +234,24 @@ def test_a_clean_batch_is_one_statement_and_no_look_at_the_journal(
     # The receipts say what those say that the journal's rows give.
     again = save_batch(world=aurora.world, saves=saves, now=now + timedelta(seconds=9))
     assert list(map(said, again)) == list(map(said, results))
+
+
+def test_a_used_op_id_does_not_keep_the_others_of_its_batch_waiting(
+    aurora, several, now, make_save, monkeypatch
+):
+    used = make_save(several[0])
+    save_batch(world=aurora.world, saves=[used], now=now)
+    batches = []
+    write = saves_module.write_batch
+    monkeypatch.setattr(
+        saves_module, "write_batch", lambda **asked: batches.append(len(asked["writes"])) or write(**asked)
+    )
+    saves = [make_save(several[1]), make_save(several[2], op_id=used.op_id), make_save(several[3])]
+    results = save_batch(world=aurora.world, saves=saves, now=now)
+    assert [code_of(result) for result in results] == ["ok", "op_id_reused", "ok"]
+    assert batches == [3, 2]
+    versions = [Line.objects.get(id=lease.line).version for lease in several[:4]]
+    assert versions == [2, 2, 1, 2]
 
 
 def test_a_hostile_batch_cannot_write_twice(aurora, several, now, make_save):

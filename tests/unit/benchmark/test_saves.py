@@ -18,6 +18,7 @@ from tests.benchmark.saves import (
     ratio,
 )
 from tests.benchmark.saves_fill import STATE_BYTES, Rows, fitting, microseconds, numbered
+from zonecluster.protocol.canonical import check_state
 from zonecluster.protocol.character import canonical_state
 
 
@@ -31,6 +32,13 @@ def test_documents_have_the_size_that_is_asked_for_and_are_canonical(size, seed)
     data = document(size, seed)
     assert len(data) == size
     assert canonical_state(data) == data
+
+
+@given(size=st.integers(400, 9000), seed=st.integers(0, 2**32), turn=st.integers(1, 9))
+def test_at_another_turn_there_are_the_same_things_and_other_numbers(size, seed, turn):
+    first, other = document(size, seed), document(size, seed, turn)
+    assert len(other) == size and check_state(other).ids == check_state(first).ids
+    assert other != first
 
 
 def test_documents_differ_by_seed_and_are_the_same_for_one():
