@@ -51,7 +51,7 @@ class TickInC:
     def __init__(self, library: ctypes.CDLL, service: Service) -> None:
         """Copy everything into arrays of the C code's."""
         links, tables = service.cluster.links, service.cluster.tables
-        table = links.path._table  # type: ignore[attr-defined]
+        table = links.path.table  # type: ignore[attr-defined]  # of the batch path
         loop = make_loop(library, len(table.state))
         viewers, slots = links.of_rows.viewers()
         add_links(library, loop, table, slots)
@@ -82,7 +82,7 @@ class TickInC:
         return self._struct([len(tables), len(tables.places), *pointers, numbers])
 
     def _views(self, service: Service, viewers: np.ndarray, slots: np.ndarray) -> ctypes.Array:
-        encoder = service.ticks._views._encoder  # type: ignore[attr-defined]
+        encoder = service.ticks.views.encoder
         baselines, links = encoder.baselines, encoder.baselines.links
         count = len(viewers)
         room = (
@@ -93,7 +93,7 @@ class TickInC:
         )
         return self._struct(
             [
-                *(count, encoder._bytes_per_tick, encoder._full_bucket),
+                *(count, encoder.bytes_per_tick, encoder.full_bucket),
                 self._pointer(viewers, "i8"),
                 self._pointer(slots, "i8"),
                 self._pointer(service.cluster.links.of_rows.rows, "i8"),

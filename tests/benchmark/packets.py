@@ -149,7 +149,7 @@ def c_way(clients: int, library: ctypes.CDLL) -> CWay:
     way.file = batch.server_file  # type: ignore[attr-defined]
     way.loop = make_loop(library, clients)
     way.lengths = np.full(clients, SNAPSHOT_BYTES, np.int64)
-    add_links(library, way.loop, batch.path._table, batch.slots)  # type: ignore[attr-defined]
+    add_links(library, way.loop, batch.path.table, batch.slots)  # type: ignore[attr-defined]
     return way
 
 

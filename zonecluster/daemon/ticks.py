@@ -34,7 +34,7 @@ class Ticks:
         self._queues = queues
         choice = cluster.config.packet_path
         try:
-            self._views = Views(
+            self.views = Views(
                 choice,
                 len(cluster.links.of_rows.rows),
                 cluster.config.bytes_per_player,
@@ -52,7 +52,7 @@ class Ticks:
     @property
     def kinds(self) -> dict[str, str]:
         """Which implementation of interest and snapshots runs."""
-        return self._views.kinds
+        return self.views.kinds
 
     def run(self, now: float) -> None:
         """Do one tick; `now` is monotonic seconds. A step that fails is logged, and the others go on."""
@@ -112,7 +112,7 @@ class Ticks:
             self._cluster.links.drop(client_id)
             return
         player.client_id = client_id
-        self._views.forget(self._cluster.links.of_rows.assign(client_id, player.row))
+        self.views.forget(self._cluster.links.of_rows.assign(client_id, player.row))
         if older is not None:
             self._cluster.links.drop(older)
         player.instance.restart_inputs(player.row)
@@ -136,7 +136,7 @@ class Ticks:
         inputs = decode_input_matrix(rows, arrivals.data[:, :MAX_INPUT_BYTES], arrivals.lengths)
         counters["payloads_dropped"] += int(np.count_nonzero(rows < 0))
         counters["inputs_refused"] += inputs.refused
-        self._views.acknowledge(arrivals.slots[inputs.payloads], inputs.acks)
+        self.views.acknowledge(arrivals.slots[inputs.payloads], inputs.acks)
         return inputs
 
     def step(self, inputs: Inputs) -> None:
@@ -151,7 +151,7 @@ class Ticks:
         cluster = self._cluster
         viewers, slots = cluster.links.of_rows.viewers()
         clock = Clock(cluster.tables.tick, int(now * 1000), cluster.pace.dilation)
-        payloads, lengths = self._views.snapshots(cluster.tables, viewers, slots, clock, cluster.phases.lap)
+        payloads, lengths = self.views.snapshots(cluster.tables, viewers, slots, clock, cluster.phases.lap)
         cluster.links.send(slots, payloads, lengths)
 
     def clear_ground(self) -> None:

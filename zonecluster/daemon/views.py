@@ -37,22 +37,22 @@ class Views:
         Raises: ImportError, RuntimeError or OSError: compiled code was insisted on and cannot run here.
         """
         self._interest = open_interest(choice)
-        self._encoder = open_encoder(choice, slots, bytes_per_s)
+        self.encoder = open_encoder(choice, slots, bytes_per_s)
         self._sights = sights
         self._tell_fault = tell_fault
 
     @property
     def kinds(self) -> dict[str, str]:
         """Which implementation of each part runs."""
-        return {"interest": self._interest.name, "snapshots": self._encoder.name}
+        return {"interest": self._interest.name, "snapshots": self.encoder.name}
 
     def forget(self, slot: int) -> None:
         """A new link has this slot: it was shown nothing."""
-        self._encoder.forget(slot)
+        self.encoder.forget(slot)
 
     def acknowledge(self, slots: np.ndarray, ticks: np.ndarray) -> None:
         """Note which snapshots clients say they have: (k,) each, hostile; a slot may come several times."""
-        self._encoder.acknowledge(slots, ticks)
+        self.encoder.acknowledge(slots, ticks)
 
     def snapshots(
         self,
@@ -72,7 +72,7 @@ class Views:
         lap("interest")
         focus = Focus(tables.selected, tables.group)
         records, own = entity_records(tables), own_states(tables, viewers)
-        found = self._encoder.encode(viewers, slots, seen, records, own, focus, clock)
+        found = self.encoder.encode(viewers, slots, seen, records, own, focus, clock)
         lap("encode")
         return found
 

@@ -56,7 +56,7 @@ class BatchPath:
         self.stopwatch: Stopwatch = NO_STOPWATCH
         self._socket = bound
         self._core = core
-        self._table = make_table(count, (secrets.randbits(64), secrets.randbits(64)))
+        self.table = make_table(count, (secrets.randbits(64), secrets.randbits(64)))
         self._inbox = mmsg.make_messages(RECEIVE_BATCH, RECEIVE_BYTES)
         self._outbox = mmsg.make_messages(SEND_BATCH, SEND_BYTES)
         self._arrivals = opening.make_room(room)
@@ -80,12 +80,12 @@ class BatchPath:
         nobody, nothing = np.empty(0, np.int64), np.empty((0, 1), np.uint8)
         crypto, counts = self._crypto, self._counts
         self._take_batch(0, 0.0, 0.0)
-        lookup.insert(self._table, 0)
-        lookup.remove(self._table, 0)
-        upkeep.end_tick(self._table)
-        upkeep.look_over(self._table, self._closed, self._due, self._flooding, 0.0, 0.0)
-        sealing.seal_control(self._outbox, self._table, nobody, 0, KEEP_ALIVE, crypto, counts, 0.0)
-        sealing.seal_batch(self._outbox, self._table, nobody, nothing, nobody, 0, crypto, counts, 0.0)
+        lookup.insert(self.table, 0)
+        lookup.remove(self.table, 0)
+        upkeep.end_tick(self.table)
+        upkeep.look_over(self.table, self._closed, self._due, self._flooding, 0.0, 0.0)
+        sealing.seal_control(self._outbox, self.table, nobody, 0, KEEP_ALIVE, crypto, counts, 0.0)
+        sealing.seal_batch(self._outbox, self.table, nobody, nothing, nobody, 0, crypto, counts, 0.0)
 
     # ------------------------------------------------------------ receiving
 
@@ -112,7 +112,7 @@ class BatchPath:
         strangers = opening.open_batch(
             self._inbox,
             count,
-            self._table,
+            self.table,
             self._arrivals,
             progress,
             self._closed,
@@ -137,16 +137,16 @@ class BatchPath:
         """Take over whoever the core has connected."""
         for event in self._core.events():
             if isinstance(event, Connected):
-                fill_slot(self._table, self._core.hand_over(event.client_id))
-                lookup.insert(self._table, event.slot)
+                fill_slot(self.table, self._core.hand_over(event.client_id))
+                lookup.insert(self.table, event.slot)
                 self._client_ids[event.slot] = event.client_id
                 self._slots[event.client_id] = event.slot
                 self._events.append(event)
 
     def _end(self, slot: int, event: LinkEvent) -> None:
         """Take a link out of the table and tell the core, which frees the slot."""
-        lookup.remove(self._table, slot)
-        clear_slot(self._table, slot)
+        lookup.remove(self.table, slot)
+        clear_slot(self.table, slot)
         waiting = self._arrivals.slots[: self._progress[opening.ARRIVED]]
         waiting[waiting == slot] = -1  # the slot's next holder must not be taken for their sender
         client_id = self._client_ids.pop(slot)
@@ -164,7 +164,7 @@ class BatchPath:
         count = int(self._progress[opening.ARRIVED])
         self._progress[opening.ARRIVED] = 0
         self._wall.left[:] = wall.TO_CORE_A_TICK
-        upkeep.end_tick(self._table)
+        upkeep.end_tick(self.table)
         self._room_wait_s = ROOM_WAIT_S
         slots = self._arrivals.slots[:count]
         lengths, data = self._arrivals.lengths[:count], self._arrivals.data[:count]
@@ -196,18 +196,18 @@ class BatchPath:
         start = 0
         while start < len(slots):
             count, start = sealing.seal_batch(
-                self._outbox, self._table, slots, payloads, lengths, start, self._crypto, self._counts, now
+                self._outbox, self.table, slots, payloads, lengths, start, self._crypto, self._counts, now
             )
             self.stopwatch.lap("seal")
             self._transmit(count)
             self.stopwatch.lap("send")
-        return int((self._table.state[slots[slots >= 0]] == 1).sum())
+        return int((self.table.state[slots[slots >= 0]] == 1).sum())
 
     def _send_control(self, kind: int, slots: np.ndarray, now: float) -> None:
         start = 0
         while start < len(slots):
             count, start = sealing.seal_control(
-                self._outbox, self._table, slots, start, kind, self._crypto, self._counts, now
+                self._outbox, self.table, slots, start, kind, self._crypto, self._counts, now
             )
             self._transmit(count)
 
@@ -242,7 +242,7 @@ class BatchPath:
             return
         self._looked_over_at = now
         silent, due, flooding = upkeep.look_over(
-            self._table, self._closed, self._due, self._flooding, now, passed
+            self.table, self._closed, self._due, self._flooding, now, passed
         )
         if due:
             self._send_control(KEEP_ALIVE, self._due[:due], now)

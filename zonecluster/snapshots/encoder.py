@@ -41,11 +41,11 @@ class Encoder:
         if bytes_per_s < LEAST_BYTES_PER_S:
             raise ValueError(f"{bytes_per_s} bytes/s for a player: at least {LEAST_BYTES_PER_S} are needed")
         self.name = name
-        self._bytes_per_tick = bytes_per_s // TICKS_PER_S
-        self._full_bucket = max(MAX_PAYLOAD_BYTES, int(bytes_per_s * BURST_S))
+        self.bytes_per_tick = bytes_per_s // TICKS_PER_S
+        self.full_bucket = max(MAX_PAYLOAD_BYTES, int(bytes_per_s * BURST_S))
         self._write = write
         self._payloads = np.zeros((0, MAX_PAYLOAD_BYTES), np.uint8)
-        self.baselines = Baselines(slots, self._full_bucket)
+        self.baselines = Baselines(slots, self.full_bucket)
 
     def forget(self, slot: int) -> None:
         """A new link has this slot: it starts afresh."""
@@ -77,7 +77,7 @@ class Encoder:
         self.baselines.remember(clock.tick, records)
         links = self.baselines.links
         slots = np.require(slots, np.int64, ["C", "W"])
-        buckets = np.minimum(links.bucket[slots] + self._bytes_per_tick, self._full_bucket)
+        buckets = np.minimum(links.bucket[slots] + self.bytes_per_tick, self.full_bucket)
         job = Viewers(
             rows=np.require(viewers, np.int64, ["C", "W"]),
             slots=slots,
@@ -85,7 +85,7 @@ class Encoder:
             counts=np.require(seen.counts, np.int32, ["C", "W"]),
             baselines=self.baselines.baseline_ticks(slots),
             budgets=np.minimum(buckets, MAX_PAYLOAD_BYTES),
-            rations=np.full(len(slots), min(self._bytes_per_tick, MAX_PAYLOAD_BYTES)),
+            rations=np.full(len(slots), min(self.bytes_per_tick, MAX_PAYLOAD_BYTES)),
         )
         if len(self._payloads) < len(slots):
             self._payloads = np.zeros((len(slots) * 5 // 4, MAX_PAYLOAD_BYTES), np.uint8)
