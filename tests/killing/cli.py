@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import time
 from collections import Counter
 from dataclasses import asdict
@@ -29,6 +30,8 @@ def run(
     """
     # One place for all runs: each has a state directory of its own, and compiling takes a minute.
     os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "var" / "cache" / "numba"))
+    for number in (signal.SIGINT, signal.SIGTERM):  # the platform is stopped with us, also in the background
+        signal.signal(number, signal.default_int_handler)
     stack = Stack()
     stack.start()
     is_kept = True
@@ -37,6 +40,9 @@ def run(
         is_kept = bool(result["broken"])
         if is_kept:
             result["state_dir"] = str(stack.state_dir)
+    except KeyboardInterrupt:
+        is_kept = False
+        raise
     finally:
         stack.stop(is_kept=is_kept)
     return result

@@ -4,7 +4,7 @@ Killed: kill -9. Stopped: SIGSTOP for some time, to others as good as dead, and 
 had happened; past 120 s its leases have lapsed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
@@ -56,19 +56,21 @@ class Fault:
         return self.seconds >= LONG_S
 
 
-def draw(chance: Random, number: int, long_every: int) -> Sequence[Fault]:
+def draw(chance: Random, number: int, long_every: int, recent: Collection[str] = ()) -> Sequence[Fault]:
     """Return the faults of a round, one after the other.
 
-    Args: number: of the round, from 1; long_every: each such round stops something past the lease; 0: none.
+    Args: number: of the round, from 1; long_every: each such round stops something past the lease; 0: none;
+        recent: processes that are not killed, as the supervisor lets one wait that dies again and again.
     """
+    killed = [group for group in KILLED if not set(group) & set(recent)] or KILLED
     if long_every and number % long_every == 0:
         return [Fault("stop", (STOPPED_LONG[(number // long_every - 1) % len(STOPPED_LONG)],), LONG_S)]
     faults = []
     if chance.random() < STOP_CHANCE:
         faults.append(Fault("stop", (chance.choice(STOPPED),), chance.choice(SHORT_S)))
     if not faults or chance.random() < 0.3:
-        faults.append(Fault("kill", chance.choice(KILLED)))
+        faults.append(Fault("kill", chance.choice(killed)))
     if chance.random() < 0.25:
-        faults.append(Fault("kill", chance.choice(KILLED)))
+        faults.append(Fault("kill", chance.choice(killed)))
     chance.shuffle(faults)
     return faults

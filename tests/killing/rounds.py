@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ AFTER_S = 2.0  # of play after the last fault
 BACK_S = 180.0  # everybody must be back; on a quiet machine 15 to 20 s
 QUIET_S = 90.0  # the documents that players see are those that the master has
 LOOK_S = 0.3
+SPARED = 3  # rounds in which a process that was killed is not killed again
 
 
 class Broken(AssertionError):
@@ -50,6 +52,7 @@ class Rounds:
     ) -> None:
         self._stack, self._crowd, self._ledger, self._chance = stack, crowd, ledger, chance
         self._long_every = long_every
+        self._recent: deque[list[Fault]] = deque(maxlen=SPARED)
         self._url = stack.setting("DATABASE_URL")
 
     async def begin(self) -> None:
@@ -57,9 +60,14 @@ class Rounds:
         self._ledger.known = await self._quiet()
         self._crowd.start()
 
-    async def run(self, number: int) -> RoundReport:
-        """Run one round. What is broken is in the report; nothing is raised for it."""
-        faults = draw(self._chance, number, self._long_every)
+    async def run(self, number: int, faults: Sequence[Fault] = ()) -> RoundReport:
+        """Run one round. What is broken is in the report; nothing is raised for it.
+
+        Args: faults: instead of such as are drawn.
+        """
+        recent = {name for each in self._recent for fault in each for name in fault.processes}
+        faults = faults or draw(self._chance, number, self._long_every, recent)
+        self._recent.append([fault for fault in faults if fault.how == "kill"])
         report = RoundReport(number, [str(fault) for fault in faults])
         began = time.monotonic()
         self._crowd.life.round = number

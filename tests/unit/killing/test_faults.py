@@ -19,3 +19,9 @@ def test_200_rounds_have_every_kind_of_fault():
     assert len(past) == 8 and {fault.processes[0] for fault in past} == set(STOPPED_LONG)
     assert all(fault.seconds == LONG_S and str(fault).endswith("for 130 s") for fault in past)
     assert all(draw(chance, number, 0) for number in range(1, 50))
+
+
+def test_who_was_killed_just_now_is_spared():
+    chance, recent = Random(3), {"worlddaemon", "gateway", "postgres"}
+    drawn = [fault for number in range(100) for fault in draw(chance, number, 0, recent)]
+    assert not any(recent & set(fault.processes) for fault in drawn if fault.how == "kill")
