@@ -2,13 +2,16 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from importlib import import_module
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from django.db import connection
+from django.apps import apps
+from django.db import connection, transaction
 
 from accounts.models import AuditRecord
+from characters.invariants import INVARIANTS, check_invariants
 from characters.leases import release_lease
 from characters.lifting import CannotLift, lift_fork, plan_lift
 from characters.models import Letter, Line, Valuable, ValuableEvent, Version
@@ -27,11 +30,13 @@ pytestmark = pytest.mark.django_db
 
 CROWN, RING = UUID(int=0xC0), UUID(int=0xC1)
 Kind = ValuableEvent.Kind
+OF_VALUABLES = ("valuables_of_heads", "one_owner", "owners", "known_valuables")
+fill = import_module("characters.migrations.0006_valuables").fill
 
 
 @pytest.fixture
 def rogue(mallory, now):
-    return create_character(account=mallory, name="Sorrel", by=mallory, now=now)
+    return create_character(account=mallory, name="Sorrel", by=mallory, now=now + timedelta(seconds=1))
 
 
 @pytest.fixture
@@ -72,7 +77,7 @@ def kinds_of_events(thing, world=None):
 
 
 def check_columns():
-    """Line.valuables says what the documents have, and each thing on main has the line that has it."""
+    """Line.valuables says what the documents have, each thing on main has its line, and SQL agrees."""
     for line in Line.objects.all():
         things = kinds_of(decode_state(bytes(line.state)))
         assert bytes(line.valuables) == packed(things)
@@ -80,6 +85,8 @@ def check_columns():
             assert {owner_of(thing) for thing in things} <= {line.pk}
             owned = Valuable.objects.filter(world=None, line=line).values_list("thing", flat=True)
             assert set(owned) == set(things)
+    with transaction.atomic(), connection.cursor() as cursor:
+        assert check_invariants(cursor, [each for each in INVARIANTS if each.name in OF_VALUABLES]) == []
 
 
 def log_out(operator, lease, now):
@@ -282,6 +289,46 @@ def test_owners_are_counted_anew_and_the_older_head_gives_up(aurora, lease, othe
     assert first.versions.get(version=first.version).kind == "restore"
     events = ValuableEvent.objects.count()
     assert recount_owners(now) == 0 and ValuableEvent.objects.count() == events
+
+
+# ---------------------------------------------------------------- from before owners were kept
+
+
+def forget_owners():
+    """Make the database what it was: documents only."""
+    ValuableEvent.objects.all().delete()
+    Valuable.objects.all().delete()
+    Line.objects.update(valuables=b"")
+
+
+def test_the_migration_finds_owners_of_what_is_there(aurora, wilds, alice, hero, lease, other, now):
+    lease = after(lease, aurora.save(lease, now, state=with_things(lease, CROWN, RING)))
+    log_out(aurora, lease, now)
+    fork = wilds.acquire(hero, wilds.admit(alice, now), now)
+    before = set(Valuable.objects.values_list("thing", "kind", "world", "line"))
+    forget_owners()
+    fill(apps, None)
+    assert set(Valuable.objects.values_list("thing", "kind", "world", "line")) == before
+    assert kinds_of_events(CROWN) == kinds_of_events(CROWN, wilds.world) == ["found"]
+    assert Line.objects.get(pk=other.line).valuables == b""
+    check_columns()
+    fill(apps, None)
+    assert ValuableEvent.objects.count() == 4
+    after(fork, wilds.save(fork, now, state=with_things(fork, CROWN)))
+
+
+def test_a_thing_that_was_there_twice_does_not_stop_the_migration(aurora, lease, other, now):
+    """The first owner has it; the second keeps the document, and can still be saved."""
+    after(lease, aurora.save(lease, now, state=with_things(lease, CROWN)))
+    other = after(other, aurora.save(other, now, state=with_things(other, RING)))
+    Line.objects.filter(pk=other.line).update(state=with_things(other, CROWN))
+    forget_owners()
+    fill(apps, None)
+    assert owner_of(CROWN) == lease.line
+    assert bytes(Line.objects.get(pk=other.line).valuables) == CROWN.bytes
+    other = after(other, aurora.save(other, now, state=with_things(other, CROWN, money=5)))
+    with pytest.raises(Refused):
+        trade(other, lease, CROWN, now, aurora.world)
 
 
 # ---------------------------------------------------------------- at once
