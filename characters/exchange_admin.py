@@ -13,7 +13,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts.admin_parts import NOTHING, ViewOnlyAdmin, link_to, rows_table, staff_of
+from accounts.admin_parts import NOTHING, ViewOnlyAdmin, link_to, links_to, rows_table, staff_of
 from accounts.levers import lever
 from characters.letters import HAS_GOODS, NEVER_HAD_GOODS, goods_of
 from characters.models import Letter, TradeStop, Version
@@ -102,8 +102,8 @@ class LetterAdmin(ViewOnlyAdmin):
         return rows_table(("kind", "count", "id"), rows)
 
     @display(description="valuables that lie in it")
-    def valuables_in_it(self, letter: Any) -> str:
-        return ", ".join(str(valuable) for valuable in letter.valuables.all()) or NOTHING
+    def valuables_in_it(self, letter: Any) -> SafeString | str:
+        return links_to(letter.valuables.all())
 
     @display(description="versions of characters")
     def versions(self, letter: Letter) -> SafeString | str:

@@ -35,9 +35,8 @@ def read_mailbox(*, world: World, request: Mailbox, now: datetime) -> MailboxIs:
         letters = _mailbox_of(world, request.lease)
         thrown = letters.filter(id__in=request.discard).exclude(HAS_GOODS).update(discarded_at=now)
         newest = letters.select_related("sender", "posted_by").order_by("-posted_at", "-id")
-        lying = newest.filter(HAS_GOODS)[
-            :MAILBOX_SHOWN
-        ]  # never hidden behind newer words: they wait to be taken
+        # Two lists: what waits to be taken is not to be hidden behind newer words.
+        lying = newest.filter(HAS_GOODS)[:MAILBOX_SHOWN]
         words = newest.exclude(HAS_GOODS)[:MAILBOX_SHOWN]
         shown = sorted([*lying, *words], key=lambda letter: (letter.posted_at, letter.id), reverse=True)
         more = letters.count() - len(shown)

@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from characters import tasks
 from characters.exchanges import IncomingExchange
 from characters.invariants import INVARIANTS, check_invariants
 from characters.letters import discard_letters, read_mailbox, return_letters
@@ -612,3 +613,17 @@ def test_a_stop_of_one_kind_names_it_and_stops_no_other(two, aurora, borealis, n
     told = receive_report(world=aurora.world, report=report, now=now)
     assert (told.is_trade_off, told.kinds_off) == (False, ["gem"])
     assert carry(rowan, a_letter(rowan, ROPE), now).refusal is None
+
+
+def test_tasks_do_it_and_beat_knows_them(two, now):
+    rowan, _ = two
+    carry(rowan, a_letter(rowan), now)
+    carry(rowan, a_letter(rowan, ROPE), now)
+    Letter.objects.update(posted_at=now - timedelta(days=91))
+    tasks.return_goods()
+    tasks.discard_old_letters()
+    (letter,) = Letter.objects.all()
+    assert (letter.recipient_id, letter.returned_at is None) == (rowan.character, False)
+    known = {entry["task"] for entry in tasks.BEAT_SCHEDULE.values()}
+    assert {tasks.return_goods.name, tasks.discard_old_letters.name} <= known
+    Letter.objects.update(posted_at=now)  # as its version has it
