@@ -148,7 +148,7 @@ def keep(w: World, s: Session) -> None:
     goodbye(w, s, is_saved=False)
     w.log("final_save_waits", "warning", session=str(s.id), character=str(s.character))
     if s.home is not None:
-        _remove_once(w, s, s.home)
+        remove_once(w, s, s.home)
         s.home = None
     s.move(P.KEEPING, w.now)
 
@@ -212,7 +212,8 @@ def ask_remove(w: World, s: Session, stay: Stay) -> None:
     w.ask(s, stay, bus.Remove(session=s.id, instance=stay.instance, order=w.new_order()), None)
 
 
-def _remove_once(w: World, s: Session, stay: Stay) -> None:
+def remove_once(w: World, s: Session, stay: Stay) -> None:
+    """Tell a cluster to forget the player in one instance, without waiting for the answer."""
     order = bus.Remove(session=s.id, instance=stay.instance, order=w.new_order())
     w.to_cluster(stay.cluster, order)
 
@@ -250,7 +251,7 @@ def drop(w: World, s: Session, leave: Leave) -> None:
     replay.adopt(w, s)
     s.writer = s.exchange = None
     if s.home is not None and s.target is not None:
-        _remove_once(w, s, s.target)
+        remove_once(w, s, s.target)
     remove(w, s, is_saved=is_saved)
 
 

@@ -93,7 +93,12 @@ def begin(w: World, s: Session) -> None:
 
 
 def again(w: World, s: Session) -> None:
-    """The instance did not take the player: try another, within the same two minutes."""
+    """The instance did not take the player: try another, within the same two minutes.
+
+    Should it still hear of the Admit, it hears that it is off; else it has a ghost until it reports it.
+    """
+    if s.target is not None:
+        departure.remove_once(w, s, s.target)
     s.target = None
     s.move(P.RECOVERING, w.now)
     if s.leave is not None:

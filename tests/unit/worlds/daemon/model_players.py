@@ -6,6 +6,8 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.unit.worlds.daemon.model_master import Line
+from tests.unit.worlds.daemon.model_traders import Trader
+from zonecluster.protocol.character import CharacterState, Item
 from zonecluster.protocol.from_client import PROTOCOL_VERSION, Enter, Hello, Logout, ZoneTokenRequest
 from zonecluster.protocol.to_client import Entered, Goodbye, Refused, Welcome, ZoneAssigned
 
@@ -15,13 +17,17 @@ if TYPE_CHECKING:
 STEP_S = 0.05
 
 
-class Player:
+class Player(Trader):
     """A client: logs in, enters, plays, and does what people do to their links."""
 
     def __init__(self, sim: Simulation, number: int) -> None:
         self.sim = sim
         self.account, self.character = sim.master.new_id(), sim.master.new_id()
-        sim.master.lines[self.character] = Line(sim.master.new_id())
+        things = [Item("bread", 20), Item("crown", 1, sim.master.new_id())]
+        state = CharacterState(bags={"inventory": things})
+        self.line = Line(sim.master.new_id(), state=state, name=f"Al {number}")
+        sim.master.lines[self.character] = self.line
+        super().__init__()
         self.link: int | None = None
         self.resume: str | None = None
         self.zone: ZoneAssigned | None = None
@@ -66,17 +72,25 @@ class Player:
                 self.asked_at = self.sim.now - 9.0
             case Goodbye():
                 self.resume = None
+            case _:
+                self.hear_of_trade(message)
 
     def enter(self) -> None:
         self.asked_at = self.sim.now
         self.sim.gateway.forward(self.link, Enter(self.character))
+
+    def is_heard(self) -> bool:
+        """Whether there is somebody at the other end of the zone link; a client notices that in time."""
+        entities = [e for cluster in self.sim.clusters.values() if cluster for e in cluster.entities.values()]
+        place = (self.character, self.zone.instance, self.zone.entity)
+        return any((e.character, e.instance, e.number) == place for e in entities)
 
     def act(self, rng: Random, misbehave: float) -> None:
         if self.link is None:
             if self.wants_to_play and rng.random() < 0.05:
                 self.open_link()
             return
-        is_waiting = not (self.welcome and self.has_entered and self.zone)
+        is_waiting = not (self.welcome and self.has_entered and self.zone and self.is_heard())
         if is_waiting and self.wants_to_play and self.sim.now - self.asked_at > 10.0:
             if self.welcome is None:
                 self.say_hello()
@@ -85,6 +99,8 @@ class Player:
             else:
                 self.asked_at = self.sim.now
                 self.sim.gateway.forward(self.link, ZoneTokenRequest())
+        if self.has_entered:
+            self.trade_on(rng)
         if rng.random() > misbehave * STEP_S:
             return
         match rng.randrange(4):

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from tests.model_gateway import Gateway
 from tests.unit.worlds.daemon.model_cluster import WORLD, Cluster
-from tests.unit.worlds.daemon.model_master import Master, Violation
+from tests.unit.worlds.daemon.model_master import Master, Violation, things_of
 from tests.unit.worlds.daemon.model_players import STEP_S, Player
 from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
 from worlds.daemon.core.daemon import DaemonCore
@@ -47,8 +47,13 @@ from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import Place
 from zonecluster.protocol.from_client import Logout
+from zonecluster.rules.items import ItemKind
 
 ZOMBIE_S = 6.0
+KINDS = {
+    "bread": ItemKind("bread", "loaf of bread", stack_size=50),
+    "crown": ItemKind("crown", "crown", is_valuable=True),
+}
 SLACK_S = 0.3  # deadlines are looked at once per tick
 
 
@@ -62,7 +67,7 @@ def catalog() -> Catalog:
         arrival = Place(zone=target, position=(10.0, 10.0, 0.0))
         links[(source, f"to-{target}")] = LinkInfo(source, f"to-{target}", arrival)
     clusters = {name: ClusterInfo(name, 100) for name in ("east", "west")}
-    return Catalog(WORLD, "Welcome.", 100, "ws://127.0.0.1:1/", zones, links, clusters)
+    return Catalog(WORLD, "Welcome.", 100, "ws://127.0.0.1:1/", zones, links, clusters, KINDS)
 
 
 @dataclass
@@ -83,6 +88,8 @@ class Faults:
     master_outages: float = 0.01
     database_slow: float = 0.05
     misbehave: float = 0.15  # links cut, ghosts, log-outs, per player
+    late: float = 0.03  # a write reaches the master long after it was given up
+    refused: float = 0.1  # exchanges, for a reason that passes
 
 
 class Simulation:
@@ -111,6 +118,9 @@ class Simulation:
         self.reported: dict[UUID, int] = defaultdict(int)  # session → money the daemon was told
         self.counts: dict[str, int] = defaultdict(int)
         self.players = [Player(self, number) for number in range(players)]
+        self.things = self.master.things()
+        self.stolen: set[str] = set()  # names of those whose lines another world has had
+        self.master.refuses = faults.refused
 
     # ---------------------------------------------------------------- time and transport
 
@@ -190,11 +200,14 @@ class Simulation:
             self.start_daemon()
         self.feed(Tick())
         self.check_places()
+        if self.master.things() != self.things:
+            raise Violation(f"there were {self.things}, and now {self.master.things()}")
 
     def steal_lease(self) -> None:
         """Another world gets the line, and gives it back: whoever had it must drop the character."""
         self.counts["lease thefts"] += 1
         line = self.rng.choice(list(self.master.lines.values()))
+        self.stolen.add(line.name)
         line.epoch, line.is_held, line.acquire_op = line.epoch + 1, False, None
 
     # ---------------------------------------------------------------- deaths
@@ -268,8 +281,9 @@ class Simulation:
                 self.rows.pop(session, None)
             case Journal(ticket):
                 self.after(self.rng.uniform(0.002, 0.03), lambda: self.journaled(ticket, generation))
-            case Log(event):
+            case Log(event, _, fields):
                 self.counts[event] += 1
+                self.check_loss(event, fields)
 
     def journaled(self, ticket: int, generation: int) -> None:
         if generation == self.generation and self.core is not None:
@@ -283,17 +297,20 @@ class Simulation:
                 self.rows.pop(row.id, None)  # closed meanwhile: the shell writes in order
 
     def call(self, call: Call) -> None:
-        request = call.request
-        if isinstance(request, uplink.Save):
-            other = self.outstanding.setdefault((request.line, request.epoch), request.op_id)
-            if other != request.op_id:
-                raise Violation(f"two writes are outstanding for one line: {other} and {request.op_id}")
+        for save in writes_in(call.request):
+            other = self.outstanding.setdefault((save.line, save.epoch), save.op_id)
+            if other != save.op_id:
+                raise Violation(f"two writes are outstanding for one line: {other} and {save.op_id}")
         self.after(self.rng.uniform(0.005, 0.05), lambda: self.reach_master(call, self.generation))
 
     def reach_master(self, call: Call, generation: int) -> None:
         rng = self.rng
         if self.now < self.master.down_until:
             self.answer(call, Unreachable("down"), generation)
+            return
+        if writes_in(call.request) and rng.random() < self.faults.late:
+            self.after(rng.uniform(0.5, 3), lambda: self.answer(call, Unreachable("late"), generation))
+            self.after(3 + rng.expovariate(0.2), lambda: self.master.answer(call.request))
             return
         answer = self.master.answer(call.request)
         if rng.random() < self.faults.unanswered:
@@ -307,10 +324,9 @@ class Simulation:
     def answer(self, call: Call, answer: object, generation: int) -> None:
         if generation != self.generation or self.core is None:
             return
-        request = call.request
-        if isinstance(request, uplink.Save) and not isinstance(answer, Unreachable):
-            lease = (request.line, request.epoch)
-            if self.outstanding.get(lease) == request.op_id:
+        for save in writes_in(call.request):
+            lease = (save.line, save.epoch)
+            if self.outstanding.get(lease) == save.op_id and not isinstance(answer, Unreachable):
                 del self.outstanding[lease]
         self.feed(Answered(call.id, answer))
 
@@ -338,12 +354,20 @@ class Simulation:
             if len(places) > 1:
                 raise Violation(f"character {character} is in play in {places}")
 
+    def check_loss(self, event: str, fields: dict[str, object]) -> None:
+        """A head moves by what this daemon asked for or another world: nothing else surprises it."""
+        name = next((p.line.name for p in self.players if str(p.character) == fields.get("character")), "")
+        if event in ("save_lost", "exchange_lost") and name not in self.stolen:
+            raise Violation(f"{name}'s head has moved, and the daemon did not know: {fields}")
+
     def check_admit(self, m: bus.Admit) -> None:
         line = self.master.lines[m.character]
         if m.state.money < line.state.money:
             raise Violation(f"admitted with {m.state.money}, older than the head's {line.state.money}")
         if m.state.money < self.reported[m.session]:
             raise Violation(f"admitted with {m.state.money}; {self.reported[m.session]} had been reported")
+        if m.after != line.exchange or things_of(m.state) != things_of(line.state):
+            raise Violation(f"admitted with {things_of(m.state)}; the head has {things_of(line.state)}")
         s = self.core.world.sessions[m.session]
         if s.phase in (Phase.ADMITTING, Phase.ARRIVING) and m.state.money != line.state.money:
             raise Violation(f"admitted with {m.state.money}, which the master has not accepted")
@@ -353,6 +377,7 @@ class Simulation:
         self.step_s = 4 * STEP_S
         self.faults = Faults(*([0.0] * len(Faults.__dataclass_fields__)))
         self.master.down_until = -1.0
+        self.master.refuses = 0.0
 
     def check_all_play(self) -> None:
         """Every player is in the world, moves, and the parts agree on where."""
@@ -365,7 +390,7 @@ class Simulation:
                 for e in cluster.entities.values()
                 if e.character == player.character
             ]
-            if len(here) != 1 or here[0][1].is_frozen:
+            if len(here) != 1 or here[0][1].is_frozen or here[0][1].held:
                 raise Violation(f"a player stands in {here}: {self.describe(player)}")
             name, entity = here[0]
             session, cluster = self.gateway.routes.get(player.link, (None, ""))
@@ -379,7 +404,7 @@ class Simulation:
         held = [one for one in self.master.lines.values() if one.is_held]
         entities = [e for c in self.clusters.values() for e in c.entities.values()]
         sessions = list(self.core.world.sessions.values())
-        if held or entities or sessions or self.rows:
+        if held or entities or sessions or self.rows or self.core.world.exchanges or self.core.world.trades:
             raise Violation(f"left behind: {held} {entities} {[s.phase for s in sessions]} {self.rows}")
 
     def describe(self, player: Player) -> str:
@@ -388,6 +413,16 @@ class Simulation:
         return (
             f"link={player.link} entered={player.has_entered} zone={player.zone is not None} session={state}"
         )
+
+
+def writes_in(request: object) -> list[uplink.Save]:
+    """Return the writes that the master is asked for."""
+    match request:
+        case uplink.Save():
+            return [request]
+        case uplink.Exchange(_, writes):
+            return writes
+    return []
 
 
 def open_session(row: object) -> OpenSession:
@@ -408,6 +443,8 @@ def play_through(
     sim.run(seconds + 75.0)
     for cluster in sim.clusters.values():
         cluster.live = lambda rng: None  # stand still: no handoff is under way when it is looked at
+    for player in sim.players:
+        player.wants_to_trade = False
     sim.run(seconds + 85.0)
     sim.check_all_play()
     for player in sim.players:

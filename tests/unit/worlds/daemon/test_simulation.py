@@ -8,9 +8,21 @@ import pytest
 
 from tests.unit.worlds.daemon.model_master import Violation
 from tests.unit.worlds.daemon.simulation import Faults, Simulation, play_through
-from worlds.daemon.core import answers, arrival, departure, handoff, placement, steps, writes
+from worlds.daemon.core import (
+    answers,
+    arrival,
+    departure,
+    exchanges,
+    handoff,
+    placement,
+    recovery,
+    steps,
+    writes,
+)
+from worlds.daemon.core.commerce import Exchange
 from worlds.daemon.core.saving import WriteHead
-from worlds.daemon.core.session import IllegalMove, Phase
+from worlds.daemon.core.session import IllegalMove, Phase, Session
+from worlds.daemon.core.state import World
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "100"))
 SEEDS_TO_FIND = 150  # a broken rule shows within so many seeds, or the simulation is no good
@@ -22,6 +34,12 @@ HARSH = Faults(
 
 # Clusters that live but do not answer are the hardest for a handoff; without what excuses ghosts for seconds.
 BLOCKED = replace(HARSH, cluster_jams=0.1, cluster_stalls=0.0, daemon_deaths=0.0)
+
+# What breaks an exchange: answers that are lost, writes that come late, refusals that pass, deaths.
+TRADING = Faults(
+    lost=0.03, doubled=0.03, slow=0.03, unanswered=0.08, late=0.12, refused=0.4, lease_thefts=0.0,
+    cluster_deaths=0.01, daemon_deaths=0.015, misbehave=0.05,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("faults", [Faults(), HARSH], ids=["bad", "harsh"])
@@ -37,6 +55,8 @@ def test_rules_hold_in_a_hostile_world(faults: Faults) -> None:
             totals[name] = totals.get(name, 0) + number
     for fault in ("cluster deaths", "cluster stalls", "daemon deaths", "gateway deaths", "lease thefts"):
         assert totals[fault] > 0, f"the simulation did not make {fault}"
+    for deed in ("sides of trades done", "sides of trades ended", "letters posted", "letters taken"):
+        assert totals[deed] > 0, f"there were no {deed}"
 
 
 def test_same_seed_gives_the_same_run() -> None:
@@ -50,11 +70,11 @@ def test_same_seed_gives_the_same_run() -> None:
 # ---------------------------------------------------------------- broken on purpose
 
 
-def finds(**options: bool) -> bool:
+def finds(faults: Faults = BLOCKED, **options: bool) -> bool:
     """Whether some seed breaks a rule."""
     for seed in range(SEEDS_TO_FIND):
         try:
-            play_through(seed, BLOCKED, **options)
+            play_through(seed, faults, **options)
         except (Violation, IllegalMove):
             return True
     return False
@@ -155,6 +175,85 @@ def recover_from_the_head_alone(patch: pytest.MonkeyPatch) -> None:
 
 def stay_for_ever(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(steps, "_overdue", lambda w, s: None)
+
+
+def save_documents_of_before(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(departure, "is_outdated", lambda w, s, after, what: False)
+
+
+def exchange_without_holding(patch: pytest.MonkeyPatch) -> None:
+    gather = exchanges._gather
+
+    def hasty(w: World, x: Exchange) -> None:
+        for part in x.parts:
+            s = w.find(part.session)
+            part.held = s.head.newest if s is not None and s.writer is not None else None
+        gather(w, x)
+
+    patch.setattr(exchanges, "_gather", hasty)
+
+
+def settle_before_the_answer(patch: pytest.MonkeyPatch) -> None:
+    commit = exchanges._commit
+
+    def hopeful(w: World, x: Exchange) -> None:
+        commit(w, x)
+        for s in exchanges._sessions(w, x):
+            exchanges.settle(w, s, None)
+
+    patch.setattr(exchanges, "_commit", hopeful)
+
+
+def believe_a_refusal_without_a_fence(patch: pytest.MonkeyPatch) -> None:
+    refused = exchanges._refused
+
+    def trusting(w: World, x: Exchange, refusal: object, line: object) -> None:
+        x.is_uncertain = False
+        refused(w, x, refusal, line)
+
+    patch.setattr(exchanges, "_refused", trusting)
+
+
+def another_exchange_for_a_repeat(patch: pytest.MonkeyPatch) -> None:
+    later = exchanges._ask_later
+
+    def forgetful(w: World, x: Exchange, answer: object) -> None:
+        later(w, x, answer)
+        for s in exchanges._sessions(w, x):
+            s.head.void_exchange()
+        if all(s.head.is_idle for s in exchanges._sessions(w, x)) and len(exchanges._sessions(w, x)) == 2:
+            exchanges._commit(w, x)
+
+    patch.setattr(exchanges, "_ask_later", forgetful)
+
+
+def admit_before_the_answer(patch: pytest.MonkeyPatch) -> None:
+    recover = recovery.recover
+
+    def impatient(w: World, s: Session) -> None:
+        asked, s.exchange = s.exchange, None
+        recover(w, s)
+        s.exchange = asked
+
+    patch.setattr(recovery, "recover", impatient)
+
+
+@pytest.mark.parametrize(
+    ("break_rule", "faults"),
+    [
+        (save_documents_of_before, replace(TRADING, daemon_deaths=0.05)),
+        (exchange_without_holding, TRADING),
+        (settle_before_the_answer, TRADING),
+        (believe_a_refusal_without_a_fence, TRADING),
+        (another_exchange_for_a_repeat, TRADING),
+        (admit_before_the_answer, replace(TRADING, cluster_deaths=0.1, slow=0.2, unanswered=0.15)),
+    ],
+)
+def test_a_broken_rule_of_exchanges_is_found(
+    break_rule: Callable[[pytest.MonkeyPatch], None], faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_rule(monkeypatch)
+    assert finds(faults), "the simulation is blind to this rule"
 
 
 @pytest.mark.parametrize(
