@@ -196,15 +196,17 @@ GOODS = (
         "The goods of a letter came out of its sender's document and went into its recipient's, each by one "
         "write.",
         f"""
-        SELECT t.id AS letter, 'posted' AS what FROM characters_letter AS t
-        WHERE {_HAS_GOODS} AND t.posted_at > now() - {KEPT_WHOLE} AND (
-            SELECT count(*) FROM ({_LETTERS_OF_WRITES}) AS w WHERE w.letter_id = t.id AND w.sign = -1
-        ) <> 1
+        WITH writes AS MATERIALIZED (  -- counted once for all letters, not for each of them
+            SELECT letter_id, sign, count(*) AS count
+            FROM ({_LETTERS_OF_WRITES}) AS each GROUP BY letter_id, sign
+        )
+        SELECT t.id AS letter, 'posted' AS what, coalesce(w.count, 0) AS writes
+        FROM characters_letter AS t LEFT JOIN writes AS w ON w.letter_id = t.id AND w.sign = -1
+        WHERE {_HAS_GOODS} AND t.posted_at > now() - {KEPT_WHOLE} AND coalesce(w.count, 0) <> 1
         UNION ALL
-        SELECT t.id, 'taken' FROM characters_letter AS t
-        WHERE {_HAS_GOODS} AND t.taken_at > now() - {KEPT_WHOLE} AND (
-            SELECT count(*) FROM ({_LETTERS_OF_WRITES}) AS w WHERE w.letter_id = t.id AND w.sign = 1
-        ) <> 1
+        SELECT t.id, 'taken', coalesce(w.count, 0)
+        FROM characters_letter AS t LEFT JOIN writes AS w ON w.letter_id = t.id AND w.sign = 1
+        WHERE {_HAS_GOODS} AND t.taken_at > now() - {KEPT_WHOLE} AND coalesce(w.count, 0) <> 1
         """,
     ),
     Invariant(
