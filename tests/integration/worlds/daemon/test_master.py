@@ -1,5 +1,7 @@
 """The daemon's uplink client against the live master over HTTP."""
 
+from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -7,15 +9,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
 
+from accounts.models import Account
+from characters.services import create_character
 from tests.embedded_servers import free_port
 from tests.integration.worlds.daemon.conftest import Realm
 from worlds.daemon.core.effects import Call
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.saving import Offer, Outcome, WriteHead
+from worlds.daemon.master import MasterClient
 from worlds.models import Ticket, World
 from worlds.uplink import messages
 from worlds.uplink.keys import key_pair
-from worlds.uplink.receipt import check_receipt
+from worlds.uplink.receipt import check_receipt, read_receipt
 
 
 def enter(realm: Realm) -> messages.Lease:
@@ -153,3 +158,96 @@ def test_master_that_is_away_is_unreachable(realm: Realm) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     answers = realm.ask(messages.Release(uuid4(), 1), messages.Redeem(realm.ticket()), url=nobody)
     assert all(isinstance(answer, Unreachable) and answer.cause for answer in answers)
+
+
+# ---------------------------------------------------------------- exchanges
+
+
+def a_letter_with_coins(realm: Realm) -> tuple[messages.Lease, messages.Exchange]:
+    """Let the character have five coins, and return a letter that takes three of them to Bob's character."""
+    bob = Account.objects.create_user("bob@example.org", "a long password")
+    create_character(account=bob, name="Reed", by=bob, now=timezone.now())
+    lease = enter(realm)
+    earned = save_after(lease, money=5)
+    (saved,) = realm.ask(earned)
+    write = msgspec.structs.replace(
+        earned, version=saved.version, prev_chain=saved.chain, op_id=uuid4(), kind="mail",
+        state=msgspec.structs.replace(earned.state, money=2),
+    )  # fmt: skip
+    sender = messages.LeaseRef(line=lease.line, epoch=lease.epoch)
+    letter = messages.Letter(uuid4(), sender, "reed", "Coins", goods=messages.Goods(money=3))
+    return lease, messages.Exchange(uuid4(), [write], post=letter)
+
+
+def test_an_exchange_brings_receipts_that_hold(realm: Realm) -> None:
+    lease, exchange = a_letter_with_coins(realm)
+    first, again = realm.ask(exchange, exchange)
+    (result,) = first.results
+    assert (result.op_id, result.version) == (exchange.writes[0].op_id, lease.version + 2)
+    assert (again.results[0].version, again.results[0].chain) == (result.version, result.chain)
+    (mailbox,) = realm.ask(messages.Mailbox(exchange.post.sender))
+    assert mailbox.letters == [], "the sender's mailbox is not the recipient's"
+
+
+def test_an_exchange_that_is_refused_is_no_fault(realm: Realm) -> None:
+    _, exchange = a_letter_with_coins(realm)
+    nobody = msgspec.structs.replace(exchange.post, recipient="Nobody at all")
+    (answer,) = realm.ask(msgspec.structs.replace(exchange, post=nobody))
+    assert answer.refusal.code == "unknown_recipient" and answer.results == []
+
+
+@pytest.mark.parametrize("fault", ["another receipt", "no answer for a write", "refused in part"])
+def test_receipts_of_an_exchange_that_do_not_hold_are_no_answer(realm: Realm, fault: str) -> None:
+    _, exchange = a_letter_with_coins(realm)
+
+    async def run(client: MasterClient) -> Any:
+        ask = client._ask
+
+        async def lying(request: Any) -> Any:
+            answer = await ask(request)
+            (result,) = answer.results
+            forged = {
+                "another receipt": [msgspec.structs.replace(result, receipt="a.b.c")],
+                "no answer for a write": [],
+                "refused in part": [messages.Saved(result.op_id, refusal=messages.Refusal("stale", "No."))],
+            }
+            return msgspec.structs.replace(answer, results=forged[fault])
+
+        client._ask = lying
+        return (await client.carry_out([Call(uuid4(), exchange)]))[0].answer
+
+    assert isinstance(realm.with_client(run), Unreachable)
+
+
+def test_a_receipt_names_the_exchange_that_it_is_of(realm: Realm) -> None:
+    _, exchange = a_letter_with_coins(realm)
+
+    async def run(client: MasterClient) -> list[str]:
+        (saved,) = (await client.carry_out([Call(uuid4(), exchange)]))[0].answer.results
+        (write,) = exchange.writes
+        return [client._receipt_problem(write, saved, asked) for asked in (exchange.id, None, uuid4())]
+
+    good, of_a_save, of_another = realm.with_client(run)
+    assert good == "" and "another write" in of_a_save and "another write" in of_another
+
+
+def test_a_lease_brings_the_receipt_of_its_head(realm: Realm) -> None:
+    _, exchange = a_letter_with_coins(realm)
+    (answer,) = realm.ask(exchange)
+    lease = enter(realm)
+    assert (lease.exchange, lease.kind, lease.version) == (exchange.id, "mail", answer.results[0].version)
+
+    async def run(client: MasterClient) -> list[Any]:
+        await client.keys.refresh(datetime.now(UTC))
+        others = [
+            {"version": lease.version + 1},
+            {"chain": bytes(32)},
+            {"line": uuid4()},
+            {"state": msgspec.structs.replace(lease.state, money=9)},
+            {"receipt": "a.b.c"},
+        ]
+        return [client._head_problem(msgspec.structs.replace(lease, **change)) for change in [{}, *others]]
+
+    good, *bad = realm.with_client(run)
+    assert good == "" and all(bad)
+    assert read_receipt(lease.receipt).op_id == exchange.writes[0].op_id
