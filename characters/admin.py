@@ -1,15 +1,13 @@
-"""Characters in the admin: characters, their lines, every version. Nothing here is changed by hand.
+"""Characters and their lines in the admin. Nothing here is changed by hand.
 
-A line's chain is recomputed when its page is opened, so staff see at once whether its history is whole. What
-staff can do, each with a reason and an audit row: bring a version back, and roll a world back.
+A line's chain is recomputed when its page is opened, so staff see at once whether its history is whole.
 """
 
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
-from django.urls import URLPattern, URLResolver, path
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -28,23 +26,22 @@ from accounts.admin_parts import (
     yes_no,
 )
 from accounts.levers import Told, lever
-from characters import exchange_admin, valuable_admin  # noqa: F401  (they register their models)
+from characters import (  # noqa: F401  (they register their models)
+    exchange_admin,
+    restore_admin,
+    valuable_admin,
+)
 from characters.budgeting import gains_of_character
 from characters.history import check_history
 from characters.lifting import CannotLift, NothingToDecide, dismiss_fall, lift_fork, plan_lift
 from characters.models import (
     Character,
-    Fall,
-    Incarnation,
     Line,
-    Reoffer,
-    ThinnedVersions,
     Version,
-    WaitingOffer,
 )
-from characters.provenance import HistoryRow, changes_of, history_page, json_lines
-from characters.restoring import LineInPlay, restore_version
-from characters.rollback_page import PERMISSION, rollback_page
+from characters.provenance import HistoryRow, history_page
+from characters.rollback_page import PERMISSION
+from characters.version_admin import line_name
 
 CHECKED_VERSIONS = 500  # recomputed when a line's page is opened: some 10 ms
 
@@ -124,14 +121,10 @@ class CharacterAdmin(ViewOnlyAdmin):
     def all_lines(self, character: Any) -> SafeString | str:
         lines = character.lines.select_related("world", "holder").defer("state").order_by("world_id")
         rows = (
-            (link_to(line, _line_name(line)), line.version, link_to(line.holder), line.lease_until or NOTHING)
+            (link_to(line, line_name(line)), line.version, link_to(line.holder), line.lease_until or NOTHING)
             for line in lines
         )
         return rows_table(("line", "version", "holder", "lease until"), rows)
-
-
-def _line_name(line: Line) -> str:
-    return "main" if line.world is None else f"fork of {line.world}"
 
 
 @admin.register(Line)
@@ -294,177 +287,3 @@ class LineAdmin(ViewOnlyAdmin):
 def _marks(row: HistoryRow) -> tuple[str, ...]:
     back = (f"v{row.brings_back} again",) if row.brings_back is not None else ()
     return (*back, *((row.fell,) if row.fell else ()), *row.changes)
-
-
-@admin.register(Version)
-class VersionAdmin(ViewOnlyAdmin):
-    actions = ("export",)
-    actions_detail = ("restore",)
-    list_display = ("__str__", "character_link", "line_link", "world_link", "at", "epoch", "short_chain")
-    list_filter = (
-        "kind",
-        ("line", AutocompleteSelectFilter),
-        ("world", AutocompleteSelectFilter),
-        ("at", RangeDateTimeFilter),
-    )
-    search_fields = ("op_id", "line__id", "line__character__name")
-    ordering = ("-at",)
-    list_select_related = ("line__character", "line__world", "world")
-    fields = (
-        *("line", "version", "kind", "at", "world", "changes", "source", "epoch", "op_id"),
-        *("exchange", "letter"),
-        *("prev_chain_hex", "chain_hex", "state_hash_hex", "state_document"),
-    )
-    readonly_fields = ("changes", "prev_chain_hex", "chain_hex", "state_hash_hex", "state_document")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Version]:
-        return super().get_queryset(request).defer("state", "line__state")
-
-    def get_urls(self) -> list[URLPattern | URLResolver]:
-        page = self.admin_site.admin_view(rollback_page)
-        return [path("rollback/", page, name="characters_version_rollback"), *super().get_urls()]
-
-    def has_restore_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        return request.user.has_perm(PERMISSION)
-
-    @admin.action(description="Export as JSON lines", permissions=["view"])
-    def export(self, request: HttpRequest, queryset: QuerySet[Version]) -> StreamingHttpResponse:
-        lines = json_lines(queryset.defer(None).order_by("at", "pk"))
-        response = StreamingHttpResponse(lines, content_type="application/x-ndjson")
-        response["Content-Disposition"] = 'attachment; filename="versions.jsonl"'
-        return response
-
-    @lever(
-        "Bring this version back",
-        title="Bring this version back?",
-        text="The line gets a new version with this one's state. Nothing is deleted, and it can be undone in "
-        "the same way. Refused while the line is in play.",
-        icon="history",
-        allowed="restore",
-        submit="Bring back",
-        variant=ActionVariant.WARNING,
-        refused=(LineInPlay,),
-    )
-    def restore(self, version: Version, **deed: Any) -> Told:
-        made = restore_version(version=version, **deed)
-        if made is None:
-            return Told("The line stands at this very state: nothing was changed.", "info")
-        return Told(f"v{version.version} is back, as v{made.version}.", row=made)
-
-    @display(description="what changed")
-    def changes(self, version: Version) -> str:
-        return ", ".join(changes_of(version)) or NOTHING
-
-    @display(description="character", ordering="line__character__name")
-    def character_link(self, version: Version) -> SafeString | str:
-        return link_to(version.line.character)
-
-    @display(description="line")
-    def line_link(self, version: Version) -> SafeString | str:
-        return link_to(version.line, _line_name(version.line))
-
-    @display(description="written by", ordering="world__name")
-    def world_link(self, version: Version) -> SafeString | str:
-        return link_to(version.world)
-
-    @display(description="chain")
-    def short_chain(self, version: Version) -> SafeString | str:
-        return hex_text(version.chain, length=16)
-
-    @display(description="chain before")
-    def prev_chain_hex(self, version: Version) -> SafeString | str:
-        return hex_text(version.prev_chain)
-
-    @display(description="chain")
-    def chain_hex(self, version: Version) -> SafeString | str:
-        return hex_text(version.chain)
-
-    @display(description="state hash")
-    def state_hash_hex(self, version: Version) -> SafeString | str:
-        return hex_text(version.state_hash)
-
-    @display(description="state")
-    def state_document(self, version: Version) -> SafeString | str:
-        return document(version.state)
-
-
-@admin.register(Fall)
-class FallAdmin(ViewOnlyAdmin):
-    list_display = ("__str__", "character_link", "write_link", "reason", "at")
-    list_filter = ("reason", ("line", AutocompleteSelectFilter))
-    search_fields = ("line__id", "line__character__name", "write__op_id")
-    ordering = ("-pk",)
-    list_select_related = ("line__character", "write__world")
-    fields = ("line", "epoch", "version", "write", "reason", "prev_chain_hex", "chain_hex")
-    readonly_fields = ("prev_chain_hex", "chain_hex")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Fall]:
-        return super().get_queryset(request).defer("line__state", "write__state")
-
-    @display(description="character", ordering="line__character__name")
-    def character_link(self, fall: Fall) -> SafeString | str:
-        return link_to(fall.line.character)
-
-    @display(description="written instead")
-    def write_link(self, fall: Fall) -> SafeString | str:
-        return link_to(fall.write, f"v{fall.write.version} of the fork of {fall.write.world}")
-
-    @display(description="at", ordering="write__at")
-    def at(self, fall: Fall) -> str:
-        return f"{fall.write.at:%Y-%m-%d %H:%M:%S}"
-
-    @display(description="chain before, as asked")
-    def prev_chain_hex(self, fall: Fall) -> SafeString | str:
-        return hex_text(fall.prev_chain)
-
-    @display(description="chain, as asked")
-    def chain_hex(self, fall: Fall) -> SafeString | str:
-        return hex_text(fall.chain)
-
-
-@admin.register(ThinnedVersions)
-class ThinnedVersionsAdmin(ViewOnlyAdmin):
-    list_display = ("__str__", "character_link", "line_link", "size")
-    list_filter = (("line", AutocompleteSelectFilter),)
-    search_fields = ("line__id", "line__character__name")
-    list_select_related = ("line__character", "line__world")
-    fields = ("line", "first", "last", "size")
-    readonly_fields = ("size",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ThinnedVersions]:
-        return super().get_queryset(request).defer("links", "line__state")
-
-    @display(description="character", ordering="line__character__name")
-    def character_link(self, run: ThinnedVersions) -> SafeString | str:
-        return link_to(run.line.character)
-
-    @display(description="line")
-    def line_link(self, run: ThinnedVersions) -> SafeString | str:
-        return link_to(run.line, _line_name(run.line))
-
-    @display(description="versions")
-    def size(self, run: ThinnedVersions) -> int:
-        return run.last - run.first + 1
-
-
-@admin.register(Incarnation)
-class IncarnationAdmin(ViewOnlyAdmin):
-    list_display = ("number", "began_at", "reason", "collects_since", "closed_at")
-    search_fields = ("reason",)
-    fields = ("number", "began_at", "reason", "collects_since", "closed_at")
-
-
-@admin.register(Reoffer)
-class ReofferAdmin(ViewOnlyAdmin):
-    list_display = ("world", "incarnation", "replayed", "completed_at")
-    list_select_related = ("world", "incarnation")
-    search_fields = ("world__slug",)
-    fields = ("world", "incarnation", "replayed", "completed_at")
-
-
-@admin.register(WaitingOffer)
-class WaitingOfferAdmin(ViewOnlyAdmin):
-    list_display = ("line", "version", "world")
-    list_select_related = ("world",)
-    search_fields = ("line", "world__slug")
-    fields = ("line", "version", "world")
