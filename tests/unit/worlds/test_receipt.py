@@ -18,6 +18,7 @@ from worlds.uplink.receipt import (
     RECEIPT_TYPE,
     Receipt,
     check_receipt,
+    read_receipt,
     sign_receipt,
     sign_receipts,
 )
@@ -162,3 +163,17 @@ def test_no_key_is_looked_up_by_a_name_that_is_none():
         check_receipt(f"{base64url(b'{}')}.e30.x~e30~", never)
     with pytest.raises(BadToken, match="characters"):
         check_receipt("~" * (MAX_RECEIPT_CHARS + 1), never)
+
+
+def test_what_was_checked_before_is_read_again_without_a_key():
+    receipts = [receipt(number) for number in range(3)]
+    assert read_receipt(sign_receipt(KEY, receipts[0])) == receipts[0]
+    assert [read_receipt(token) for token in sign_receipts(KEY, receipts)] == receipts
+
+
+@pytest.mark.parametrize(
+    "token", ["", "a", "a.b", "a.b.c", "~", "x~y~z", "~e30~", "a.e30.c", "💌~💌~", "a" * 5000]
+)
+def test_what_is_no_receipt_is_not_read(token):
+    with pytest.raises(BadToken):
+        read_receipt(token)
