@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from tests.unit.worlds.daemon.test_core import ALICE, HERO, LINE, Core, lease, saved
-from worlds.daemon.core.effects import HailAll
+from worlds.daemon.core.effects import HailAll, SendToCluster
 from worlds.daemon.core.events import OpenSession, SessionsLoaded, Tick
 from worlds.daemon.core.session import Phase
 from worlds.uplink import messages as uplink
@@ -105,3 +105,22 @@ def test_restarted_daemon_leaves_a_ghost_alone(core: Core, stay: int, is_taken_o
     if not is_taken_over:
         assert session.phase is Phase.READMITTING
         assert session.request.message.state.money == 99
+
+
+def test_a_cluster_that_did_not_answer_a_readmission_is_told_that_it_is_off(core: Core) -> None:
+    """Else it admits the player when its inbox moves again, and the player may be elsewhere by then."""
+    session = core.enter()
+    core.hear(bus.ClusterAlive("east", 9, [1001], 0, 1.0))
+    core.do(Tick())
+    admit = core.ordered(bus.Admit)
+    assert session.phase is Phase.READMITTING
+    orders = []
+    for _ in range(12):
+        core.now += 0.5
+        core.hear(bus.ClusterAlive("east", 9, [1001], 0, 1.0), bus.GatewayAlive("g", 1))
+        core.do(Tick())
+        orders += [e.message for e in core.effects if isinstance(e, SendToCluster)]
+    (remove,) = [m for m in orders if isinstance(m, bus.Remove)]
+    again = [m for m in orders if isinstance(m, bus.Admit)][-1]
+    assert (remove.session, remove.instance) == (admit.session, admit.instance)
+    assert admit.order < remove.order < again.order
