@@ -32,6 +32,7 @@ FINAL = frozenset({"stale", "bad_chain", "op_id_reused", "invalid_state", "not_c
 LOST = frozenset({"stale", "bad_chain", "op_id_reused"})
 
 NO_ANSWER = "It could not be written down in time, so nothing has changed hands. Try again."
+UNHANDLED = "Something in the character's document cannot be handled here. The world's operator can see it."
 TOO_LARGE = "There is too much in the character's document."
 MASTER_AWAY = "The platform does not answer at the moment: no trade and no mail until it does."
 BUSY = "{} is on the way to another place, or just has a trade written down. Try again in a moment."
@@ -164,6 +165,11 @@ def _commit(w: World, x: Exchange) -> None:
             return
         except InvalidState:
             _end(w, x, Verdict(False, "bag_full", TOO_LARGE, s.id, is_public=False))
+            return
+        except Exception as error:  # noqa: BLE001  (of this one document: the next event would meet it again)
+            character, cause = str(s.character), f"{type(error).__name__}: {error}"
+            w.log("exchange_rules_raised", "error", session=str(s.id), character=character, cause=cause)
+            _end(w, x, Verdict(False, "untouchable", UNHANDLED, s.id, is_public=False))
             return
     x.request = uplink.Exchange(id=x.id, writes=saves, post=x.post, take=x.take)
     x.step, x.retry_at = Step.ASKING, w.now

@@ -241,6 +241,27 @@ def test_what_is_not_there_any_more_is_not_given(market: Exchanging) -> None:
     assert end.whose == market.sessions["Alice"].id and not end.is_public
 
 
+def test_rules_that_raise_on_one_document_end_that_exchange_alone(
+    market: Exchanging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked at after every event: what were raised there once would be raised by every event after."""
+    without_and_with = exchanges.without_and_with
+
+    def broken(state: CharacterState, given: Goods, *rest: Any) -> CharacterState:
+        if given == PAID:
+            raise ZeroDivisionError("nobody has foreseen that")
+        return without_and_with(state, given, *rest)
+
+    monkeypatch.setattr(exchanges, "without_and_with", broken)
+    market.begin()
+    market.hold("Alice")
+    market.hold("Bob")
+    assert not market.end.is_done and market.end.code == "untouchable"
+    assert not market.calls(uplink.Exchange) and market.logged("exchange_rules_raised")
+    assert all(s.head.is_idle for s in market.sessions.values())
+    assert [market.orders(name, bus.Settle)[0].state for name in market.sessions] == [None, None]
+
+
 def test_the_master_goes_away_before_it_is_asked(market: Exchanging) -> None:
     market.begin()
     market.wait(6.0)
