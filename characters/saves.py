@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from characters.budgeting import count_gains, gains_of, over_budget
 from characters.claiming import claim_all
+from characters.exchange_rules import EXCHANGE_KINDS
 from characters.falls import fall_all
 from characters.heads import head_of, named_head, newest_falls
 from characters.journal import answer_of, earlier_of, journal_of
@@ -139,6 +140,8 @@ def _without_first(writes: Sequence[Write], op_ids: set[UUID]) -> list[Write]:
 
 def _checked(save: IncomingSave) -> Write | Refusal:
     """Return the write with its state checked and made canonical."""
+    if save.kind in EXCHANGE_KINDS:
+        return Refusal("bad_request", f"a write of kind {save.kind} is part of an exchange")
     try:
         return checked_write_of(save, check_state(bytes(save.state)))
     except InvalidState as error:

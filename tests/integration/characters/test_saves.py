@@ -83,6 +83,12 @@ def test_every_kind_of_save_is_kept_as_such(aurora, lease, now, kind):
     assert Version.objects.get(line=lease.line, version=saved.version).kind == kind
 
 
+@pytest.mark.parametrize("kind", ["trade", "mail"])
+def test_goods_do_not_change_hands_by_a_save(aurora, lease, now, kind):
+    assert aurora.save(lease, now, kind=kind).refusal.code == "bad_request"
+    assert Line.objects.get(id=lease.line).version == lease.version
+
+
 def test_the_chain_holds_from_the_first_version_to_the_last(aurora, lease, now):
     for money in range(5):
         lease = after(lease, aurora.save(lease, now, money=money))
