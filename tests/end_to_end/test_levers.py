@@ -49,6 +49,39 @@ async def test_a_limited_world_writes_its_fork_and_its_players_play_on(
         pull(stack, "limited_at", is_set=False)
 
 
+def has_heard(player: Player, words: str) -> bool:
+    return any(isinstance(one, Notice) and words in one.text for one in player.heard)
+
+
+async def test_a_verified_world_over_its_budget_writes_its_fork_until_the_staff_decides(
+    stack: Stack, introduce: Introduce
+) -> None:
+    stack.query("update worlds_world set tier = 'verified' where slug = 'demo' returning id")
+    stack.query(
+        "insert into characters_worldbudget (world_id, xp_hour, money_hour, valuables_hour, items_hour,"
+        " xp_day, money_day, valuables_day, items_day)"
+        " select id, 15, 9, 9, 9, 15, 9, 9, 9 from worlds_world where slug = 'demo' returning id"
+    )
+    try:
+        alice = await (await introduce("Alice")).enter()
+        main = lines_of(stack, alice)
+        assert set(main) == {False} and not has_heard(alice, "path of its own"), "within the budget: main"
+        await alice.walk_through("mossgate")  # the second zone, and the second reward for a visit
+        await alice.wait_until(lambda: has_heard(alice, "gained more here"), 20.0, "the notice of the fall")
+        assert lines_of(stack, alice)[True][1], "the fork is held"
+        assert not lines_of(stack, alice)[False][1], "main is free"
+        assert (await alice.log_out()).is_saved
+        undecided = (
+            "select l.world_id is not null from characters_line l join characters_character c"
+            " on c.id = l.character_id where c.name = %s and l.undecided_since is not null"
+        )
+        assert stack.query(undecided, alice.name) == [(True,)], "the fork waits for the staff"
+    finally:
+        stack.query("delete from characters_worldbudget returning id")
+        stack.query("update worlds_world set tier = 'official' where slug = 'demo' returning id")
+        stack.query("update characters_line set undecided_since = null returning id")
+
+
 async def test_a_suspended_world_puts_its_players_out_in_ten_seconds(
     stack: Stack, introduce: Introduce
 ) -> None:
