@@ -111,10 +111,8 @@ class LineRollback:
 
 def lines_written_by(world: World, since: datetime) -> list[UUID]:
     """Return the lines that a rollback has to look at, in a fixed order."""
-    ids: set[UUID] = {
-        line for versions in _written(world, since) for line in versions.values_list("line", flat=True)
-    }
-    lines = Line.objects.filter(pk__in=ids, character__deleted_at=None)
+    wrote, lifted = (versions.values("line") for versions in _written(world, since))
+    lines = Line.objects.filter(pk__in=wrote.union(lifted), character__deleted_at=None)
     return list(lines.order_by("pk").values_list("pk", flat=True))
 
 

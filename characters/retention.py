@@ -37,7 +37,7 @@ def thin_batch(*, after: UUID | None, now: datetime, is_dry_run: bool = False) -
     ids = list(lines.values_list("pk", flat=True)[:LINES_AT_ONCE])
     thinned = 0
     for line_id, old in _old_versions(ids, now).items():
-        if superfluous(old, protected=(), now=now):  # most have nothing: they are not locked for it
+        if superfluous(old, protected=(1,), now=now):  # most have nothing: they are not locked for it
             thinned += _thin_line(line_id, now, is_dry_run=is_dry_run)
     if thinned and not is_dry_run:
         log.info("versions_thinned", lines=len(ids), versions=thinned)
