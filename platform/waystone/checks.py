@@ -23,7 +23,8 @@ def test(arguments: list[str]) -> int:
 
 def _on_all_cores() -> list[str]:
     """Return what has several processes share the tests (tests/order.py), each with servers of its own."""
-    processes = min(len(os.sched_getaffinity(0)), MAX_PROCESSES)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = min(cores, MAX_PROCESSES)
     return ["-n", str(processes), "--dist", "loadscope", "--no-loadscope-reorder"] if processes > 1 else []
 
 

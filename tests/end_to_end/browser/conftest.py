@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Account
@@ -22,6 +22,8 @@ FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+PATIENCE_MS = 30_000  # other tests have the machine, too
+expect.set_options(timeout=PATIENCE_MS)
 PASSWORD = "lichen on the north side"  # noqa: S105  (of people who exist only in tests)
 
 
@@ -96,7 +98,7 @@ def visit(chromium: Browser, site: str) -> Iterator[Callable[..., Visit]]:
     def begin(width: int = 1440, scheme: str = "light", **options: object) -> Visit:
         size = {"width": width, "height": 900}
         context = chromium.new_context(viewport=size, color_scheme=scheme, **options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MS)
         visits.append((Visit(context, site), context))
         return visits[-1][0]
 
