@@ -11,9 +11,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 HERE = Path(__file__).resolve().parent
 ON_ONE_PLATFORM = "end_to_end/test_"
-WITH_PLATFORMS_OF_THEIR_OWN = ("test_up.py",)
+WITH_PLATFORMS_OF_THEIR_OWN = ("test_up.py", "test_restore.py")
+IN_PARTS = "simulation/test_seeds.py"  # each part is as long as other files
 # In this order. A limited world is one until its daemon has heard that it is not: nobody comes after that.
-BREAK_THINGS = ("test_items.py", "test_trade.py", "test_outages.py", "test_levers.py")
+BREAK_THINGS = ("test_items.py", "test_trade.py", "test_outages.py", "test_killing.py", "test_levers.py")
 
 
 def scope_of(nodeid: str) -> str:
@@ -22,6 +23,8 @@ def scope_of(nodeid: str) -> str:
     Args: nodeid: as pytest names a test, from the folder above this one.
     """
     file = nodeid.partition("::")[0]
+    if file.endswith(IN_PARTS):
+        return nodeid
     is_shared = ON_ONE_PLATFORM in file and not file.endswith(WITH_PLATFORMS_OF_THEIR_OWN)
     return "the one platform" if is_shared else file
 

@@ -45,12 +45,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--smoke", action="store_true", help="stop again once everything is ready; exit code 0"
     )
+    parser.add_argument(
+        "--servers", action="store_true", help="start the embedded servers only: to restore a backup"
+    )
     options = parser.parse_args(arguments)
     screen = Screen()
     os.chdir(ROOT)
     try:
         with _only_one_per_state_dir(state_dir()):
-            return Start(screen, with_demo=not options.no_demo, is_smoke=options.smoke).run()
+            return Start(
+                screen,
+                with_demo=not options.no_demo,
+                is_smoke=options.smoke,
+                only_servers=options.servers,
+            ).run()
     except (CannotStart, EmbeddedServerError, NoFreePorts, ValueError) as error:
         screen.error(str(error))
         return EXIT_CANNOT_START
@@ -59,10 +67,11 @@ def main(arguments: list[str]) -> int:
 class Start:
     """One run of `up`."""
 
-    def __init__(self, screen: Screen, *, with_demo: bool, is_smoke: bool) -> None:
+    def __init__(self, screen: Screen, *, with_demo: bool, is_smoke: bool, only_servers: bool) -> None:
         self.screen = screen
         self.with_demo = with_demo
         self.is_smoke = is_smoke
+        self.only_servers = only_servers
         own = {**read_env_file(state_dir() / "waystone.env"), **os.environ}
         self.outside_database = own.get("DATABASE_URL", "")
         self.outside_redis = own.get("REDIS_URL", "")
@@ -99,6 +108,11 @@ class Start:
     def _start(self, supervisor: Supervisor) -> None:
         self._check_settings()
         self._start_servers(supervisor)
+        if self.only_servers:
+            self.screen.working_on("")
+            rows = [("How to reach them", str(self.config.state_dir / "embedded.env"))]
+            self.screen.summary(rows, "Nothing but the servers was started. Ctrl-C stops them.")
+            return
         result = self._prepare(supervisor)
         clusters = result["clusters"]
         claims = [
