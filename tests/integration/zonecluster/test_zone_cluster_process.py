@@ -25,10 +25,12 @@ from worlds.bus import Inbox, Outbox, cluster_channel, daemon_channel
 from worlds.models import World, Zone, ZoneCluster
 from zonecluster.daemon.config import CannotStart, load_config
 from zonecluster.protocol import bus
+from zonecluster.protocol.character import CharacterState
 from zonecluster.rules.character import new_character_state
 
 MANAGE = Path(__file__).resolve().parents[3] / "manage.py"
 DEADLINE_S = 30.0
+CURSED = CharacterState(attributes={"cursed": 1})
 
 
 class Daemon:
@@ -306,6 +308,52 @@ def test_disabled_cluster_empty_world_and_useless_address_are_told_apart(world: 
     Zone.objects.all().delete()
     with pytest.raises(CannotStart, match="has no zones. Import its content pack first"):
         load_config("demo", "east")
+
+
+# A rule of a later day: Python reads this before manage.py, so it is in place when the rules are imported.
+CURSE = """
+from zonecluster.rules import character
+
+sound = character.health_fraction
+
+def cursed(state):
+    if "cursed" in state.attributes:
+        raise ZeroDivisionError("nobody has foreseen that")
+    return sound(state)
+
+character.health_fraction = cursed
+"""
+
+
+async def test_a_poisoned_document_costs_its_player_alone(
+    start: Callable[..., subprocess.Popen[str]],
+    process_environment: dict[str, str],
+    daemon: Daemon,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(CURSE)
+    paths = os.pathsep.join([str(tmp_path), process_environment["PYTHONPATH"]])
+    process = start(WAYSTONE_PACKET_PATH="plain", PYTHONPATH=paths)
+    await daemon.ask(bus.OpenInstance(HARBOUR, "harbour"), lambda m: isinstance(m, bus.InstanceOpened))
+    alice = bus.Admit(uuid4(), uuid4(), HARBOUR, uuid4(), "Alice", new_character_state(), "gate", 1, 1)
+    admitted = await daemon.ask(alice, lambda m: isinstance(m, bus.Admitted))
+    player = UdpPlayer(admitted.connect_token)
+    await asyncio.to_thread(wait_until, lambda: player.pump() > 3, DEADLINE_S, "snapshots come")
+    mallory = bus.Admit(uuid4(), uuid4(), HARBOUR, uuid4(), "Mallory", CURSED, "gate", 2, 2)
+    report = await daemon.ask(mallory, lambda m: isinstance(m, bus.Poisoned))
+    assert (report.session, report.where, report.name) == (mallory.session, "admit", "Mallory")
+    assert "ZeroDivisionError: nobody has foreseen that" in report.error and b"cursed" in report.document
+    seen = len(player.snapshots)
+    await asyncio.to_thread(wait_until, lambda: player.pump() > seen + 20, DEADLINE_S, "the zone goes on")
+    daemon.heard.clear()
+    await until(lambda: any(isinstance(m, bus.Poisoned) for m in daemon.heard))  # until it is confirmed
+    stored = bus.ReportStored(report.session, report.stay)
+    residents = await daemon.ask(stored, lambda m: isinstance(m, bus.Residents) and m.residents != [])
+    assert [each.session for each in residents.residents] == [alice.session]
+    process.send_signal(signal.SIGTERM)
+    said, _ = await asyncio.to_thread(process.communicate, timeout=DEADLINE_S)
+    assert process.returncode == 0, said
+    assert "document_poisoned" in said
 
 
 def test_absent_database_is_named(start: Callable[..., subprocess.Popen[str]]) -> None:
