@@ -61,7 +61,8 @@ def test_again_and_later_it_changes_only_what_has_grown_older(played, now):
     assert all(last + 1 < first for (_, last), (first, _) in zip(firsts, firsts[1:], strict=False)), "merged"
 
 
-def test_a_line_with_nothing_to_thin_is_not_locked(played, now, django_assert_num_queries):
+def test_a_line_with_nothing_to_thin_is_not_locked(played, now, long_ago, django_assert_num_queries):
+    played.versions.filter(version=1).update(at=long_ago)
     thin_batch(after=None, now=now)
     assert 1 in numbers(played)  # protected, though it is not the newest of its hour
     with django_assert_num_queries(2):  # the lines, and their old versions
