@@ -90,7 +90,7 @@ def enter_environment(argv: list[str]) -> None:
         sys.exit(f"waystone: {error}")
     except KeyboardInterrupt:
         sys.exit("waystone: interrupted; the next start makes the virtual environment anew.")
-    if Path(sys.prefix).resolve() != ENVIRONMENT:
+    if Path(sys.prefix).resolve() != ENVIRONMENT.resolve():  # it may be a link
         python = str(ENVIRONMENT / "bin" / "python")
         os.execv(python, [python, *argv])
 

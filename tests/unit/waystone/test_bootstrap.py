@@ -114,3 +114,22 @@ def test_every_pin_has_a_hash_and_no_index_is_named(name):
     blocks = re.split(r"\n(?=[A-Za-z0-9])", text)
     assert all("--hash=sha256:" in block for block in blocks if "==" in block)
     assert "index-url" not in text and "://" not in text
+
+
+def test_an_environment_that_is_a_link_is_entered_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not again and again, by a process that never believes to be inside."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    link = tmp_path / ".venv"
+    link.symlink_to(elsewhere)
+    started: list[str] = []
+    monkeypatch.delenv("WAYSTONE_NO_BOOTSTRAP", raising=False)
+    monkeypatch.setattr(bootstrap, "ENVIRONMENT", link)
+    monkeypatch.setattr(bootstrap, "is_complete", lambda *_: True)
+    monkeypatch.setattr(bootstrap.os, "execv", lambda python, _: started.append(python))
+    bootstrap.enter_environment(["manage.py", "up"])
+    monkeypatch.setattr(bootstrap.sys, "prefix", str(link))
+    bootstrap.enter_environment(["manage.py", "up"])
+    assert started == [str(link / "bin" / "python")]
