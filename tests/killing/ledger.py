@@ -12,9 +12,10 @@ from enum import Enum
 
 Goods = Counter[str]  # what: kind, "kind #id" of a valuable, or COINS
 Change = tuple[str, str, int]  # owner, what, how many more
+Difference = dict[tuple[str, str], int]  # owner and what → how many more
 COINS = "coins"
 LETTERS = "(letters)"  # the owner of what lies in letters
-MOST_UNKNOWN = 24  # unanswered deals that are tried in all combinations; older ones are taken as not done
+MOST_TRIED = 200_000  # choices of unanswered deals; a stop of minutes leaves dozens unanswered
 
 
 class Outcome(Enum):
@@ -62,7 +63,7 @@ class Ledger:
         done = [deal for deal in self.deals if deal.outcome is Outcome.DONE]
         unknown = [deal for deal in self.deals if deal.outcome is Outcome.UNKNOWN]
         difference = _difference(actual, self.known, done)
-        happened = _explain(difference, unknown[-MOST_UNKNOWN:])
+        happened = _explain(difference, unknown)
         if happened is None:
             raise DoesNotAddUp(_told(difference, self.deals))
         counts = Counter(deal.outcome.value for deal in self.deals if deal.round == round)
@@ -72,9 +73,7 @@ class Ledger:
         return counts
 
 
-def _difference(
-    actual: Mapping[str, Goods], known: Mapping[str, Goods], done: Sequence[Deal]
-) -> dict[tuple[str, str], int]:
+def _difference(actual: Mapping[str, Goods], known: Mapping[str, Goods], done: Sequence[Deal]) -> Difference:
     """Return what there is more (or less) than what was known and what was told as done."""
     rest: Counter[tuple[str, str]] = Counter()
     for owner, goods in actual.items():
@@ -95,20 +94,39 @@ def _changes(deal: Deal) -> list[Change]:
     ]
 
 
-def _explain(difference: dict[tuple[str, str], int], unknown: Sequence[Deal]) -> list[Deal] | None:
-    """Return unanswered deals that add up to a difference; None: there are none."""
-    reached: dict[frozenset[tuple[tuple[str, str], int]], list[Deal]] = {frozenset(): []}
-    for deal in unknown:
-        for sums, deals in list(reached.items()):
-            more = Counter(dict(sums))
-            for owner, what, count in _changes(deal):
-                more[owner, what] += count
-            key = frozenset((each, count) for each, count in more.items() if count)
-            reached.setdefault(key, [*deals, deal])
-    return reached.get(frozenset(difference.items()))
+def _explain(difference: Difference, unknown: Sequence[Deal]) -> list[Deal] | None:
+    """Return unanswered deals that add up to a difference; None: there are none, or none was found.
+
+    What is missing somewhere must come by a deal that touches it: tried is where the fewest do.
+    """
+    changes = [{(owner, what): count for owner, what, count in _changes(deal)} for deal in unknown]
+    touching: dict[tuple[str, str], list[int]] = {}
+    for number, change in enumerate(changes):
+        for key in change:
+            touching.setdefault(key, []).append(number)
+    seen: set[frozenset[int]] = set()
+    left = [(difference, frozenset[int]())]
+    while left and len(seen) < MOST_TRIED:
+        rest, chosen = left.pop()
+        if not rest:
+            return [unknown[number] for number in sorted(chosen)]
+        options = [[each for each in touching.get(key, ()) if each not in chosen] for key in rest]
+        for number in min(options, key=len):
+            more = chosen | {number}
+            if more not in seen:
+                seen.add(more)
+                left.append((_without(rest, changes[number]), more))
+    return None
 
 
-def _told(difference: dict[tuple[str, str], int], deals: Sequence[Deal]) -> str:
+def _without(difference: Difference, change: Difference) -> Difference:
+    """Return what is left of a difference once a deal has happened."""
+    keys = {*difference, *change}
+    counts = {key: difference.get(key, 0) - change.get(key, 0) for key in keys}
+    return {key: count for key, count in counts.items() if count}
+
+
+def _told(difference: Difference, deals: Sequence[Deal]) -> str:
     lines = [f"{owner} has {count:+d} {what}" for (owner, what), count in sorted(difference.items())]
     owners = {owner for owner, _ in difference}
     touching = [deal for deal in deals if owners & set(deal.changes)]

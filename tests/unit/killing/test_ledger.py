@@ -83,3 +83,23 @@ def test_after_one_round_more_it_is_over():
     ledger.settle(BEFORE, 2)
     with pytest.raises(DoesNotAddUp):
         ledger.settle(AFTER, 3)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_dozens_of_unanswered_deals_are_sorted_out(is_lost):
+    """As after a stop of minutes: every other one happened; or they did, and a coin is missing."""
+    people = [f"person {number}" for number in range(8)]
+    ledger = Ledger({name: Counter(coins=1000) for name in people} | {LETTERS: Counter()})
+    actual = {name: Counter(goods) for name, goods in ledger.known.items()}
+    for number in range(60):
+        one, other = people[number % 8], (people[(number * 5 + 1) % 8] if number % 3 else LETTERS)
+        changes = {one: {"coins": -number - 1}, other: {"coins": number + 1}}
+        ledger.note(Deal(f"deal {number}", changes, round=1))
+        for owner, change in changes.items() if number % 2 else ():
+            actual[owner].update(change)
+    if is_lost:
+        actual["person 3"]["moss"] -= 1
+        with pytest.raises(DoesNotAddUp, match="person 3 has -1 moss"):
+            ledger.settle(actual, 1)
+    else:
+        assert ledger.settle(actual, 1)["done after all"] > 0
