@@ -48,6 +48,8 @@ class Faults:
     log_out: float = 0.01
     travel: float = 0.012  # to another world, with or without a log-out
 
+    stop: float = 0.004  # the staff stops trade everywhere for up to 40 s
+
     def __mul__(self, factor: float) -> "Faults":
         """Return them all stronger or weaker."""
         return Faults(*(getattr(self, one.name) * factor for one in fields(self)))

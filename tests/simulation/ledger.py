@@ -84,6 +84,11 @@ class Ledger:
                     line, _ = self.named(ref.line, ref.epoch)
                     self.grants[line].until = now + uplink_lease_s(answer)
 
+    def is_granted(self, line: UUID) -> bool:
+        """Whether some world's process has the lease of a line."""
+        grant = self.grants.get(line)
+        return grant is not None and grant.life is not None and not grant.is_over
+
     def note_release(self, request: uplink.Release, answer: object) -> None:
         """A lease was given back."""
         if isinstance(answer, uplink.Released) and answer.was_held:

@@ -71,6 +71,7 @@ class Master:
         self.sim.chaos.watch("master_outage", "master", self.fall_silent)
         self.sim.chaos.watch("attack", MALLORY, lambda force: not self.is_down and self.attack(force))
         self.sim.chaos.watch("forgery", MALLORY, lambda force: not self.is_down and self.forge(force))
+        self.sim.chaos.watch("stop", "master", self.stop_trade)
         for slug, world in self.repository.worlds.items():
             if world.tier == "official":
                 self.sim.chaos.watch("limit", slug, lambda force, world=world: limit(world))
@@ -78,6 +79,12 @@ class Master:
     def fall_silent(self, force: float) -> bool:
         """Be away for a while."""
         self.down_until = self.sim.now + (20 * force if force < 0.67 else 240 * force)
+        return True
+
+    def stop_trade(self, force: float) -> bool:
+        """The staff stops trade everywhere for a while."""
+        self.repository.stops.add((None, ""))
+        self.sim.after(40 * force, self.repository.stops.discard, (None, ""))
         return True
 
     # ---------------------------------------------------------------- uplink
@@ -198,7 +205,7 @@ class Master:
         held = [
             line
             for line in self.repository.lines.values()
-            if line.head.owner is None and line.head.is_leased(self.now) and line.id in self.ledger.grants
+            if line.head.owner is None and line.head.is_leased(self.now) and self.ledger.is_granted(line.id)
         ]
         if not held:
             return False
@@ -207,7 +214,11 @@ class Master:
         save = uplink.Save(
             line.id, line.head.epoch, line.head.version, line.head.chain, self.sim.new_id(), "mail", state
         )
-        if force < 0.5:
+        if force < 0.3:  # a daemon of the same world that was forgotten, and has learned what the head is
+            life, epoch = (world, self.ledger.grants[line.id].life[1] - 1), line.head.epoch - 1
+            self.handle(world, life, msgspec.structs.replace(save, kind="item", epoch=epoch))
+            return True
+        if force < 0.6:
             lease = uplink.LeaseRef(line.id, line.head.epoch)
             names = [name for each, name in self.repository.names.items() if each != line.character]
             post = uplink.Letter(self.sim.new_id(), lease, names[0], "!", "", uplink.Goods([], 50))

@@ -102,7 +102,7 @@ def release_before_remove(stack: ExitStack) -> None:
 
     def hasty(w: Any, s: Any, state: Any, serial: int) -> None:
         if s.home is not None:
-            departure._remove_once(w, s, s.home)
+            departure.remove_once(w, s, s.home)
         save_out(w, s, state, serial)
 
     replace_in(stack, departure, "save_out", hasty)

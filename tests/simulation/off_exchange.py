@@ -176,20 +176,6 @@ def handoff_waits_for_the_settle(stack: ExitStack) -> None:
     replace_in(stack, handoff, "on_portal", hasty)
 
 
-def settle_is_repeated(stack: ExitStack) -> None:
-    replace_in(stack, exchanges, "compare", lambda w, s, resident: None)
-
-
-def late_attempts_are_fenced(stack: ExitStack) -> None:
-    """A refusal is believed, though an earlier attempt is still under way."""
-
-    class Everything(frozenset):
-        def __contains__(self, code: object) -> bool:
-            return True
-
-    replace_in(stack, exchanges, "FINAL", Everything())
-
-
 # ---------------------------------------------------------------- the cluster's
 
 
@@ -264,13 +250,6 @@ EXCHANGE = [
         "a handoff waits until the outcome of an exchange is settled",
         ADR,
         handoff_waits_for_the_settle,
-    ),
-    Rule("settle_is_repeated", "a settle is repeated until the cluster has heard", ADR, settle_is_repeated),
-    Rule(
-        "late_attempts_are_fenced",
-        "after a refusal no earlier attempt at an exchange can be accepted",
-        "the daemon's fence",
-        late_attempts_are_fenced,
     ),
     Rule("hold_ends_with_settle", "a cluster goes on only when it is settled", ADR, hold_ends_with_settle),
 ]

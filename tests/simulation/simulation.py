@@ -150,6 +150,9 @@ class Simulation(Schedule):
             if len(here) != 1 or here[0][1].is_frozen or here[0][1].token != player.zone_token:
                 raise Violation("astray", f"stands in {here}: {self.describe(player)}")
             name, entity = here[0]
+            line = self.line_of(player)
+            if entity.held is not None or (line is not None and entity.after != line.exchange):
+                raise Violation("astray", f"waits for an exchange: {self.describe(player)}")
             if world.gateway.routes.get(player.link) != (entity.session, name) or entity.link != player.link:
                 raise Violation("astray", f"commands or events go elsewhere: {self.describe(player)}")
 

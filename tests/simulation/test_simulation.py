@@ -1,9 +1,9 @@
 """The promise of characters: with all rules on no seed breaks it, without any one of them some seed does.
 
-`manage.py simulate` plays as many seeds as wanted; these few keep the code and docs/simulation.md true.
+`manage.py simulate` plays as many seeds as wanted, test_seeds.py many in CI; these few keep the table true.
 """
 
-import os
+from dataclasses import fields
 
 import pytest
 
@@ -12,19 +12,16 @@ from tests.simulation.promises import PROMISES
 from tests.simulation.shrink import failure_of, shrink
 from tests.simulation.simulation import play_through
 from tests.simulation.switched_off import RULES, switched_off
-from tests.simulation.table import PAGE, rows
+from tests.simulation.table import PAGE, Found, rows
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "12"))
-FIRST = 5000  # others than those of the table
+RARE = {"limit", "daemon_restored", "refusal"}  # in so few seeds
 
 
-def test_no_promise_is_broken() -> None:
+def test_every_kind_of_fault_strikes() -> None:
     struck: set[str] = set()
-    for seed in range(FIRST, FIRST + SEEDS):
-        simulation = play_through(seed)
-        assert simulation.ledger.writes > 0
-        struck |= {fault.kind for _, fault in simulation.chaos.struck}
-    assert {"daemon_death", "daemon_pause", "cluster_death", "request_late", "travel", "attack"} <= struck
+    for seed in range(4000, 4010):
+        struck |= {fault.kind for _, fault in play_through(seed).chaos.struck}
+    assert struck >= {one.name for one in fields(Faults)} - RARE
 
 
 def test_same_seed_same_run() -> None:
@@ -55,7 +52,7 @@ def test_the_table_has_every_rule() -> None:
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.rule)
-def test_a_rule_switched_off_is_noticed(row: object) -> None:
+def test_a_rule_switched_off_is_noticed(row: Found) -> None:
     """The seed of the table breaks the promise of the table without the rule, and none with it."""
     with switched_off(row.rule):
         failure = failure_of(row.seed)

@@ -119,7 +119,8 @@ def _keep_at_source(w: World, s: Session) -> None:
     waiting = s.head.waiting
     if waiting is not None and waiting.op_id == s.commit_op:
         state = departure.with_place(waiting.state, w.catalog.world, s.place)
-        s.head.waiting = replace(waiting, kind="periodic", state=state)
+        # another write, under an op_id of its own: the journal may have the first, and hand it in later
+        s.head.waiting = replace(waiting, op_id=w.new_id(), kind="periodic", state=state)
     s.saved_place = s.goal
     s.place_save_at = w.now
 

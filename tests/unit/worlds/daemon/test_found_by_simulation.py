@@ -124,3 +124,21 @@ def test_a_cluster_that_did_not_answer_a_readmission_is_told_that_it_is_off(core
     again = [m for m in orders if isinstance(m, bus.Admit)][-1]
     assert (remove.session, remove.instance) == (admit.session, admit.instance)
     assert admit.order < remove.order < again.order
+
+
+def test_a_handoff_that_is_given_up_is_another_write_than_the_one_in_the_journal(core: Core) -> None:
+    """The journal has the first, may not take the second, and after a death the first is handed in."""
+    session = core.enter()
+    core.hear(bus.Checkpoint("east", session.id, CharacterState(money=11), "item", 1, session.here.order))
+    core.hear(bus.PortalEntered("east", session.id, "to-c", session.here.order))
+    core.hear(bus.InstanceOpened("west", 2, 3001))
+    freeze = core.ordered(bus.Freeze)
+    core.hear(bus.Frozen("east", session.id, freeze.request, CharacterState(money=12), 3))
+    assert session.phase is Phase.COMMITTING
+    given_up = session.head.waiting
+    assert given_up is not None and given_up.kind == "handoff"
+    core.wait(6.0)  # the master does not answer the checkpoint
+    assert session.phase is Phase.PLAYING
+    waiting = session.head.waiting
+    assert waiting is not None and waiting.kind == "periodic"
+    assert waiting.op_id != given_up.op_id
