@@ -170,9 +170,9 @@ def measure(
         try:
             others = {"database": database.pid}
             worker.do("begin", worlds=max(setting.worlds), playing=setting.playing, others=others)
-            for worlds in setting.worlds:
-                worker.do("assign", worlds=worlds)
-                for size in setting.sizes:
+            for size in setting.sizes:
+                for worlds in setting.worlds:
+                    worker.do("assign", worlds=worlds)
                     yield _saves(worker, setting, size, worlds, ("services",), tell)
             size, worlds = setting.http_case
             worker.do("assign", worlds=worlds)
