@@ -72,7 +72,7 @@ def digest_of(state: CharacterState) -> bytes:
 
 
 def put_out(w: World, s: Session, m: bus.Poisoned) -> None:
-    """Have a player leave whose cluster has taken it out already."""
+    """Have a player leave whose cluster has taken it out already; from another stay than that, as ever."""
     if s.writer is not None and not _is_saved(s, m.document):
         s.has_gap = True
     if s.phase is P.ADMITTING:
@@ -81,8 +81,12 @@ def put_out(w: World, s: Session, m: bus.Poisoned) -> None:
     if s.phase not in IN_PLAY:
         return
     s.leave = departure.QUARANTINED
+    is_of_home = s.home is not None and s.here.order == m.stay
+    is_of_target = s.target is not None and s.there.order == m.stay
     match s.phase:
-        case P.PLAYING | P.CROSSING | P.FREEZING | P.FREEZING_OUT:
+        case P.PLAYING | P.CROSSING | P.FREEZING if not is_of_home:  # a late report: it has played on since
+            departure.begin(w, s, s.leave)
+        case P.PLAYING | P.CROSSING | P.FREEZING | P.FREEZING_OUT if is_of_home:
             s.home = None
             if s.phase is not P.FREEZING_OUT:
                 s.move(P.FREEZING_OUT, w.now)
@@ -91,11 +95,11 @@ def put_out(w: World, s: Session, m: bus.Poisoned) -> None:
             departure.save_out(w, s, newest, s.serial)
         case P.COMMITTING | P.RECOVERING:
             departure.begin(w, s, s.leave)
-        case P.ARRIVING:  # the place it comes from still has it: it leaves from there
+        case P.ARRIVING if is_of_target:  # the place it comes from still has it: it leaves from there
             s.move(P.RETURNING, w.now)
             s.target = None
             handoff.returned(w, s)
-        case P.READMITTING:
+        case P.READMITTING if is_of_target:
             recovery.again(w, s)
 
 

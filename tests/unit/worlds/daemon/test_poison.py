@@ -229,6 +229,17 @@ def test_raised_while_it_leaves_or_crosses(core: Core, where: str) -> None:
     assert core.asked(uplink.Save).request.state.money == 10
 
 
+def test_a_late_report_of_an_earlier_stay_loses_nothing_of_the_new_one(core: Core) -> None:
+    """The player was missed, stands elsewhere and plays on: what it has there is frozen and saved first."""
+    session = core.enter()
+    core.hear(poisoned(session, stay=session.here.order - 1))
+    assert session.phase is Phase.FREEZING_OUT and session.leave is not None
+    freeze = core.ordered(bus.Freeze)
+    newer = CharacterState(money=12)
+    core.hear(bus.Frozen("east", session.id, freeze.request, newer, 1))
+    assert core.asked(uplink.Save).request.state.money == 12
+
+
 def test_what_is_remembered_is_bounded(core: Core) -> None:
     session = core.enter()
     for number in range(MAX_KNOWN + 5):
