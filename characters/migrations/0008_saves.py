@@ -23,9 +23,10 @@ BEGIN
     ), held AS (
         SELECT line.id, line.epoch, line.version, line.chain, line.valuables
         FROM characters_line AS line
-        JOIN worlds_world AS world ON world.id = line.holder_id
+        JOIN worlds_world AS world ON world.id = writer
         WHERE line.id = ANY(lines)
-          AND line.holder_id = writer
+          -- "=" would let the planner read all lines that the world holds from their index.
+          AND line.holder_id IS NOT DISTINCT FROM writer
           AND world.suspended_at IS NULL
           AND (line.world_id = world.id
                OR (line.world_id IS NULL AND may_main AND world.tier = as_tier AND world.limited_at IS NULL))
