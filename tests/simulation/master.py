@@ -205,7 +205,12 @@ class Master:
         held = [
             line
             for line in self.repository.lines.values()
-            if line.head.owner is None and line.head.is_leased(self.now) and self.ledger.is_granted(line.id)
+            if line.head.owner is None
+            and line.head.is_leased(self.now)
+            and self.ledger.is_granted(line.id)
+            and not self.repository.worlds[
+                line.head.holder
+            ].is_limited  # on its own forks it may write anything
         ]
         if not held:
             return False
