@@ -12,7 +12,7 @@ also stay prepared, whatever pool the connection comes from.
 
 from collections.abc import Sequence
 from datetime import datetime
-from struct import Struct, pack
+from struct import Struct
 from uuid import UUID
 
 import psycopg
@@ -74,7 +74,7 @@ def write_batch(
 # Source: PostgreSQL 18, src/backend/utils/adt/arrayfuncs.c, array_recv.
 
 _HEAD = Struct(">iiIii")  # dimensions, has nulls, type of the elements; of the dimension: size, lower bound
-_LENGTH = Struct(">i").pack
+_LENGTH, _NUMBER = Struct(">i").pack, Struct(">q").pack
 _UUID, _INT8, _BYTEA, _TEXT = 2950, 20, 17, 25  # object ids of types; those of their arrays are below
 
 
@@ -120,25 +120,24 @@ _DUMPERS: dict[type[_Array], type[Dumper]] = {
 }
 
 
-def _head(element: int, count: int) -> bytes:
-    return _HEAD.pack(1, 0, element, count, 1)
+def _array(element: int, parts: Sequence[bytes]) -> bytes:
+    """Return an array of elements, each with its length before it."""
+    lengths = map(_LENGTH, map(len, parts))
+    pieces = [piece for pair in zip(lengths, parts, strict=True) for piece in pair]
+    return b"".join([_HEAD.pack(1, 0, element, len(parts), 1), *pieces])
 
 
 def _uuids(values: Sequence[UUID]) -> _Array:
-    length = _LENGTH(16)
-    return _Uuids(_head(_UUID, len(values)) + b"".join([length + value.bytes for value in values]))
+    return _Uuids(_array(_UUID, [value.bytes for value in values]))
 
 
 def _numbers(values: Sequence[int]) -> _Array:
-    parts = [part for value in values for part in (8, value)]
-    return _Numbers(_head(_INT8, len(values)) + pack(">" + "iq" * len(values), *parts))
+    return _Numbers(_array(_INT8, [_NUMBER(value) for value in values]))
 
 
 def _of_bytes(values: Sequence[bytes]) -> _Array:
-    parts = [part for value in values for part in (_LENGTH(len(value)), value)]
-    return _OfBytes(_head(_BYTEA, len(values)) + b"".join(parts))
+    return _OfBytes(_array(_BYTEA, values))
 
 
 def _texts(values: Sequence[str]) -> _Array:
-    parts = [part for value in values for part in (_LENGTH(len(value.encode())), value.encode())]
-    return _Texts(_head(_TEXT, len(values)) + b"".join(parts))
+    return _Texts(_array(_TEXT, [value.encode() for value in values]))
