@@ -60,11 +60,8 @@ from zonecluster.protocol.to_client import Goodbye
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
-TICK_S, QUIET_TICK_S, EMPTY_TICK_S = (
-    0.3,
-    1.0,
-    2.0,
-)  # while something is under way; while all play; without players
+# How often the daemon looks at the clock: while something is under way; while all play; without players.
+TICK_S, QUIET_TICK_S, EMPTY_TICK_S = 0.3, 1.5, 4.0
 BEAT_S, EMPTY_BEAT_S = 1.0, 2.0  # of the gateway
 REQUEST_FAULTS = ("request_late", "request_lost", "request_doubled", "answer_lost", "answer_doubled")
 SLOW_S, LATE_S = 3.0, 90.0
@@ -244,12 +241,15 @@ class SimulatedWorld:
 
     def is_busy(self) -> bool:
         """Whether the daemon has something under way that time changes."""
-        if self.core is None or self.core.world.replays:
-            return self.core is not None
-        return any(
-            s.phase is not Phase.PLAYING or s.mint is not None or not s.head.is_idle
-            for s in self.core.world.sessions.values()
-        )
+        if self.core is None:
+            return False
+        w = self.core.world
+        if w.replays or w.exchanges:
+            return True
+        for s in w.sessions.values():
+            if s.phase is not Phase.PLAYING or s.mint is not None or not s.head.is_idle:
+                return True
+        return False
 
     # ---------------------------------------------------------------- the daemon
 
