@@ -115,10 +115,12 @@ def freeze_missed(w: World, s: Session) -> None:
 def on_frozen(w: World, s: Session, m: bus.Frozen) -> None:
     """The cluster has frozen the player for good. Of a document that is outdated the place alone is of use.
 
-    It has nothing else that the head has not: a cluster changes nothing from Hold to Settle.
+    It has nothing else that the head has not, if an exchange is the reason: a cluster changes nothing from
+    Hold to Settle. If not, nobody can say so.
     """
     state = m.state
     if is_outdated(w, s, m.after, "frozen"):
+        s.has_gap = s.has_gap or not (s.exchange or s.is_unsettled)
         state = with_place(s.head.newest, w.catalog.world, m.state.places.get(w.catalog.world))
     save_out(w, s, state, m.serial)
 

@@ -2,7 +2,7 @@
 
 from hashlib import sha256
 
-from worlds.daemon.core import arrival, departure, handoff, placement, poison, standing
+from worlds.daemon.core import arrival, departure, exchanges, handoff, placement, poison, standing
 from worlds.daemon.core.saving import WriteHead, backoff
 from worlds.daemon.core.session import (
     GOING,
@@ -177,6 +177,7 @@ def rejoin(w: World, s: Session) -> None:
             s.leave = s.commit_op = None
             s.move(P.PLAYING, w.now)
             handoff.thaw(w, s)
+            exchanges.settle_again(w, s)
         case P.FREEZING_OUT:
             s.leave = None
             departure.freeze_missed(w, s)

@@ -303,18 +303,26 @@ def on_lost(w: World, s: Session) -> bool:
 def _end(w: World, x: Exchange, verdict: Verdict) -> None:
     """The outcome is known: let all go on, and tell whoever began it."""
     del w.exchanges[x.id]
-    for s in _sessions(w, x):
+    for part in x.parts:
+        s = w.find(part.session)
+        if s is None or s.writer is None or s.exchange != x.id:
+            continue
         s.exchange = None
         s.head.void_exchange()
+        s.is_unsettled = s.home is not None  # also of who is just leaving, and may yet come back
         if s.phase in PLAYABLE and s.home is not None:
-            settle(w, s, s.head.state if verdict.is_done else None)
+            is_known = part.held is not None and not verdict.is_done
+            settle(w, s, None if is_known else s.head.newest)
         elif s.phase in (P.SAVING_OUT, P.KEEPING):
             departure.save_last(w, s)
     x.on_end(w, verdict)
 
 
 def settle(w: World, s: Session, state: CharacterState | None) -> None:
-    """Tell the cluster how it ended: with the document from now on, or None if that is what it was."""
+    """Tell the cluster how it ended: with the document from now on, or None if that is what it was.
+
+    None only if the cluster has shown that it knows the head's exchange: an older document would go free.
+    """
     s.is_unsettled = True
     order, line = w.new_order(), s.line_kind
     message = bus.Settle(s.id, s.here.order, s.head.after, state, order=order, line=line)
@@ -328,6 +336,12 @@ def on_settled(w: World, m: bus.Settled) -> None:
         return
     if (s.here.cluster, s.here.order, s.head.after) == (m.cluster, m.stay, m.after):
         s.is_unsettled = False
+
+
+def settle_again(w: World, s: Session) -> None:
+    """The player goes on where it was: an exchange that ended meanwhile was not told there."""
+    if s.is_unsettled and s.exchange is None and s.home is not None:
+        settle(w, s, s.head.newest)
 
 
 def compare(w: World, s: Session, resident: bus.Resident) -> None:

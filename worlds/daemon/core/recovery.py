@@ -168,6 +168,7 @@ def _at_home(w: World, s: Session, resident: bus.Resident) -> None:
         s.has_gap = False
         s.move(P.PLAYING, w.now)
         handoff.thaw(w, s)
+        exchanges.settle_again(w, s)
         arrival.resume_play(w, s)
     if s.phase not in PLAYABLE:
         return
