@@ -57,6 +57,8 @@ def _settle(cluster: Cluster, player: Player, message: bus.Settle) -> None:
         _take_back_news(cluster, player)
         player.replace(message.state, message.after)
         cluster.changed.pop(player, None)
+    elif player.has_unsaved:  # nobody may have taken what was held: it goes the usual way, and soon
+        cluster.changed[player] = None
     cluster.record_arrival(player)
     if message.text:
         cluster.tell(player, Notice(message.text))

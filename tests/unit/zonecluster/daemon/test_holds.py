@@ -74,6 +74,25 @@ def test_a_hold_tells_the_document_and_again_the_same(zone: Trading) -> None:
     assert (resident.held, resident.after, resident.is_dirty) == (FIRST, None, True)
 
 
+def test_what_was_held_and_not_taken_is_saved_soon(zone: Trading) -> None:
+    """The exchange was over before the daemon had it: what was bought is not left to the next 30 s."""
+    zone.gain(30)
+    zone.hold(FIRST)
+    zone.settle(None)
+    zone.cluster.save_changes()
+    (checkpoint,) = zone.said(bus.Checkpoint)
+    assert checkpoint.state.money == 30 and checkpoint.serial > 1
+
+
+def test_what_was_held_and_taken_is_not_saved_again(zone: Trading) -> None:
+    zone.gain(30)
+    (held,) = zone.hold(FIRST)
+    zone.hear(bus.Saved(ALICE, held.serial, held.stay))
+    zone.settle(None)
+    zone.cluster.save_changes()
+    assert zone.said(bus.Checkpoint) == []
+
+
 def test_nothing_durable_changes_while_it_is_held(zone: Trading) -> None:
     before, zone.player.client_id = zone.player.state, 1
     zone.hold(FIRST)
