@@ -38,10 +38,8 @@ def _room(size_bytes: int, seed: int, turn: int) -> int:
 
 def _size_of_one(seed: int) -> int:
     """Return the bytes of one thing in a bag."""
-    some, none = ([_thing(Random(seed))], [])
-    return len(encode_state(_state(_rng(seed, 0), some, (1, 1)))) - len(
-        encode_state(_state(_rng(seed, 0), none, (1, 1)))
-    )
+    bare, one = (_state(_rng(seed, 0), things, (1, 1)) for things in ([], [_thing(Random(seed))]))
+    return len(encode_state(one)) - len(encode_state(bare))
 
 
 def _thing(rng: Random) -> Item:
