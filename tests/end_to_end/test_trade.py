@@ -66,15 +66,27 @@ async def agree(
     assert (await bob.trade.accept(alice.name)).ok
     for player, offer in ((alice, hers), (bob, his)):
         assert (await player.trade.offer(*offer)).ok
-    revision = 3
-    for player in (alice, bob):
+    revisions = []
+    for player, mine, theirs in ((alice, hers, his), (bob, his, hers)):
         await player.wait_until(
-            lambda player=player: (now := player.trade.now) is not None and now.revision == revision,
+            lambda player=player, mine=mine, theirs=theirs: shows(player, mine, theirs),
             30,
             "both offers to be shown",
         )
-        assert (await player.trade.lock(revision)).ok
-    return revision
+        assert player.trade.now is not None
+        revisions.append(player.trade.now.revision)
+        assert (await player.trade.lock(revisions[0])).ok
+    assert revisions[0] == revisions[1]
+    return revisions[0]
+
+
+def shows(player: Player, mine: tuple[list[OfferedItem], int], theirs: tuple[list[OfferedItem], int]) -> bool:
+    """Whether a player sees exactly these two offers."""
+    now = player.trade.now
+    return now is not None and all(
+        side.money == money and sum(stack.count for stack in side.items) == sum(item.count for item in items)
+        for side, (items, money) in ((now.mine, mine), (now.theirs, theirs))
+    )
 
 
 async def confirm(alice: Player, bob: Player, revision: int) -> tuple[Result, Result]:

@@ -16,6 +16,7 @@ PROTOCOL_VERSION = 1
 MAX_FRAME_BYTES = 16 * 1024  # the largest legal message (MailSend, all of it 4-byte letters) is under 14 KB
 
 Seq = Annotated[int, Meta(ge=0, le=2**32 - 1)]
+Revision = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 EntityId = Annotated[int, Meta(ge=0, le=2**32 - 1)]
 Text = Annotated[str, Meta(min_length=1, max_length=400)]
 CharacterName = Annotated[str, Meta(min_length=1, max_length=40)]
@@ -248,14 +249,14 @@ class TradeLock(FromClient, tag="trade_lock"):
     """The player's offer stays as it is; answered by Result. `revision`: of the TradeChanged seen last."""
 
     seq: Seq
-    revision: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+    revision: Revision
 
 
 class TradeConfirm(FromClient, tag="trade_confirm"):
     """Both offers are locked, and the player agrees to exactly these; answered by Result once it is done."""
 
     seq: Seq
-    revision: Annotated[int, Meta(ge=0, le=2**32 - 1)]
+    revision: Revision
 
 
 class TradeCancel(FromClient, tag="trade_cancel"):

@@ -48,6 +48,7 @@ ExchangeCode = Literal[
     "master_away",
     "trade_off",
     "lines_differ",
+    "over_budget",
     "unknown_recipient",
     "mailbox_full",
     "unknown_letter",
@@ -251,7 +252,7 @@ class TradeSide(Struct, frozen=True):
 
 
 class TradeChanged(ToClient, tag="trade_changed"):
-    """The player's trade as it is now. `revision` rises with each change of an offer."""
+    """The player's trade as it is now. `revision` grows with each change of an offer and never repeats."""
 
     revision: int
     mine: TradeSide

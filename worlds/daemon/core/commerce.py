@@ -105,11 +105,11 @@ class Side:
 
 @dataclass
 class Trade:
-    """A trade that is open. `revision` rises with each offer; `touched_at`: an instant in seconds."""
+    """A trade that is open. `revision`: another with each offer and trade; `touched_at`: an instant in s."""
 
     sides: tuple[Side, Side]
     touched_at: float
-    revision: int = 1
+    revision: int
     is_asked_for: bool = False  # its exchange has begun
 
     def of(self, session: UUID) -> tuple[Side, Side]:

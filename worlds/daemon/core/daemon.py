@@ -26,13 +26,15 @@ from worlds.daemon.core.events import (
 from worlds.daemon.core.session import IN_PLAY
 from worlds.daemon.core.state import World
 
+REVISION_BITS = 20  # of an order's number; what is left is below 2**53, which every client can hold
+
 
 class DaemonCore:
     """The world daemon as a function of its events."""
 
     def __init__(self, catalog: Catalog, started_at: datetime, first_order: int) -> None:
         """Make an empty world. `first_order`: above every order of an earlier daemon of this world."""
-        self.world = World(catalog, started_at, first_order)
+        self.world = World(catalog, started_at, first_order, first_order >> REVISION_BITS)
 
     def handle(self, event: Event, now: float, rng: Random) -> list[Effect]:
         """Take one event; return what is to be done.

@@ -89,6 +89,8 @@ def on_link_message(w: World, m: bus.LinkMessage) -> None:
             departure.begin(w, s, departure.LOGOUT)
         case AllianceInvite() | AllianceAnswer() | AllianceLeave():
             alliances.on_message(w, s, m.message)
+        case message if isinstance(message, Trading | Mailing) and not s.heard.is_new(link, message.seq):
+            w.log("copy_ignored", kind=type(message).__name__, seq=message.seq)  # its answer is on its way
         case message if isinstance(message, Trading):
             trades.on_message(w, s, message)
         case message if isinstance(message, Mailing):

@@ -15,6 +15,7 @@ from zonecluster.protocol import bus
 from zonecluster.protocol.character import Place
 from zonecluster.protocol.to_client import CharacterSummary, RefusalCode
 
+COPIES = 257  # a command this far behind the newest of its link is so old that it may be a copy
 GRACE_S = 60.0  # how long a player without a world link stays in the world
 
 
@@ -124,6 +125,35 @@ class LinkRef:
     link: int
 
 
+@dataclass
+class Heard:
+    """Which commands of a link were there already: the bus may deliver one twice, and a copy is none.
+
+    `newest`: the highest seq; bit n of `known`: newest - n was there. They are counted modulo 2**32.
+    """
+
+    link: LinkRef | None = None
+    newest: int = 0
+    known: int = 0
+
+    def is_new(self, link: LinkRef, seq: int) -> bool:
+        """Note a command; whether it is the first time, as far as is known. Another link counts anew."""
+        if link != self.link:
+            self.link, self.newest, self.known = link, seq, 1
+            return True
+        ahead = (seq - self.newest) % 2**32
+        if ahead == 0:
+            return False
+        if ahead < 2**31:
+            self.newest = seq
+            self.known = ((self.known << ahead) | 1) % (1 << COPIES) if ahead < COPIES else 1
+            return True
+        bit = 1 << (2**32 - ahead) if 2**32 - ahead < COPIES else 0
+        is_new = bit != 0 and not self.known & bit
+        self.known |= bit
+        return is_new
+
+
 @dataclass(frozen=True)
 class Stay:
     """A player's entity in one instance; `order` numbers the Admit that made it."""
@@ -223,6 +253,7 @@ class Session:
 
     alliance: int = 0  # its number; 0: none
     exchange: UUID | None = None  # the trade or mail that is being written down
+    heard: Heard = field(default_factory=Heard)  # commands of trade and mail
     mail_requests: int = 0  # that wait for the master
     is_unsettled: bool = False  # the cluster may not know the outcome of the last one yet
     leave: Leave | None = None

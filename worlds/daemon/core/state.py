@@ -107,6 +107,9 @@ class World:
     catalog: Catalog
     started_at: datetime
     next_order: int  # grows from here; above all orders of earlier daemons (their start instants see to that)
+    next_revision: int = (
+        0  # of a trade; grows in the same way, so what was said of an older one fits no other
+    )
     now: float = 0.0
     rng: Random = field(default_factory=Random)
     effects: list[Effect] = field(default_factory=list)
@@ -173,6 +176,11 @@ class World:
         """Return the next number for an order about a session."""
         self.next_order += 1
         return self.next_order
+
+    def new_revision(self) -> int:
+        """Return the next number for what two players offer each other."""
+        self.next_revision += 1
+        return self.next_revision
 
     def to_cluster(self, cluster: str, message: bus.BusMessage) -> None:
         """Send to a cluster."""

@@ -111,7 +111,7 @@ def _answer(w: World, s: Session, name: str, *, is_accepted: bool) -> str:
         return "Declined."
     _check_pair(w, s, other)
     del w.trade_invitations[key]
-    trade = Trade((Side(other.id, other.name), Side(s.id, s.name)), w.now)
+    trade = Trade((Side(other.id, other.name), Side(s.id, s.name)), w.now, w.new_revision())
     w.trades[s.id] = w.trades[other.id] = trade
     _tell_both(w, trade)
     return "You trade."
@@ -169,7 +169,7 @@ def _offer(w: World, s: Session, m: TradeOffer) -> str:
     trade = _mine(w, s)
     own, _ = trade.of(s.id)
     own.goods = offered(w, s, m.items, m.money)
-    trade.revision += 1
+    trade.revision = w.new_revision()
     for side in trade.sides:
         side.is_locked = False
         _unconfirm(w, side, "The offers have changed: look at them again.", "old_revision")
@@ -313,7 +313,7 @@ def _give(w: World, s: Session, m: Give, asked: Asked) -> str:
         raise Refused("nothing_offered", "Give what?")
     giver, taker = Side(s.id, s.name, goods), Side(other.id, other.name)
     _check_exchange(w, giver, taker)
-    trade = Trade((giver, taker), w.now)  # no trade of anybody's: it says who is told what
+    trade = Trade((giver, taker), w.now, revision=0)  # no trade of anybody's: it says who is told what
     giver.confirmed = asked
     parts = [Part(s.id, goods, Goods()), Part(other.id, Goods(), goods)]
     exchanges.begin(w, "trade", parts, lambda w, verdict: _given(w, trade, verdict))

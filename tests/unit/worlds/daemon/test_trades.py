@@ -7,9 +7,10 @@ import pytest
 
 from tests.unit.worlds.daemon.market import CROWN, Market, owning
 from worlds.daemon.core import trades
+from worlds.daemon.core.daemon import DaemonCore
 from worlds.daemon.core.events import Tick, Unreachable
 from worlds.daemon.core.exchanges import GATHER_S
-from worlds.daemon.core.session import GRACE_S, Phase
+from worlds.daemon.core.session import GRACE_S, Heard, LinkRef, Phase
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import Item
@@ -165,7 +166,7 @@ def test_nobody_trades_where_the_staff_has_stopped_it(market: Market) -> None:
     market.report(is_trade_off=True)
     no_trade(market, "trade_off")
     market.report()
-    assert market.ask("Alice", TradeInvite(9, "Bob")).ok
+    assert market.ask("Alice", TradeInvite(10, "Bob")).ok
 
 
 def test_main_does_not_trade_with_a_fork(market: Market) -> None:
@@ -213,7 +214,7 @@ def test_a_kind_that_the_staff_has_stopped_is_not_offered(market: Market) -> Non
     open_trade(market)
     market.report(kinds_off=["crown"])
     assert market.ask("Alice", TradeOffer(2, [THE_CROWN])).code == "trade_off"
-    assert market.ask("Alice", TradeOffer(2, [BREAD])).ok
+    assert market.ask("Alice", TradeOffer(3, [BREAD])).ok
 
 
 def test_mallory_cannot_change_the_offer_under_a_confirmation(market: Market) -> None:
@@ -254,6 +255,93 @@ def test_each_confirms_once(market: Market) -> None:
     assert not market.calls(uplink.Exchange)
 
 
+# ---------------------------------------------------------------- copies, and what comes late
+
+
+def test_a_confirmation_that_comes_late_fits_no_other_trade(market: Market) -> None:
+    """Alice agreed to 50 coins for her crown; the bus brings that when 1 coin is offered for it."""
+    for seq, coins in ((10, 50), (20, 1)):
+        assert market.ask("Alice", TradeInvite(seq, "Bob")).ok
+        assert market.ask("Bob", TradeAnswer(seq, "Alice", True)).ok
+        assert market.ask("Alice", TradeOffer(seq + 1, [THE_CROWN])).ok
+        assert market.ask("Bob", TradeOffer(seq + 1, money=coins)).ok
+        revision = last(market, "Alice").revision
+        assert market.ask("Alice", TradeLock(seq + 2, revision)).ok
+        assert market.ask("Bob", TradeLock(seq + 2, revision)).ok
+        if coins == 50:
+            late = TradeConfirm(14, revision)
+            assert market.ask("Alice", TradeCancel(15)).ok
+            market.wait(trades.INVITATION_S)
+    market.forget()
+    market.tell("Bob", TradeConfirm(24, revision))
+    assert market.ask("Alice", late).code == "old_revision"
+    assert not market.orders("Alice", bus.Hold)
+
+
+def test_revisions_grow_from_daemon_to_daemon(market: Market) -> None:
+    open_trade(market)
+    first = last(market, "Alice").revision
+    for start, least in ((5 << 20, 5), (int(1.8e12) << 20, int(1.8e12))):
+        later = DaemonCore(market.core.world.catalog, market.core.world.started_at, start).world
+        assert first < least < later.new_revision() < later.new_revision() < 2**53
+
+
+def test_a_doubled_gift_is_given_once(market: Market) -> None:
+    ally(market)
+    gift = Give(9, "Bob", [OfferedItem("bread", 3)])
+    market.tell("Alice", gift)
+    market.tell("Alice", gift)
+    market.hold("Alice")
+    market.hold("Bob")
+    market.accept()
+    for name in ("Alice", "Bob"):
+        market.show(name)
+    market.wait(30.0)
+    market.tell("Alice", gift)
+    (answer,) = market.heard("Alice", Result)
+    assert (answer.seq, answer.ok) == (9, True) and len(market.calls(uplink.Exchange)) == 1
+    assert market.sessions["Alice"].head.state.bags[INVENTORY][0] == Item("bread", 4)
+
+
+def test_a_doubled_confirmation_is_answered_once(market: Market) -> None:
+    confirm(market)
+    market.tell("Alice", TradeConfirm(4, 3))
+    market.hold("Alice")
+    market.hold("Bob")
+    market.accept()
+    assert [(answer.seq, answer.ok) for answer in market.heard("Alice", Result)] == [(4, True)]
+
+
+def test_a_client_that_came_back_may_count_anew(market: Market) -> None:
+    market.ask("Alice", TradeInvite(1, "Bob"))
+    token = market.core.world.new_resume_token(market.sessions["Alice"])
+    market.hear(bus.LinkClosed("g", 1, market.links["Alice"]))
+    market.links["Alice"] = 99
+    market.say(Hello(1, "test", resume=token), 99)
+    assert market.ask("Alice", TradeInvite(1, "Nobody")).code == "unknown_player"
+    market.forget()
+    market.tell("Alice", TradeInvite(1, "Nobody"))
+    assert not market.heard("Alice", Result)
+
+
+@pytest.mark.parametrize(
+    ("seqs", "known"),
+    [
+        ([1, 2, 3, 3, 2, 1], [3, 2, 1]),
+        ([5, 3, 5, 4, 3, 6], [5, 3]),
+        ([7, 0, 0, 7], [0, 7]),
+        ([1000, 744, 743, 1256, 1000, 999], [743, 1000, 999]),
+        ([1000, 1257, 1000], [1000]),
+        ([2**32 - 2, 1, 2**32 - 2, 0, 2**32 - 1, 1], [2**32 - 2, 1]),
+        ([5, 2**31 + 4, 5], [5]),
+    ],
+)
+def test_which_commands_are_copies(seqs: list[int], known: list[int]) -> None:
+    heard, link = Heard(), LinkRef("g", 1, 7)
+    assert [seq for seq in seqs if not heard.is_new(link, seq)] == known
+    assert heard.is_new(LinkRef("g", 1, 8), seqs[-1]) and heard.is_new(LinkRef("g", 2, 8), seqs[-1])
+
+
 # ---------------------------------------------------------------- to have it written down
 
 
@@ -271,16 +359,17 @@ def test_the_trade_is_done_when_the_master_has_it(market: Market) -> None:
     assert (bob.bags[INVENTORY], bob.money) == ([Item("bread", 5), Item("crown", 1, CROWN)], 30)
     market.show("Alice")
     market.show("Bob")
-    open_trade(market)
+    assert market.ask("Alice", TradeInvite(6, "Bob")).ok
+    assert market.ask("Bob", TradeAnswer(6, "Alice", True)).ok
 
 
 def test_nothing_is_changed_while_it_is_written_down(market: Market) -> None:
     confirm(market)
     for message, code in (
         (TradeOffer(6, money=1), "untouchable"),
-        (TradeLock(6, 3), "untouchable"),
-        (TradeConfirm(6, 3), "untouchable"),
-        (TradeCancel(6), "called_off"),
+        (TradeLock(7, 3), "untouchable"),
+        (TradeConfirm(8, 3), "untouchable"),
+        (TradeCancel(9), "called_off"),
     ):
         assert market.ask("Alice", message).code == code
     market.hold("Alice")
