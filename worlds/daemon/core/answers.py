@@ -26,7 +26,10 @@ P = Phase
 
 def answered(w: World, call: UUID, answer: Any) -> None:
     """The master answered a call, or did not."""
-    _note_master(w, answer)
+    if not (isinstance(answer, Unreachable) and (call in w.exchange_calls or call in w.mail_calls)):
+        _note_master(
+            w, answer
+        )  # a fault of one trade or letter is not the master's absence: reports tell that
     owner = w.calls.pop(call, None)
     if call in w.renew_calls:
         leases.on_renewed(w, call, answer)

@@ -68,6 +68,7 @@ class Exchange:
     called_at: float = 0.0
     retry_at: float | None = None
     failures: int = 0
+    failing_since: float | None = None  # this has had no answer, though the master has answered others
     is_uncertain: bool = False  # an attempt got no answer, and may still be on its way
     fence: UUID | None = None  # the session whose write is the fence
     fences: int = 0

@@ -23,6 +23,7 @@ from zonecluster.rules.items import NotPossible
 
 P = Phase
 GATHER_S = 8.0  # to hold and save both; one save may take the master some seconds
+UNANSWERED_S = 60.0  # of faults of this one request, while the master answers others; then it is given up
 FENCES = 3  # then the line is another's, whatever the master says of the exchange
 
 LATER = frozenset({"master_fault", "bad_proof"})  # faults of the master, or of our proof: asked again
@@ -32,6 +33,7 @@ FINAL = frozenset({"stale", "bad_chain", "op_id_reused", "invalid_state", "not_c
 LOST = frozenset({"stale", "bad_chain", "op_id_reused"})
 
 NO_ANSWER = "It could not be written down in time, so nothing has changed hands. Try again."
+UNKNOWN_OUTCOME = "The platform did not answer in time: perhaps it was written down, perhaps not."
 UNHANDLED = "Something in the character's document cannot be handled here. The world's operator can see it."
 TOO_LARGE = "There is too much in the character's document."
 MASTER_AWAY = "The platform does not answer at the moment: no trade and no mail until it does."
@@ -212,6 +214,24 @@ def _ask_later(w: World, x: Exchange, answer: uplink.Refusal | Unreachable | Non
             w.log("exchange_refused", "error", session=str(s.id), code=answer.code, cause=answer.detail)
         else:
             withholding.unreachable(s)
+    if not w.is_master_up:
+        x.failing_since = None
+    elif x.failing_since is None:
+        x.failing_since = w.now
+    elif w.now - x.failing_since >= UNANSWERED_S:
+        _give_up(w, x)
+
+
+def _give_up(w: World, x: Exchange) -> None:
+    """The master answers others, and this never: nobody is held for that without end."""
+    w.log("exchange_given_up", "error", exchange=str(x.id), attempts=x.failures)
+    x.failing_since = x.retry_at = None
+    if not x.parts:  # a letter in which nothing lies: there is no line that could be fenced
+        _end(w, x, Verdict(False, "untouchable", UNKNOWN_OUTCOME))
+        return
+    x.verdict = Verdict(False, "untouchable", NO_ANSWER)
+    x.step = Step.FENCING
+    _fence(w, x)
 
 
 def _accepted(w: World, x: Exchange, request: uplink.Exchange, results: list[uplink.Saved]) -> None:

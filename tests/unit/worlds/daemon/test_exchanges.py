@@ -478,6 +478,79 @@ def test_an_old_no_does_not_count(market: Exchanging) -> None:
     assert market.end.is_done
 
 
+# ---------------------------------------------------------------- what the master cannot answer
+
+
+def unanswerable(market: Exchanging, seconds: float = exchanges.UNANSWERED_S + 10) -> int:
+    """Have the newest attempt fail as HTTP 500, again and again. Returns: how many were answered so."""
+    answered = set()
+    end = market.now + seconds
+    while market.now < end:
+        call = market.calls(uplink.Exchange)[-1]
+        if call.id not in answered:
+            answered.add(call.id)
+            market.answer(call, Unreachable("exchange: HTTP 500"))
+            assert market.core.world.is_master_up, "a fault of this one request"
+        market.wait(1.0)
+    return len(answered)
+
+
+def test_an_exchange_that_the_master_cannot_answer_is_given_up(market: Exchanging) -> None:
+    """The fence sees to it that no attempt counts later; nobody is held any longer."""
+    market.ask_for()
+    assert unanswerable(market) > 10 and market.logged("exchange_given_up")
+    (fence,) = market.calls(uplink.Save)
+    assert fence.request.state == market.head("Alice") and not market.verdicts
+    market.save()
+    assert (market.end.code, market.end.text) == ("untouchable", exchanges.NO_ANSWER)
+    assert [market.orders(name, bus.Settle)[-1].state for name in ("Alice", "Bob")] == [None, None]
+    assert market.head("Alice").money == 10 and market.head("Bob").money == 50
+
+
+def test_one_that_was_given_up_and_has_arrived_counts(market: Exchanging) -> None:
+    market.ask_for()
+    unanswerable(market)
+    fence, attempts = market.calls(uplink.Save)[-1], len(market.calls(uplink.Exchange))
+    market.answer(fence, uplink.Saved(fence.request.op_id, refusal=uplink.Refusal("stale", "It has moved.")))
+    assert len(market.calls(uplink.Exchange)) == attempts + 1 and not market.verdicts
+    market.accept()
+    assert market.end.is_done and market.head("Alice").money == 30
+
+
+def test_one_that_never_has_an_answer_at_all_holds_nobody_for_ever(market: Exchanging) -> None:
+    """Not even if it arrived: then whoever comes back finds it in the next lease."""
+    market.ask_for()
+    for number in range(1, exchanges.FENCES + 1):
+        unanswerable(market)
+        fence = market.calls(uplink.Save)[-1]
+        assert len(market.calls(uplink.Save)) == number
+        stale = uplink.Saved(fence.request.op_id, refusal=uplink.Refusal("stale", "It has moved."))
+        market.answer(fence, stale)
+    assert market.heard("Alice", Goodbye) and market.sessions["Alice"].exchange is None
+
+
+def test_while_the_master_is_away_it_is_asked_on(market: Exchanging) -> None:
+    call = market.ask_for()
+    for _ in range(30):
+        market.answer(market.calls(uplink.Exchange)[-1], Unreachable("no route"))
+        market.wait(6.0)
+        market.answer(market.calls(uplink.Report)[-1], Unreachable("no route"))
+    assert not market.core.world.is_master_up and not market.verdicts and not market.calls(uplink.Save)
+    market.answer(market.calls(uplink.Exchange)[-1], accepted(call))
+    assert market.end.is_done
+
+
+def test_a_letter_without_goods_is_given_up_too(market: Exchanging) -> None:
+    market.forget()
+    w = market.core.world
+    w.now, w.effects = market.now, []
+    exchanges.begin(w, "mail", [], lambda _, verdict: market.verdicts.append(verdict))
+    market.seen += w.effects
+    market.do(Tick())
+    unanswerable(market)
+    assert (market.end.is_done, market.end.text) == (False, exchanges.UNKNOWN_OUTCOME)
+
+
 # ---------------------------------------------------------------- deaths while the master is asked
 
 
