@@ -250,6 +250,7 @@ class Session:
     misses: int = 0
     recover_by: float | None = None  # RECOVERING and READMITTING together last no longer
     no_handoff_until: float = 0.0
+    no_gift_until: float = 0.0
 
     alliance: int = 0  # its number; 0: none
     exchange: UUID | None = None  # the trade or mail that is being written down

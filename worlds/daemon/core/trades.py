@@ -37,6 +37,7 @@ from zonecluster.rules.items import NotPossible
 
 MOST_INVITATIONS = 8  # open ones of one player
 INVITATION_S = 60.0  # to answer; who declined is not asked again by the same player before
+GIFT_PAUSE_S = 5.0  # after a gift: nobody asked the receiver, who has goods and portals again in between
 UNTOUCHED_S = 300.0  # a trade that nobody touches ends
 LINES_DIFFER = "You play different lines of history: what is of main stays there."
 BEING_WRITTEN = "The trade is just being written down."
@@ -311,6 +312,10 @@ def _give(w: World, s: Session, m: Give, asked: Asked) -> str:
     goods = offered(w, s, m.items, m.money)
     if goods.is_nothing:
         raise Refused("nothing_offered", "Give what?")
+    if w.now < other.no_gift_until:
+        raise Refused(
+            "too_many_requests", f"{other.name} was given something just now. Try again in a moment."
+        )
     giver, taker = Side(s.id, s.name, goods), Side(other.id, other.name)
     _check_exchange(w, giver, taker)
     trade = Trade((giver, taker), w.now, revision=0)  # no trade of anybody's: it says who is told what
@@ -327,6 +332,8 @@ def _given(w: World, trade: Trade, verdict: Verdict) -> None:
     if giver.confirmed is not None:
         answer(w, giver.confirmed, text, code_of(verdict))
     other = w.find(taker.session)
+    if other is not None:
+        other.no_gift_until = w.now + GIFT_PAUSE_S
     if other is not None and verdict.is_done:
         w.to_link(other.link, Notice(f"{giver.name} gave you: {what}."))
 

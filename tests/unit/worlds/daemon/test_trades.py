@@ -571,6 +571,41 @@ def test_a_gift_is_one_commit_and_needs_no_answer(market: Market) -> None:
     assert market.sessions["Bob"].head.state.money == 51 and market.sessions["Alice"].head.state.money == 9
 
 
+def test_nobody_is_held_all_the_time_by_gifts(market: Market) -> None:
+    """They need no consent: between two of them the receiver's goods and portals are its own again."""
+    ally(market)
+    market.come("Carol", owning())
+    assert market.ask("Alice", AllianceInvite(3, "Carol")).ok
+    assert market.ask("Carol", AllianceAnswer(4, "Alice", True)).ok
+    for seq, giver in ((5, "Alice"), (6, "Carol")):
+        market.forget()
+        market.tell(giver, Give(seq, "Bob", money=1))
+        market.hold(giver)
+        market.hold("Bob")
+        market.accept()
+        market.wait(3.0)
+        for name in market.sessions:
+            market.show(name)
+        for each in ("Alice", "Carol"):
+            assert market.ask(each, Give(seq + 10, "Bob", money=1)).code == "too_many_requests"
+        market.wait(trades.GIFT_PAUSE_S - 3.0)
+    s = market.sessions["Bob"]
+    assert s.head.state.money == 52
+    market.hear(bus.PortalEntered("west", s.id, "to-d", s.here.order))
+    assert s.phase is not Phase.PLAYING
+
+
+def test_a_gift_that_failed_makes_a_pause_too(market: Market) -> None:
+    """The receiver was held for it all the same."""
+    ally(market)
+    market.tell("Alice", Give(3, "Bob", money=1))
+    market.wait(GATHER_S + 1)
+    assert market.heard("Alice", Result)[-1].code == "untouchable"
+    for name in market.sessions:
+        market.show(name)
+    assert market.ask("Alice", Give(4, "Bob", money=1)).code == "too_many_requests"
+
+
 def test_a_gift_that_cannot_be(market: Market) -> None:
     ally(market)
     assert market.ask("Alice", Give(3, "Bob")).code == "nothing_offered"
