@@ -6,7 +6,7 @@ counted exactly if its write is accepted, and two batches at once cannot both sp
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -19,7 +19,9 @@ from characters.budgets import DEFAULTS, Gain, Limits, added, first_hour_of_day,
 from characters.models import Line, WorldBudget
 from characters.readings import state_if_readable
 from characters.rules import Write
+from characters.valuable_rules import decide_kinds, kinds_of
 from worlds.models import World
+from worlds.uplink.messages import Refusal
 from zonecluster.protocol.character import CharacterState
 
 log = structlog.get_logger(__name__)
@@ -37,13 +39,36 @@ SET xp = spent.xp + excluded.xp, money = spent.money + excluded.money,
 """
 
 
+@dataclass(frozen=True)
+class Weighed:
+    """What writes of a verified world to main add, and such as may not be at all; both by op_id."""
+
+    gains: dict[UUID, Gain]
+    refused: dict[UUID, Refusal]
+
+
+def weigh(lines: Mapping[UUID, Line], writes: Sequence[Write]) -> Weighed:
+    """Compare each write with the head of its line: what it adds, and whether things keep their kinds.
+
+    Args: lines: locked, with their states.
+    """
+    weighed = Weighed({}, {})
+    for write in writes:
+        before, after = _head_of(lines[write.line]), write.document
+        if gain := gain_of(before, after):
+            weighed.gains[write.op_id] = gain
+        had = kinds_of(before) if write.valuables and before.bags != after.bags else {}
+        if had and (refusal := decide_kinds(had, kinds_of(after))):
+            weighed.refused[write.op_id] = refusal
+    return weighed
+
+
 def gains_of(lines: Mapping[UUID, Line], writes: Sequence[Write]) -> dict[UUID, Gain]:
     """Return what each write adds to the head of its line, by op_id; writes that add nothing are left out.
 
     Args: lines: locked, with their states.
     """
-    gains = {write.op_id: gain_of(_head_of(lines[write.line]), write.document) for write in writes}
-    return {op_id: gain for op_id, gain in gains.items() if gain}
+    return weigh(lines, writes).gains
 
 
 def _head_of(line: Line) -> CharacterState:

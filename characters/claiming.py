@@ -11,14 +11,15 @@ from uuid import UUID
 
 from django.db import transaction
 
-from characters.budgeting import count_gains, gains_of, over_budget
+from characters.budgeting import count_gains, over_budget, weigh
 from characters.heads import head_of
 from characters.lines import Entry, append_version
 from characters.models import Line, Version
-from characters.refusals import Refused
-from characters.rules import Write, Writer, decide_save
+from characters.refusals import Refused, only_this
+from characters.rules import Write, decide_save
 from characters.valuable_rules import kinds_of, unpacked
 from characters.valuables import claim
+from characters.writers import writer_now
 from worlds.models import World
 from worlds.uplink.messages import Refusal
 
@@ -32,28 +33,29 @@ class Claimed:
     over: set[UUID]
 
 
-def claim_all(*, world: World, writer: Writer, writes: Sequence[Write], now: datetime) -> Claimed:
+def claim_all(*, world: World, writes: Sequence[Write], now: datetime) -> Claimed:
     """Write what changes the valuables of a line that this world holds."""
     claimed = Claimed(set(), {}, set())
     lines = Line.objects.filter(id__in={write.line for write in writes}, holder=world)
     has = dict(lines.values_list("id", "valuables")) if writes else {}
     for write in writes:
         if write.line in has and bytes(has[write.line]) != write.valuables:
-            try:
-                with transaction.atomic():
-                    _claim(world, writer, write, now, claimed)
-            except Refused as error:
-                claimed.refused[write.op_id] = error.refusal
+            with only_this(write.op_id, claimed.refused), transaction.atomic():
+                _claim(world, write, now, claimed)
     return claimed
 
 
-def _claim(world: World, writer: Writer, write: Write, now: datetime, claimed: Claimed) -> None:
+def _claim(world: World, write: Write, now: datetime, claimed: Claimed) -> None:
+    writer = writer_now(world)
     line = Line.objects.select_for_update(no_key=True).get(id=write.line)
     decision = decide_save(write, head=head_of(line), earlier=None, writer=writer)
     if decision != "accepted" or Version.objects.filter(op_id=write.op_id).exists():
         return
     is_budgeted = writer.is_budgeted and line.world_id is None
-    gains = gains_of({line.pk: line}, [write]) if is_budgeted else {}
+    weighed = weigh({line.pk: line}, [write] if is_budgeted else [])
+    if (refusal := weighed.refused.get(write.op_id)) is not None:
+        raise Refused(refusal)
+    gains = weighed.gains
     if over_budget(world=world, writes=[write], gains=gains, now=now):
         claimed.over.add(write.op_id)
         return

@@ -89,6 +89,7 @@ def _replay_letter(
             letter.exchange, letter.returned_at = receipt.exchange, now
     elif gained == Goods() and letter.exchange is None:  # its taking came first
         letter.exchange, letter.sender, letter.posted_by = receipt.exchange, line.character, world
+        letter.posted_at = receipt.at
     if gained != Goods():
         if letter.recipient != line.character:
             if letter.sender == letter.recipient:  # made again as lost: it had come to its recipient
@@ -171,8 +172,13 @@ def _recount_owners(repository: Repository, now: datetime) -> None:
     for scope in sorted(holdings.keys() | repository.things.keys(), key=str):
         before = repository.things.get(scope, {})
         owners, lost = recounted(holdings[scope], before, is_main=scope is None)
-        for line_id, given_up in sorted(lost.items()):
-            _give_up(repository, repository.lines[line_id], given_up, now)
+        for loser, given_up in sorted(lost.items(), key=str):
+            if loser.line is not None:
+                _give_up(repository, repository.lines[loser.line], given_up, now)
+            elif loser.letter is not None:  # a newer head has a thing of it: it was emptied
+                letter = repository.letters[loser.letter]
+                letter.taken_at, letter.taken_exchange = now, letter.id
+                letter.read_at = letter.read_at or now
         repository.things[scope] = owners
 
 

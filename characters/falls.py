@@ -18,10 +18,11 @@ from characters.heads import head_of, named_head, newest_falls
 from characters.incarnations import current_incarnation
 from characters.lines import Entry, append_version, fork_again, fork_main_line
 from characters.models import Character, Fall, Line, Version
-from characters.refusals import Refused
+from characters.refusals import only_this
 from characters.rules import Head, Write, Writer, decide_save, fallen_heads
 from characters.valuable_rules import kinds_of, unpacked
 from characters.valuables import claim
+from characters.writers import writer_now
 from worlds.models import World
 from worlds.uplink.messages import Refusal
 from zonecluster.protocol.character import next_chain
@@ -49,16 +50,15 @@ def fall_all(
     for write in writes:
         if not (writer.is_limited or write.op_id in over or (write.line, write.epoch) in named):
             continue
-        try:
-            if _fall(world=world, writer=writer, write=write, is_over=write.op_id in over, now=now):
+        with only_this(write.op_id, fallen.refused):
+            if _fall(world=world, write=write, is_over=write.op_id in over, now=now):
                 fallen.written.add(write.op_id)
-        except Refused as error:
-            fallen.refused[write.op_id] = error.refusal
     return fallen
 
 
-def _fall(*, world: World, writer: Writer, write: Write, is_over: bool, now: datetime) -> bool:
+def _fall(*, world: World, write: Write, is_over: bool, now: datetime) -> bool:
     with transaction.atomic():
+        writer = writer_now(world)
         # Locked as by an acquire: the character, then its lines.
         characters = Character.objects.select_for_update(no_key=True, of=("self",))
         character = characters.filter(lines__id=write.line, lines__world=None, deleted_at=None).first()

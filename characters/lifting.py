@@ -32,7 +32,7 @@ class Lift:
 
     main: Line
     changes: tuple[str, ...]
-    note: str  # what is left out
+    note: str  # what is left out, and what may be there twice then
 
 
 def plan_lift(fork: Line, now: datetime) -> Lift:
@@ -119,4 +119,16 @@ def _look(fork: Line, main: Line, now: datetime) -> Lift:
         raise CannotLift("The fork has nothing that main has not.")
     found = to_bring_back(main, bytes(fork.state), is_locked=False)
     before, after = (state_if_readable(data, main.pk) for data in (bytes(main.state), found.state))
-    return Lift(main, told_differences(before, after), found.note)
+    notes = [note for note in (found.note, _exchanged(fork, base)) if note]
+    return Lift(main, told_differences(before, after), "; ".join(notes))
+
+
+def _exchanged(fork: Line, base: Version) -> str:
+    """Say what came to a fork, or went from it, by exchanges since it was begun; empty: nothing.
+
+    Args: base: the version of the fork that brought it to main.
+    """
+    since = Version.objects.filter(line=fork, version__gt=base.version, exchange__isnull=False)
+    if not (count := since.count()):
+        return ""
+    return f"{count} trades or letters among forks are in it: what came by them, another's main may have too"

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from msgspec import Struct
 
-from characters.budgeting import count_gains, gains_of, over_budget
+from characters.budgeting import count_gains, over_budget, weigh
 from characters.claiming import claim_all
 from characters.exchange_rules import EXCHANGE_KINDS
 from characters.falls import fall_all
@@ -117,14 +117,15 @@ def _write_otherwise(
     world: World, writer: Writer, first: Sequence[Write], written: "Written", now: datetime
 ) -> Otherwise:
     """Write what the statement left: what changes a line's valuables, and what falls to the fork."""
-    left = [write for write in first if write.op_id in written.left]
+    left = [write for write in first if write.op_id in written.left and write.op_id not in written.refused]
     if not left:
-        return Otherwise(set(), {})
+        return Otherwise(set(), written.refused)
     within = [write for write in left if write.op_id not in written.over]
-    claimed = claim_all(world=world, writer=writer, writes=within, now=now)
+    claimed = claim_all(world=world, writes=within, now=now)
     rest = [write for write in left if write.op_id not in claimed.written | claimed.refused.keys()]
     fallen = fall_all(world=world, writer=writer, writes=rest, over=written.over | claimed.over, now=now)
-    return Otherwise(claimed.written | fallen.written, claimed.refused | fallen.refused)
+    refused = written.refused | claimed.refused | fallen.refused
+    return Otherwise(claimed.written | fallen.written, refused)
 
 
 def _without_first(writes: Sequence[Write], op_ids: set[UUID]) -> list[Write]:
@@ -152,18 +153,19 @@ def _checked(save: IncomingSave) -> Write | Refusal:
 class Written:
     """What the statement did: `chains` of the writes that it accepted, in their order, and other op_ids.
 
-    `over`: of those, what is over the world's budget.
+    `over`: of those, what is over the world's budget; `refused`: what may not be written at all.
     """
 
     chains: list[bytes]
     left: set[UUID]
     over: set[UUID]
+    refused: dict[UUID, Refusal]
 
 
 def _write(world: World, writer: Writer, writes: Sequence[Write], now: datetime) -> Written:
     """Run the statement, for a verified world with what its budget lets through."""
     if not writes:
-        return Written([], set(), set())
+        return Written([], set(), set(), {})
     op_ids = {write.op_id for write in writes}
     try:
         if writer.is_budgeted and not writer.is_limited:
@@ -171,7 +173,7 @@ def _write(world: World, writer: Writer, writes: Sequence[Write], now: datetime)
                 return _write_within_budget(world, writer, writes, now)
         # Alone the statement is a transaction; in another one it must be possible to go on without it.
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
-            return _run_statement(world, writer, writes, set(), now)
+            return _run_statement(world, writer, writes, set(), {}, now)
     except IntegrityError as error:
         used = set(journal_of(op_ids))
         cause = str(error).split("\n")[0]
@@ -179,22 +181,26 @@ def _write(world: World, writer: Writer, writes: Sequence[Write], now: datetime)
     # An op_id was used before, or another request took it at this instant: only that write may fail.
     if used:
         others = _write(world, writer, [write for write in writes if write.op_id not in used], now)
-        return Written(others.chains, others.left | used, others.over)
+        return Written(others.chains, others.left | used, others.over, others.refused)
     if len(writes) == 1:
-        return Written([], op_ids, set())
+        return Written([], op_ids, set(), {})
     alone = [_write(world, writer, [write], now) for write in writes]
     return Written(
         [chain for each in alone for chain in each.chains],
         {op_id for each in alone for op_id in each.left},
         {op_id for each in alone for op_id in each.over},
+        {op_id: refusal for each in alone for op_id, refusal in each.refused.items()},
     )
 
 
 def _write_within_budget(world: World, writer: Writer, writes: Sequence[Write], now: datetime) -> Written:
-    """Run the statement with the lines of main locked, so that no gain is counted twice or not at all."""
+    """Run the statement with the lines locked, so that no gain is counted twice or not at all.
+
+    Forks are locked as well, in one order with main: as the statement and a renewal (leases._RENEW) do.
+    """
     ids = {write.line for write in writes}
-    held = Line.objects.select_for_update(no_key=True).filter(id__in=ids, holder=world, world=None)
-    lines = {line.pk: line for line in held.order_by("id")}
+    held = Line.objects.select_for_update(no_key=True).filter(id__in=ids, holder=world)
+    lines = {line.pk: line for line in held.order_by("id") if line.world_id is None}
     known = set(journal_of([write.op_id for write in writes]))
     judged = [
         write
@@ -203,26 +209,33 @@ def _write_within_budget(world: World, writer: Writer, writes: Sequence[Write], 
         and write.op_id not in known
         and decide_save(write, head=head_of(lines[write.line]), earlier=None, writer=writer) == "accepted"
     ]
-    gains = gains_of(lines, judged)
-    over = set(over_budget(world=world, writes=judged, gains=gains, now=now))
-    written = _run_statement(world, writer, writes, over, now)
+    weighed = weigh(lines, judged)
+    judged = [write for write in judged if write.op_id not in weighed.refused]
+    over = set(over_budget(world=world, writes=judged, gains=weighed.gains, now=now))
+    written = _run_statement(world, writer, writes, over, weighed.refused, now)
     counted = [write for write in judged if write.op_id not in written.left]
-    count_gains(world=world, writes=counted, gains=gains, now=now)
+    count_gains(world=world, writes=counted, gains=weighed.gains, now=now)
     return written
 
 
 def _run_statement(
-    world: World, writer: Writer, writes: Sequence[Write], over: set[UUID], now: datetime
+    world: World,
+    writer: Writer,
+    writes: Sequence[Write],
+    over: set[UUID],
+    refused: dict[UUID, Refusal],
+    now: datetime,
 ) -> Written:
-    """Run it with all that is not over the budget."""
-    within = [write for write in writes if write.op_id not in over] if over else writes
+    """Run it with all that is not over the budget, nor refused."""
+    without = over | refused.keys()
+    within = [write for write in writes if write.op_id not in without] if without else writes
     chains = [
         next_chain(write.prev_chain, write.version + 1, write.op_id, write.state_hash) for write in within
     ]
     left = write_batch(world=world, writer=writer, writes=within, chains=chains, now=now)
     if left:
         chains = [chain for write, chain in zip(within, chains, strict=True) if write.op_id not in left]
-    return Written(chains, left | over, over)
+    return Written(chains, left | without, over, refused)
 
 
 def _heads_of(writes: Sequence[Write]) -> dict[tuple[UUID, int], Head]:

@@ -39,6 +39,19 @@ class Change:
     gone: tuple[UUID, ...]
 
 
+def decide_kinds(had: Mapping[UUID, str], has: Mapping[UUID, str]) -> Refusal | None:
+    """Decide whether a verified world's write to main leaves each thing of the kind that it is of.
+
+    Args: had, has: id → kind, of the head and of the write. What is new there is not looked at.
+    """
+    for thing in sorted(had.keys() & has.keys()):
+        if had[thing] != has[thing]:
+            return Refusal(
+                "foreign_valuable", f"the thing {thing} is of the kind {had[thing]!r}, not {has[thing]!r}"
+            )
+    return None
+
+
 @dataclass(frozen=True)
 class Move:
     """A thing that an exchange takes from one place to another. `op_id`: of the write by which it goes."""
@@ -144,24 +157,28 @@ class Holding:
 
 def recounted(
     holdings: Iterable[Holding], before: Owners, *, is_main: bool
-) -> tuple[dict[UUID, Owner], dict[UUID, set[UUID]]]:
+) -> tuple[dict[UUID, Owner], dict[Owner, set[UUID]]]:
     """Return who has what in one scope, counted anew from what is there.
 
     Of two that have the same thing, the newer one has it: the older head is from before it went away, and the
     world that could have told so is lost. On forks, where several may have it, who had it before comes first.
 
     Args: before: owners by the restored backup.
-    Returns: owners, with GONE for what nobody has; on main, what each line has to give up.
+    Returns: owners, with GONE for what nobody has; on main, what each line and letter has to give up. A
+        letter gives up all of it: what was in it comes out in one piece.
     """
     owners: dict[UUID, Owner] = {}
-    lost: dict[UUID, set[UUID]] = {}
+    lost: dict[Owner, set[UUID]] = {}
     newest_first = sorted(holdings, key=lambda each: (each.at, str(each.owner)), reverse=True)
     for holding in newest_first:
+        if is_main and holding.owner.letter is not None and not owners.keys().isdisjoint(holding.things):
+            lost[holding.owner] = set(holding.things)
+            continue
         for thing in holding.things:
             if thing not in owners:
                 owners[thing] = holding.owner
-            elif is_main and holding.owner.line is not None:
-                lost.setdefault(holding.owner.line, set()).add(thing)
+            elif is_main:
+                lost.setdefault(holding.owner, set()).add(thing)
             elif not is_main and before.get(thing) == holding.owner:
                 owners[thing] = holding.owner
     return {**dict.fromkeys(before, GONE), **owners}, lost

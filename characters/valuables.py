@@ -4,10 +4,13 @@ Whoever calls has locked the lines. Here the rows of the things are locked after
 ids, so that two writes that touch the same things come one after the other. ValuableEvent keeps each step.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from django.db import connection
 
 from characters.models import Line, Valuable, ValuableEvent
 from characters.refusals import Refused
@@ -28,6 +31,14 @@ from zonecluster.protocol.character import decode_state, encode_state
 Kind = ValuableEvent.Kind
 Rows = dict[UUID, Valuable]
 
+# In the order of the ids, so that two writes that make the same things wait for each other one way round.
+_MAKE = """
+INSERT INTO characters_valuable (thing, world_id, kind, line_id)
+SELECT made.thing, %s, made.kind, %s FROM unnest(%s::uuid[], %s::text[]) AS made(thing, kind)
+ON CONFLICT DO NOTHING
+RETURNING thing
+"""
+
 
 def claim(
     *, line: Line, had: Collection[UUID], has: Mapping[UUID, str], world: World, op_id: UUID, now: datetime
@@ -43,8 +54,7 @@ def claim(
     decision = decide_claim(line.pk, had, has, known)
     if isinstance(decision, Refusal):
         raise Refused(decision)
-    for thing in decision.gone:
-        _put(rows[thing], GONE)
+    _put([rows[thing] for thing in decision.gone], GONE)
     _note(rows, decision.made, Kind.MADE, line=line, world=world, op_id=op_id, now=now)
     _note(rows, decision.gone, Kind.GONE, line=line, world=world, op_id=op_id, now=now)
 
@@ -58,8 +68,11 @@ def move_valuables(moves: Sequence[Move], *, scope: World | None, world: World, 
     rows = _locked(scope.pk if scope else None, {move.thing for move in moves})
     if (refusal := decide_moves(moves, owners_of(rows))) is not None:
         raise Refused(refusal)
+    goes: dict[Owner, list[Valuable]] = defaultdict(list)
     for move in moves:
-        _put(rows[move.thing], move.target)
+        goes[move.target].append(rows[move.thing])
+    for target, things in goes.items():
+        _put(things, target)
     ValuableEvent.objects.bulk_create(
         ValuableEvent(
             valuable=rows[move.thing],
@@ -92,18 +105,28 @@ def bring_back(
 class BroughtBack:
     """What a line gets of an old or another line's state: without what somebody else has by now.
 
-    `has`: id → kind of the valuables in it; `left_out`: of those that are missing.
+    `has`: id → kind of the valuables in it; `left_out`: of those that are missing; `renamed`: of those among
+    the latter that nobody else has, but that were made as something else.
     """
 
     state: bytes
     has: Mapping[UUID, str]
     left_out: Mapping[UUID, str]
+    renamed: Collection[UUID] = ()
 
     @property
     def note(self) -> str:
         """Say what is left out, for staff; empty: nothing is."""
-        things = [f"{kind} {thing}" for thing, kind in sorted(self.left_out.items())]
-        return f"without what somebody else has by now: {', '.join(things)}" if things else ""
+        taken = [thing for thing in self.left_out if thing not in self.renamed]
+        whys = {
+            "without what somebody else has by now": taken,
+            "without what was made as something else": self.renamed,
+        }
+        return "; ".join(
+            f"{why}: {', '.join(f'{self.left_out[thing]} {thing}' for thing in sorted(things))}"
+            for why, things in whys.items()
+            if things
+        )
 
 
 def to_bring_back(line: Line, state: bytes, *, is_locked: bool) -> BroughtBack:
@@ -115,10 +138,19 @@ def to_bring_back(line: Line, state: bytes, *, is_locked: bool) -> BroughtBack:
     wanted = kinds_of(document)
     rows = _locked(line.world_id, wanted) if is_locked else _rows(line.world_id, wanted)
     taken = not_to_bring_back(line.pk, wanted, owners_of(rows))
+    # On its fork a world may call a thing what it likes; main gets none that was made as something else.
+    is_main = line.world_id is None
+    renamed = {
+        thing
+        for thing, row in rows.items()
+        if is_main and thing not in taken and row.kind != as_text(wanted[thing])
+    }
+    out = taken | renamed
     return BroughtBack(
-        state=encode_state(without(document, taken)) if taken else state,
-        has={thing: kind for thing, kind in wanted.items() if thing not in taken},
-        left_out={thing: wanted[thing] for thing in taken},
+        state=encode_state(without(document, out)) if out else state,
+        has={thing: kind for thing, kind in wanted.items() if thing not in out},
+        left_out={thing: wanted[thing] for thing in out},
+        renamed=renamed,
     )
 
 
@@ -136,10 +168,8 @@ def _give(
     rows = _locked(line.world_id, {*had, *has})
     given = [thing for thing in has if thing in new or rows[thing].line_id != line.pk]
     gone = [thing for thing, row in rows.items() if thing not in has and row.line_id == line.pk]
-    for thing in given:
-        _put(rows[thing], Owner(line=line.pk))
-    for thing in gone:
-        _put(rows[thing], GONE)
+    _put([rows[thing] for thing in given], Owner(line=line.pk))
+    _put([rows[thing] for thing in gone], GONE)
     _note(rows, given, kind, line=line, world=world, op_id=op_id, now=now)
     _note(rows, gone, Kind.GONE, line=line, world=world, op_id=op_id, now=now)
 
@@ -168,19 +198,22 @@ def _make(line: Line, things: Collection[UUID], kinds: Mapping[UUID, str]) -> se
 
     Two writes that make the same thing at once meet at the unique constraint.
     """
-    new = set()
-    for thing in sorted(things):
-        row, is_new = Valuable.objects.get_or_create(
-            thing=thing, world=line.world, defaults={"kind": kinds[thing], "line": line}
-        )
-        if is_new:
-            new.add(row.thing)
-    return new
+    if not things:
+        return set()
+    made = sorted(things)
+    with connection.cursor() as cursor:
+        cursor.execute(_MAKE, [line.world_id, line.pk, made, [as_text(kinds[thing]) for thing in made]])
+        return {thing for (thing,) in cursor.fetchall()}
 
 
-def _put(row: Valuable, where: Owner) -> None:
-    row.line_id, row.letter_id = where.line, where.letter
-    row.save(update_fields=["line", "letter"])
+def as_text(kind: str) -> str:
+    """Return a kind as a row can have it: older documents may have U+0000 in it."""
+    return kind.replace("\0", "\ufffd")
+
+
+def _put(rows: Iterable[Valuable], where: Owner) -> None:
+    if keys := [row.pk for row in rows]:
+        Valuable.objects.filter(pk__in=keys).update(line=where.line, letter=where.letter)
 
 
 def _note(

@@ -13,3 +13,8 @@ def writer_of(world: World) -> Writer:
         is_limited=world.limited_at is not None,
         is_budgeted=world.tier == "verified",
     )
+
+
+def writer_now(world: World) -> Writer:
+    """Return a world as it stands now: it may have been suspended while a long batch is written."""
+    return writer_of(World.objects.get(pk=world.pk))

@@ -14,6 +14,8 @@ from characters.valuable_rules import (
     Move,
     Owner,
     decide_claim,
+    decide_kinds,
+    kinds_of,
     unpacked,
 )
 from worlds.uplink.messages import Refusal
@@ -69,14 +71,21 @@ def apply_moves(store: Store, scope: str | None, moves: Sequence[Move]) -> None:
 
 def gained(store: Store, head: Head | None, writer: Writer, write: Write) -> Gain:
     """Return what a write counts against a budget: nothing, if it is not a verified world's to main."""
-    is_counted = (
-        writer.is_budgeted
-        and not writer.is_limited
-        and head is not None
-        and head.owner is None
-        and not head.is_fallen
-    )
-    return gain_of(decode_state(store.lines[write.line].state), write.document) if is_counted else Gain()
+    if not _is_weighed(head, writer):
+        return Gain()
+    return gain_of(decode_state(store.lines[write.line].state), write.document)
+
+
+def _is_weighed(head: Head | None, writer: Writer) -> bool:
+    is_verified = writer.is_budgeted and not writer.is_limited
+    return is_verified and head is not None and head.owner is None and not head.is_fallen
+
+
+def renamed(store: Store, head: Head | None, writer: Writer, write: Write) -> Refusal | None:
+    """Return why a verified world may not write this to main: a thing is of another kind than before."""
+    if not (write.valuables and _is_weighed(head, writer)):
+        return None
+    return decide_kinds(kinds_of(decode_state(store.lines[write.line].state)), kinds_of(write.document))
 
 
 def is_over(store: Store, world: str, write: Write, gain: Gain, now: datetime) -> bool:

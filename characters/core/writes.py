@@ -13,6 +13,7 @@ from characters.core.judging import (
     count_gain,
     gained,
     is_over,
+    renamed,
 )
 from characters.core.records import Line, Version
 from characters.core.store import Store
@@ -30,6 +31,7 @@ from characters.rules import (
 )
 from worlds.uplink import messages as uplink
 from worlds.uplink.messages import Refusal
+from zonecluster.protocol.canonical import Checked, refuse_new
 from zonecluster.protocol.character import InvalidState, encode_state, next_chain
 
 
@@ -43,8 +45,11 @@ def save(store: Store, world: str, saves: Sequence[uplink.Save], now: datetime) 
     over: set[UUID] = set()
     for write in first:
         if _decide(store, write, writer) == "accepted":
-            gain = gained(store, store.lines[write.line].head, writer, write)
-            if is_over(store, world, write, gain, now):
+            head = store.lines[write.line].head
+            gain = gained(store, head, writer, write)
+            if refusal := renamed(store, head, writer, write):
+                refused[write.op_id] = refusal
+            elif is_over(store, world, write, gain, now):
                 over.add(write.op_id)
             elif refusal := _claim_and_append(store, store.lines[write.line], write, world, now):
                 refused[write.op_id] = refusal
@@ -86,10 +91,11 @@ def _checked(asked: uplink.Save) -> Write | Refusal:
     if asked.kind in EXCHANGE_KINDS:
         return Refusal("bad_request", f"a write of kind {asked.kind} is part of an exchange")
     try:
-        state = encode_state(asked.state)
+        write = write_of(asked, encode_state(asked.state), asked.state)
+        refuse_new(Checked(write.state, write.valuables))
     except InvalidState as error:
         return Refusal("invalid_state", str(error))
-    return write_of(asked, state, asked.state)
+    return write
 
 
 def _decide(store: Store, write: Write, writer: Writer, *, is_over: bool = False) -> Refusal | str:

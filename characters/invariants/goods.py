@@ -55,9 +55,11 @@ _LETTERS_OF_WRITES = """
 """
 
 _OWNED_IDS = f"""
-    SELECT l.id AS line, l.world_id AS world, (stack ->> 'id')::uuid AS thing
+    SELECT l.id AS line, l.world_id AS world, (stack ->> 'id')::uuid AS thing, stack ->> 'kind' AS kind
     FROM characters_line AS l, {ids("l.state")} AS stack
 """
+
+_NO_TEXT = "chr(1) || chr(65533)"  # U+0000 in an older document, as it is read here and as a row has it
 
 GOODS = (
     Invariant(
@@ -134,6 +136,17 @@ GOODS = (
         """,
     ),
     Invariant(
+        "kinds_of_valuables",
+        "A valuable on main is what it was made as.",
+        f"""
+        SELECT owned.thing, owned.line, owned.kind, o.kind AS made_as
+        FROM ({_OWNED_IDS}) AS owned
+        JOIN characters_valuable AS o ON o.thing = owned.thing AND o.world_id IS NULL
+        WHERE owned.world IS NULL
+          AND translate(o.kind, {_NO_TEXT}, '') <> translate(owned.kind, {_NO_TEXT}, '')
+        """,
+    ),
+    Invariant(
         "trades_have_two_sides",
         "Each trade has two writes, of one world at one moment, on main or on that world's forks.",
         f"""
@@ -207,6 +220,7 @@ GOODS = (
         SELECT t.id, 'taken', coalesce(w.count, 0)
         FROM characters_letter AS t LEFT JOIN writes AS w ON w.letter_id = t.id AND w.sign = 1
         WHERE {_HAS_GOODS} AND t.taken_at > now() - {KEPT_WHOLE} AND coalesce(w.count, 0) <> 1
+          AND t.taken_exchange <> t.id  -- a restore found it emptied; the write that did is lost
         """,
     ),
     Invariant(

@@ -45,7 +45,8 @@ def fill(apps, schema_editor):
 def _kinds_of(state):
     """Return id → kind of the things with an id. Not the code of today: this reads what schema 1 was then."""
     bags = json.loads(state).get("bags", {})
-    return {UUID(item["id"]): item["kind"] for bag in bags.values() for item in bag if item.get("id")}
+    things = [item for bag in bags.values() for item in bag if item.get("id")]
+    return {UUID(item["id"]): item["kind"].replace("\0", "\ufffd") for item in things}  # no text has U+0000
 
 
 class Migration(migrations.Migration):

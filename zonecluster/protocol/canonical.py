@@ -11,9 +11,19 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
-from zonecluster.protocol.character import MAX_STATE_BYTES, Count, Name, decode_state, encode_state
+from zonecluster.protocol.character import (
+    MAX_STATE_BYTES,
+    Count,
+    InvalidState,
+    Name,
+    decode_state,
+    encode_state,
+)
 
+MAX_VALUABLES = 128  # things with an id in one document: all bags of a character hold 92 stacks
 ID_CHARS = 36
+ID_BYTES = 16
+_NUL = rb"\u0000"  # as canonical JSON writes it; the same six signs as text are refused with it
 _DASHES = (8, 13, 18, 23)
 
 
@@ -52,11 +62,29 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 def check_state(data: bytes) -> Checked:
-    """Check a document of any origin; return its canonical bytes and its ids.
+    """Check a document of any origin that is to be written; return its canonical bytes and its ids.
 
-    Raises: InvalidState: as decode_state.
+    Raises: InvalidState: as decode_state and refuse_new.
     """
-    return _quick(data) or _slow(data)
+    checked = _quick(data) or _slow(data)
+    refuse_new(checked)
+    return checked
+
+
+def refuse_new(state: Checked) -> None:
+    """Refuse what no new document may have, though older ones that have it can still be read.
+
+    U+0000 can be in no text of PostgreSQL; each thing with an id is a row there.
+
+    Raises: InvalidState.
+    """
+    if b"\\" in state.canonical and _NUL in state.canonical:  # one sign is found ten times as quickly
+        raise InvalidState("the character document has U+0000 in it")
+    if len(state.ids) > MAX_VALUABLES * ID_BYTES:
+        count = len(state.ids) // ID_BYTES
+        raise InvalidState(
+            f"the character document has {count} items with an id; at most {MAX_VALUABLES} are allowed"
+        )
 
 
 def _slow(data: bytes) -> Checked:

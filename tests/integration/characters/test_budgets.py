@@ -6,9 +6,10 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.models import AuditRecord
+from characters import saves
 from characters.budgeting import KEEP, delete_old_gains
 from characters.leases import release_lease, renew_leases
 from characters.lifting import NothingToDecide, dismiss_fall, lift_fork
@@ -298,6 +299,34 @@ def test_batches_at_once_cannot_both_spend_the_rest(cairn, lease, now, make_save
     assert sorted(each.refusal.code if each.refusal else "ok" for each in results) == ["ok", "stale", "stale"]
     assert sum(spent(lease.line).values()) == 60
     assert Version.objects.filter(line=lease.line, world=cairn.world).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_forks_are_locked_in_one_order_with_main(cairn, lease, alice, hero, now, make_save, monkeypatch):
+    """As a renewal locks them: else the two could wait for each other for good."""
+    free = []
+
+    def look():
+        unlocked = Line.objects.select_for_update(no_key=True, skip_locked=True)
+        with transaction.atomic():
+            return list(unlocked.filter(holder=cairn.world).values_list("id", flat=True))
+
+    def run(*asked, real=saves._run_statement):
+        free.extend(in_threads(look)[0])
+        return real(*asked)
+
+    other = create_character(account=alice, name="Sorrel", by=alice, now=now)
+    admission = cairn.admit(alice, now)
+    cairn.save(cairn.acquire(other, admission, now), now, money=HOUR + 1)
+    fork = Line.objects.get(character=other, world=cairn.world)
+    lease = cairn.acquire(hero, admission, now)
+    monkeypatch.setattr(saves, "_run_statement", run)
+    named = msgspec.structs.replace(
+        lease, line=fork.pk, epoch=fork.epoch, version=fork.version, chain=bytes(fork.chain)
+    )
+    batch = [make_save(lease, money=3), make_save(named, money=4)]
+    assert [fell(each) for each in save_batch(world=cairn.world, saves=batch, now=now)] == ["", ""]
+    assert free == [] and Line.objects.filter(holder=cairn.world).count() == 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -176,6 +176,10 @@ def a_fork_begins_from_another_character(line):
     versions(fork_of(line)).filter(version=1).update(source=source)
 
 
+def a_valuable_is_something_else(line):
+    Valuable.objects.filter(line=line).update(kind="pebble")
+
+
 def a_head_is_older_than_its_newest_version(line):
     older = versions(line).get(version=line.version - 1)
     Line.objects.filter(pk=line.pk).update(version=older.version, chain=older.chain)
@@ -438,6 +442,7 @@ FAULTS = {
     a_letter_has_negative_money: "letters",
     a_letter_was_taken_by_no_exchange: "letters",
     goods_are_thrown_away: "letters",
+    a_valuable_is_something_else: "kinds_of_valuables",
 }
 
 

@@ -32,6 +32,7 @@ from worlds.signing import signing_keys
 from worlds.tickets import issue_ticket, pseudonym_of
 from worlds.uplink import messages as uplink
 from worlds.uplink.receipt import check_receipt, sign_receipt
+from zonecluster.protocol.canonical import MAX_VALUABLES
 from zonecluster.protocol.character import Item, decode_state, encode_state
 
 TIERS = {"aurora": "official", "borealis": "official", "cairn": "verified", "wilds": "open"}
@@ -196,6 +197,8 @@ class Twins:
         state = msgspec.structs.replace(lease.state, money=rng.randrange(1000), bags=self.bags_of(lease))
         if rng.random() < 0.04:
             state = msgspec.structs.replace(state, quests={f"quest-{n}": "x" * 60 for n in range(900)})
+        elif rng.random() < 0.04:
+            state = msgspec.structs.replace(state, bags={"bank": self.too_much()})
         return uplink.Save(
             line=lease.line if rng.random() < 0.95 else self.new_id(),
             epoch=lease.epoch,
@@ -206,8 +209,14 @@ class Twins:
             state=state,
         )
 
+    def too_much(self) -> list[Item]:
+        """Return what no document may have."""
+        if self.rng.random() < 0.5:
+            return [Item("a\0", 1)]
+        return [Item("seal", 1, self.new_id()) for _ in range(MAX_VALUABLES + 1)]
+
     def bags_of(self, lease: uplink.Lease) -> dict[str, list[Item]]:
-        """Return the bags as they are, with a thing more or less: a new one, or one of somebody."""
+        """Return the bags as they are, or with a thing more, less or otherwise: new, or somebody's."""
         rng = self.rng
         line, _ = self.core.held(lease.line, lease.epoch)
         bags = decode_state(line.state).bags if line is not None else {}
@@ -216,6 +225,9 @@ class Twins:
         things = {item.id: item for bag in bags.values() for item in bag}
         if things and rng.random() < 0.3:
             del things[rng.choice(sorted(things))]
+        elif things and rng.random() < 0.3:
+            thing = rng.choice(sorted(things))
+            things[thing] = Item("crown-of-gods", 1, thing)
         else:
             known = sorted({thing for owners in self.core.things.values() for thing in owners})
             thing = rng.choice(known) if known and rng.random() < 0.4 else self.new_id()

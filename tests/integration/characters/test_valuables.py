@@ -8,13 +8,17 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 from django.apps import apps
-from django.db import connection, transaction
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditRecord
+from characters import claiming, recounting
 from characters.invariants import INVARIANTS, check_invariants
 from characters.leases import release_lease
+from characters.letters import goods_in
 from characters.lifting import CannotLift, lift_fork, plan_lift
-from characters.models import Letter, Line, Valuable, ValuableEvent, Version
+from characters.lines import Entry, append_version
+from characters.models import Gain, Letter, Line, Valuable, ValuableEvent, Version
 from characters.recounting import recount_owners
 from characters.refusals import Refused
 from characters.restoring import plan_rollback, restore_version, roll_back_line
@@ -22,15 +26,17 @@ from characters.saves import save_batch
 from characters.services import create_character
 from characters.valuable_rules import Step, kinds_of, moves_of, packed
 from characters.valuables import move_valuables
+from worlds.models import World
 from worlds.services import limit_world
-from worlds.uplink.messages import Release
-from zonecluster.protocol.character import Item, decode_state, encode_state
+from worlds.uplink.messages import Goods, Release
+from zonecluster.protocol.canonical import MAX_VALUABLES
+from zonecluster.protocol.character import InvalidState, Item, decode_state, encode_state
 
 pytestmark = pytest.mark.django_db
 
 CROWN, RING = UUID(int=0xC0), UUID(int=0xC1)
 Kind = ValuableEvent.Kind
-OF_VALUABLES = ("valuables_of_heads", "one_owner", "owners", "known_valuables")
+OF_VALUABLES = ("valuables_of_heads", "one_owner", "owners", "known_valuables", "kinds_of_valuables")
 fill = import_module("characters.migrations.0006_valuables").fill
 
 
@@ -259,6 +265,177 @@ def test_a_lift_makes_things_on_main_and_leaves_out_what_others_have(aurora, lea
         lift_fork(fork=fork, reason="again", by=None, now=now)
 
 
+# ---------------------------------------------------------------- what a thing is
+
+
+def things_of(lease, **kinds):
+    """A document with things: CROWN and RING by the kinds given."""
+    ids = {"crown": CROWN, "ring": RING}
+    bags = {"inventory": [Item(kind, 1, ids[name]) for name, kind in kinds.items()]}
+    return encode_state(msgspec.structs.replace(lease.state, bags=bags))
+
+
+@pytest.fixture
+def cairn(make_operator):
+    return make_operator("cairn", tier="verified")
+
+
+def test_a_verified_world_makes_nothing_else_of_a_thing_on_main(cairn, alice, hero, now):
+    lease = cairn.acquire(hero, cairn.admit(alice, now), now)
+    lease = after(lease, cairn.save(lease, now, state=things_of(lease, crown="pebble")))
+    for kinds in (
+        {"crown": "crown-of-gods"},
+        {"crown": "crown-of-gods", "ring": "ring"},
+    ):  # the same ids; more
+        saved = cairn.save(lease, now, op_id=uuid4(), state=things_of(lease, **kinds))
+        assert code(saved) == "foreign_valuable" and saved.forked is None
+        assert "'pebble'" in saved.refusal.detail
+    line = Line.objects.get(pk=lease.line)
+    assert kinds_of(decode_state(bytes(line.state))) == {CROWN: "pebble"}
+    assert Gain.objects.get().valuables == 1
+    check_columns()
+    saved = cairn.save(lease, now, op_id=uuid4(), state=things_of(lease, crown="pebble", ring="ring"))
+    assert code(saved) == "ok"
+
+
+def test_a_renamed_thing_spoils_no_other_write_of_the_batch(
+    cairn, alice, mallory, hero, rogue, now, make_save
+):
+    lease = cairn.acquire(hero, cairn.admit(alice, now), now)
+    bad = cairn.acquire(rogue, cairn.admit(mallory, now), now)
+    bad = after(bad, cairn.save(bad, now, state=things_of(bad, crown="pebble")))
+    saves = [
+        make_save(bad, state=things_of(bad, crown="crown-of-gods")),
+        make_save(lease, state=things_of(lease, ring="ring")),
+    ]
+    assert [code(each) for each in save_batch(world=cairn.world, saves=saves, now=now)] == [
+        "foreign_valuable",
+        "ok",
+    ]
+
+
+def test_what_a_fork_calls_otherwise_does_not_come_to_main(aurora, wilds, alice, hero, lease, now):
+    lease = after(lease, aurora.save(lease, now, state=things_of(lease, crown="pebble", ring="ring")))
+    log_out(aurora, lease, now)
+    fork = wilds.acquire(hero, wilds.admit(alice, now), now)
+    fork = after(fork, wilds.save(fork, now, state=things_of(fork, crown="crown-of-gods", ring="ring")))
+    log_out(wilds, fork, now)
+    line = Line.objects.get(pk=fork.line)
+    assert f"made as something else: crown-of-gods {CROWN}" in plan_lift(line, now).note
+    made = lift_fork(fork=line, reason="fair", by=None, now=now)
+    assert kinds_of(decode_state(bytes(made.state))) == {RING: "ring"}
+    check_columns()
+
+
+def test_the_invariant_finds_a_thing_that_is_something_else(aurora, lease, now):
+    after(lease, aurora.save(lease, now, state=things_of(lease, crown="pebble")))
+    Valuable.objects.update(kind="crown-of-gods")
+    with transaction.atomic(), connection.cursor() as cursor:
+        found = check_invariants(cursor, [each for each in INVARIANTS if each.name == "kinds_of_valuables"])
+    assert [each.broken for each in found] == [1]
+
+
+# ---------------------------------------------------------------- what no row can keep, and too much of it
+
+
+def test_u_0000_is_refused_and_spoils_no_other_write(aurora, lease, other, now, make_save):
+    saves = [
+        make_save(lease, state=things_of(lease, crown="a\0")),
+        make_save(other, state=things_of(other, ring="ring")),
+    ]
+    assert [code(each) for each in save_batch(world=aurora.world, saves=saves, now=now)] == [
+        "invalid_state",
+        "ok",
+    ]
+
+
+def put_in_history(lease, now, **kinds):
+    """Make a document the head that today's rules refuse."""
+    line = Line.objects.get(pk=lease.line)
+    entry = Entry("periodic", things_of(lease, **kinds), line.holder, epoch=lease.epoch)
+    append_version(line=line, entry=entry, now=now)
+
+
+def test_an_older_document_with_u_0000_stops_no_restore_and_no_fork(aurora, wilds, alice, hero, lease, now):
+    put_in_history(lease, now, crown="a\0b", ring="ring")
+    assert recount_owners(now) == 0
+    assert Valuable.objects.get(thing=CROWN).kind == "a\ufffdb"
+    assert owner_of(RING) == lease.line
+    check_columns()
+    log_out(aurora, lease, now)
+    fork = wilds.acquire(hero, wilds.admit(alice, now), now)
+    assert owner_of(CROWN, wilds.world) == fork.line
+
+
+def test_one_thing_that_cannot_be_counted_stops_no_restore(aurora, lease, now, monkeypatch):
+    put_in_history(lease, now, crown="crown", ring="ring")
+    kinds = {CROWN: "x" * 65}  # no column takes it
+    real = recounting._kind_of
+    monkeypatch.setattr(recounting, "_kind_of", lambda thing, owner: kinds.get(thing) or real(thing, owner))
+    recount_owners(now)
+    assert owner_of(RING) == lease.line and not Valuable.objects.filter(thing=CROWN).exists()
+
+
+def test_a_document_full_of_new_things_costs_as_many_queries_as_one(wilds, alice, hero, now):
+    lease, counts = wilds.acquire(hero, wilds.admit(alice, now), now), []
+    for size in (1, 64, MAX_VALUABLES):
+        things = [Item("seal", 1, uuid4()) for _ in range(size)]
+        state = encode_state(msgspec.structs.replace(lease.state, bags={"bank": things}))
+        with CaptureQueriesContext(connection) as queries:
+            lease = after(lease, wilds.save(lease, now, op_id=uuid4(), state=state))
+        counts.append(len(queries))
+    assert counts[1] == counts[2] <= counts[0] + 2  # the first one has nothing to lose
+    assert Valuable.objects.exclude(line=None).count() == MAX_VALUABLES
+    check_columns()
+    things = [Item("seal", 1, uuid4()) for _ in range(MAX_VALUABLES + 1)]
+    state = encode_state(msgspec.structs.replace(lease.state, bags={"bank": things}))
+    assert code(wilds.save(lease, now, op_id=uuid4(), state=state)) == "invalid_state"
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [(DataError, "invalid_state"), (InvalidState, "invalid_state"), (OperationalError, "master_fault"),
+     (IntegrityError, "master_fault")],
+)  # fmt: skip
+def test_what_goes_wrong_with_one_claim_is_its_own(
+    aurora, lease, other, now, make_save, monkeypatch, error, answer
+):
+    real = claiming.claim
+
+    def claim(**asked):
+        if asked["line"].pk == lease.line:
+            raise error("deadlock detected")
+        real(**asked)
+
+    monkeypatch.setattr(claiming, "claim", claim)
+    saves = [
+        make_save(lease, state=with_things(lease, CROWN)),
+        make_save(other, state=with_things(other, RING)),
+    ]
+    assert [code(each) for each in save_batch(world=aurora.world, saves=saves, now=now)] == [answer, "ok"]
+    assert Line.objects.get(pk=lease.line).version == lease.version
+    check_columns()
+
+
+def test_a_world_suspended_while_its_batch_runs_writes_no_more(
+    aurora, lease, other, now, make_save, monkeypatch
+):
+    real = claiming._claim
+
+    def claim(world, write, *rest):
+        real(world, write, *rest)
+        World.objects.filter(pk=world.pk).update(suspended_at=now)
+
+    monkeypatch.setattr(claiming, "_claim", claim)
+    saves = [
+        make_save(lease, state=with_things(lease, CROWN)),
+        make_save(other, state=with_things(other, RING)),
+    ]
+    first, second = save_batch(world=aurora.world, saves=saves, now=now)
+    assert (code(first), Line.objects.get(pk=other.line).version) == ("ok", other.version)
+    assert second.refusal is not None
+
+
 # ---------------------------------------------------------------- after a restore of the master
 
 
@@ -289,6 +466,21 @@ def test_owners_are_counted_anew_and_the_older_head_gives_up(aurora, lease, othe
     assert first.versions.get(version=first.version).kind == "restore"
     events = ValuableEvent.objects.count()
     assert recount_owners(now) == 0 and ValuableEvent.objects.count() == events
+
+
+def test_a_letter_of_which_a_newer_head_has_a_thing_was_emptied(aurora, lease, other, now):
+    sender, recipient = (Line.objects.get(pk=each.line).character for each in (lease, other))
+    items = [{"kind": "drowned-crown", "count": 1, "id": str(CROWN)}, {"kind": "moss", "count": 2}]
+    letter = Letter.objects.create(
+        id=uuid4(), sender=sender, recipient=recipient, posted_by=aurora.world, subject="x", items=items,
+        money=100, posted_at=now, digest=bytes(32),
+    )  # fmt: skip
+    set_head(other.line, [CROWN], now + timedelta(hours=1))
+    assert recount_owners(now) == 0
+    letter.refresh_from_db()
+    assert (letter.taken_at, letter.taken_exchange) == (now, letter.id) and letter.read_at
+    assert goods_in(letter) == Goods()
+    check_columns()
 
 
 # ---------------------------------------------------------------- from before owners were kept

@@ -14,6 +14,7 @@ from characters.valuable_rules import (
     Owner,
     Step,
     decide_claim,
+    decide_kinds,
     decide_moves,
     kinds_of,
     moves_of,
@@ -110,13 +111,32 @@ def test_after_a_restore_the_newer_head_has_it_and_the_older_gives_it_up():
     for order in ([alice, bob], [bob, alice]):
         owners, lost = recounted(order, before, is_main=True)
         assert owners == {CROWN: Owner(line=BOB), RING: Owner(line=BOB), UUID(int=12): GONE}
-        assert lost == {ALICE: {CROWN}}
+        assert lost == {Owner(line=ALICE): {CROWN}}
 
 
 def test_a_letter_that_was_taken_since_loses_to_the_head_that_took_it():
     letter, bob = held(Owner(letter=LETTER), 0, CROWN), held(Owner(line=BOB), 5, CROWN)
     owners, lost = recounted([letter, bob], {CROWN: Owner(letter=LETTER)}, is_main=True)
-    assert (owners, lost) == ({CROWN: Owner(line=BOB)}, {})
+    assert (owners, lost) == ({CROWN: Owner(line=BOB)}, {Owner(letter=LETTER): {CROWN}})
+
+
+def test_what_comes_out_of_a_letter_comes_out_in_one_piece():
+    letter, bob = held(Owner(letter=LETTER), 0, CROWN, RING), held(Owner(line=BOB), 5, RING)
+    owners, lost = recounted([letter, bob], {CROWN: Owner(letter=LETTER)}, is_main=True)
+    assert owners == {RING: Owner(line=BOB), CROWN: GONE}
+    assert lost == {Owner(letter=LETTER): {CROWN, RING}}
+    older = held(Owner(line=ALICE), -1, CROWN)
+    owners, lost = recounted([older, letter], {}, is_main=True)
+    assert owners == {CROWN: Owner(letter=LETTER), RING: Owner(letter=LETTER)}
+    assert lost == {Owner(line=ALICE): {CROWN}}
+
+
+def test_a_thing_stays_what_it_is():
+    assert decide_kinds({CROWN: "crown"}, {CROWN: "crown", RING: "ring"}) is None
+    assert decide_kinds({CROWN: "crown", RING: "ring"}, {RING: "ring"}) is None
+    refusal = decide_kinds({CROWN: "pebble"}, {CROWN: "crown"})
+    assert refusal is not None and refusal.code == "foreign_valuable"
+    assert "'pebble'" in refusal.detail and str(CROWN) in refusal.detail
 
 
 def test_on_forks_several_may_have_it_and_nobody_gives_anything_up():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.benchmark.documents import document
 from zonecluster.protocol import canonical
-from zonecluster.protocol.canonical import Checked, check_state
+from zonecluster.protocol.canonical import MAX_VALUABLES, Checked, check_state
 from zonecluster.protocol.character import (
     MAX_STATE_BYTES,
     CharacterState,
@@ -21,6 +21,7 @@ from zonecluster.protocol.character import (
     decode_state,
     encode_state,
 )
+from zonecluster.rules.items import CAPACITY
 
 CROWN, RING = UUID(int=2**127 + 0xABCDEF), UUID(int=8)
 
@@ -138,6 +139,42 @@ def test_hostile_ids_are_refused_in_canonical_documents_too(found):
     assert canonical._quick(data) is None
     with pytest.raises(InvalidState):
         check_state(data)
+
+
+def with_things(count: int, kind: str = "gem") -> CharacterState:
+    return CharacterState(bags={"bank": [Item(kind, id=UUID(int=number)) for number in range(1, count + 1)]})
+
+
+def test_a_document_has_at_most_so_many_things_with_an_id():
+    data = encode_state(with_things(MAX_VALUABLES))
+    assert len(check_state(data).ids) == MAX_VALUABLES * 16
+    many = encode_state(with_things(MAX_VALUABLES + 1))
+    for bytes_of_it in (many, many + b" "):  # quickly and thoroughly checked
+        with pytest.raises(InvalidState, match=f"at most {MAX_VALUABLES}"):
+            check_state(bytes_of_it)
+    assert decode_state(many) == with_things(MAX_VALUABLES + 1)  # history is read all the same
+
+
+def test_all_bags_of_a_character_may_be_full_of_things():
+    assert sum(CAPACITY.values()) <= MAX_VALUABLES
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        with_things(1, "a\0b"),
+        CharacterState(skills={"\0": 1}),
+        CharacterState(quests={"find": "\0"}),
+        CharacterState(bags={"\0": []}),
+        CharacterState(places={"w": Place("a\0", (0.0, 0.0, 0.0))}),
+    ],
+)
+def test_no_name_has_u_0000(state):
+    data = encode_state(state)
+    for bytes_of_it in (data, data + b" "):
+        with pytest.raises(InvalidState, match=r"U\+0000"):
+            check_state(bytes_of_it)
+    assert decode_state(data) == state  # history is read all the same
 
 
 def test_a_key_that_is_there_twice_is_not_kept():
