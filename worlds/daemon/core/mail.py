@@ -40,6 +40,7 @@ MOST_SHOWN_BYTES = 64 * 1024  # a link holds 256 KB of what its client has not r
 NEW_LETTER = "There is a new letter for you."
 NO_SUBJECT = "A letter needs a subject."
 UNKNOWN = "There is no such letter, or nothing lies in it any more."
+TOO_OFTEN = "The post does not go so fast: ten letters a minute. Try again in a moment."
 GOODS_INSIDE = "Something lies in that letter: take it first."
 
 
@@ -63,6 +64,8 @@ def _begin(w: World, s: Session, m: Mailing, asked: Asked) -> None:
         raise Refused("master_away", exchanges.MASTER_AWAY)
     if s.mail_requests >= MOST_REQUESTS:
         raise Refused("too_many_requests", "Wait for the answers to what you have asked for.")
+    if not (s.letters if isinstance(m, MailSend) else s.mailboxes).take(w.now):
+        raise Refused("too_many_requests", TOO_OFTEN)
     match m:
         case MailSend():
             _send(w, s, m, asked)

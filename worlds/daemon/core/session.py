@@ -199,6 +199,23 @@ class Failure:
 
 
 @dataclass
+class Pace:
+    """How often a player may ask for something: once in `every_s` s in the long run, `burst` at once."""
+
+    every_s: float
+    burst: int
+    due_at: float = 0.0  # what was taken so far would be due by this instant, one by one
+
+    def take(self, now: float) -> bool:
+        """Whether once more is allowed now; if so, it is counted."""
+        due_at = max(self.due_at, now)
+        is_allowed = due_at - now < (self.burst - 0.5) * self.every_s
+        if is_allowed:
+            self.due_at = due_at + self.every_s
+        return is_allowed
+
+
+@dataclass
 class Session:
     """Everything the daemon knows of one player. Instants in seconds of the caller's monotonic clock."""
 
@@ -256,6 +273,8 @@ class Session:
     exchange: UUID | None = None  # the trade or mail that is being written down
     heard: Heard = field(default_factory=Heard)  # commands of trade and mail
     mail_requests: int = 0  # that wait for the master
+    letters: Pace = field(default_factory=lambda: Pace(every_s=6.0, burst=10))  # to post
+    mailboxes: Pace = field(default_factory=lambda: Pace(every_s=0.5, burst=10))  # to look at, take out of
     is_unsettled: bool = False  # the cluster may not know the outcome of the last one yet
     leave: Leave | None = None
     failure: Failure | None = None

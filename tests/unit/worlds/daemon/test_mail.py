@@ -141,6 +141,46 @@ def test_a_letter_that_cannot_be_posted(market: Market, message: MailSend, code:
     assert not market.orders("Alice", bus.Hold) and market.sessions["Alice"].mail_requests == 0
 
 
+def test_nobody_floods_others_with_letters(market: Market) -> None:
+    """Mallory's letters would fill mailboxes as fast as a link carries them."""
+
+    def post(seq: int) -> None:
+        market.tell("Bob", MailSend(seq, "Carol", "Hello"))
+
+    for seq in range(30):
+        post(seq)
+        if seq < 10:
+            market.accept()
+    assert len(market.calls(uplink.Exchange)) == 10
+    assert [answer.code for answer in market.heard("Bob", Result)] == [""] * 10 + ["too_many_requests"] * 20
+    market.wait(6.0)
+    for seq in (31, 32):
+        post(seq)
+    assert len(market.calls(uplink.Exchange)) == 11
+    market.accept()
+    market.wait(600.0)
+    market.forget()
+    for seq in range(40, 60):
+        post(seq)
+        if seq < 50:
+            market.accept()
+    assert len(market.calls(uplink.Exchange)) == 10, "what was not used is not saved up"
+
+
+@pytest.mark.parametrize("message", [MailList(1), MailTake(1, LETTER), MailDiscard(1, LETTER)])
+def test_mailboxes_are_not_asked_for_without_end(market: Market, message: Any) -> None:
+    for seq in range(20):
+        market.tell("Alice", msgspec.structs.replace(message, seq=seq))
+        if seq < 10:
+            mailbox(market)
+    assert len(market.calls(uplink.Mailbox)) == 10
+    assert [answer.code for answer in market.heard("Alice", Result)][-10:] == ["too_many_requests"] * 10
+    market.wait(1.0)
+    for seq in (21, 22, 23):
+        market.tell("Alice", msgspec.structs.replace(message, seq=seq))
+    assert len(market.calls(uplink.Mailbox)) == 12
+
+
 def test_a_letter_that_nobody_holds_in_time_is_not_posted(market: Market) -> None:
     market.tell("Alice", MailSend(1, "Carol", "Bread", items=[BREAD]))
     market.wait(GATHER_S + 1)
