@@ -1,7 +1,8 @@
 """What decides an exchange: which is accepted, where it goes, and why another is refused. Pure.
 
 The order, in the services as in the core: its shape, repeats, each write (rules.decide_save), one kind of
-lines, the letter that is emptied, trade stops, states, conservation, valuables, the mailbox that it is for.
+lines, its id, the letter that is emptied, trade stops, states, conservation, the world's budget, the mailbox
+that it is for, valuables.
 """
 
 import unicodedata
@@ -24,6 +25,7 @@ EXCHANGE_KINDS = frozenset(
 )  # of writes: nothing else goes by an exchange, nor these without
 MAILBOX_GOODS = 50  # letters with goods that wait in one mailbox: no more are taken in
 MAILBOX_LETTERS = 200  # letters without goods in one mailbox
+MAILBOX_OF_ONE = 10  # letters of one sender in one mailbox, but for those whose goods were taken
 MAILBOX_SHOWN = 50  # letters in one answer: so many with goods, and so many without
 REPLAYED = bytes(32)  # digest of a letter that a restore made again: its words are not known
 RETURN_AFTER = timedelta(days=30)  # goods that nobody takes go back to who sent them
@@ -55,7 +57,7 @@ class No:
 class Target:
     """Where a good exchange goes. `scope`: the world whose forks it is about; None: main.
 
-    `falls`: what is asked for on main goes to the world's forks.
+    `falls`: what is asked for on main goes to the world's forks: it is limited, or the leases fell before.
     """
 
     scope: object
@@ -76,7 +78,6 @@ class Part:
     fault: str = ""
     earlier: EarlierWrite | None = None
     belonged_to: tuple[UUID | None, UUID | None] = (None, None)
-    is_over: bool = False  # the world's budget
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,12 @@ class Lying:
 
 @dataclass(frozen=True)
 class Addressee:
-    """Whom a letter is for, and how many letters wait there."""
+    """Whom a letter is for, and how many letters wait there. `of_sender`: of the one who writes now."""
 
     character: UUID
     with_goods: int = 0
     without_goods: int = 0
+    of_sender: int = 0
 
 
 # ---------------------------------------------------------------- what is asked for
@@ -123,9 +125,15 @@ def shape_fault(asked: AskedExchange) -> str:
 
 def _text_fault(letter: Letter) -> str:
     text = letter.recipient + letter.subject + letter.text.replace("\n", "").replace("\t", "")
-    if any(unicodedata.category(sign) == "Cc" for sign in text):
+    if _has_control(text):
         return "a letter has no control characters"
+    if any(_has_control(item.kind) for item in letter.goods.items):
+        return "the kind of what lies in a letter has no control characters"
     return "" if letter.subject.strip() else "a letter has a subject"
+
+
+def _has_control(text: str) -> bool:
+    return any(unicodedata.category(sign) == "Cc" for sign in text)
 
 
 def digest_of(asked: AskedExchange) -> bytes:
@@ -154,9 +162,7 @@ def decide_writes(
     """Decide the writes of an exchange by their names and heads; their states are not looked at."""
     decisions = []
     for part in parts:
-        decision = decide_save(
-            part.write, head=part.head, earlier=part.earlier, writer=writer, is_over=part.is_over
-        )
+        decision = decide_save(part.write, head=part.head, earlier=part.earlier, writer=writer)
         if isinstance(decision, Refusal):
             return No(decision, part.write.line)
         if decision == "repeated" and part.belonged_to != (exchange, letter):
@@ -165,12 +171,20 @@ def decide_writes(
     if "repeated" in decisions:
         known = [decision == "repeated" for decision in decisions]
         return "repeated" if all(known) else No(_reused(), parts[known.index(True)].write.line)
-    owners = {part.head.owner for part in parts if part.head is not None}
+    go_to = {  # what falls goes to the world's fork, whatever line it names
+        writer.world if decision == "falls" or part.head is None else part.head.owner
+        for part, decision in zip(parts, decisions, strict=True)
+    }
+    if len(go_to) > 1:
+        return No(Refusal("other_line", "goods do not go between main and a fork"))
     if "falls" in decisions:
         return Target(writer.world, falls="limited" if writer.is_limited else "budget")
-    if len(owners) > 1:
-        return No(Refusal("other_line", "goods do not go between main and a fork"))
-    return Target(owners.pop())
+    return Target(go_to.pop())
+
+
+def decide_id(*, is_used: bool) -> No | None:
+    """Decide an exchange that is no repeat by its id. Args: is_used: another one had it."""
+    return No(_reused()) if is_used else None
 
 
 def decide_lease(lease: LeaseRef, *, head: Head | None, writer: Writer) -> Target | No:
@@ -227,6 +241,18 @@ def decide_goods(
     return None
 
 
+def decide_budget(parts: Sequence[Part], over: Collection[UUID]) -> No | None:
+    """Decide a trade on main by the world's budget: nobody falls by what others give them, or take.
+
+    Args: over: op_ids of the writes that are over it.
+    """
+    line = next((part.write.line for part in parts if part.write.op_id in over), None)
+    if line is None:
+        return None
+    why = "one of the two would gain more here than this world may give a character in so short a time"
+    return No(Refusal("over_budget", f"{why}; trade less, or later"), line)
+
+
 def _stopped(parts: Sequence[Part], goods: Sequence[Goods], stops: Collection[str]) -> Refusal | None:
     if "" in stops:
         return Refusal("trade_off", "the staff stopped trade and mail here")
@@ -246,6 +272,8 @@ def decide_addressee(found: Addressee | None, *, sender: UUID, has_goods: bool) 
         return No(Refusal("unknown_recipient", "nobody writes letters to themselves"))
     if found.with_goods >= MAILBOX_GOODS if has_goods else found.without_goods >= MAILBOX_LETTERS:
         return No(Refusal("mailbox_full", "the mailbox is full"))
+    if found.of_sender >= MAILBOX_OF_ONE:
+        return No(Refusal("mailbox_full", f"{MAILBOX_OF_ONE} letters of this sender wait in the mailbox"))
     return None
 
 

@@ -1,8 +1,10 @@
 """Exchanges: goods change hands between characters and letters. All of it is written, or nothing.
 
-Decided by exchange_rules on what is found here. Locked are, in this order: the characters (as acquires and
-falls lock them), their lines and the letter, each by their ids. So an exchange and a save, or two exchanges
-of the same lines, come one after the other, and the second one finds the head moved.
+Decided by exchange_rules on what is found here. Locked are, in this order: the exchange's id, the characters
+whose lines it names (as acquires and falls lock them), their lines and the letter, each by their ids. So an
+exchange and a save, or two exchanges of the same lines, come one after the other, and the second one finds
+the head moved. Whom a letter is for is only read: nobody's character waits for what strangers send it. So of
+two letters at once both may be the fiftieth, and what is sent to somebody just deleted comes back in 30 days.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,7 +16,7 @@ from uuid import UUID
 import msgspec
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from msgspec import Meta, Struct
 
@@ -27,7 +29,9 @@ from characters.exchange_rules import (
     Part,
     Target,
     decide_addressee,
+    decide_budget,
     decide_goods,
+    decide_id,
     decide_lease,
     decide_writes,
     digest_of,
@@ -53,6 +57,7 @@ from worlds.models import World
 from worlds.signing import signing_keys
 from worlds.uplink import messages
 from worlds.uplink.messages import Exchanged, Goods, Refusal, Taking
+from zonecluster.protocol.canonical import Checked, refuse_new
 from zonecluster.protocol.character import CharacterState, InvalidState, decode_state, encode_state
 
 log = structlog.get_logger(__name__)
@@ -77,10 +82,9 @@ class Met:
     falls: dict[Named, Fall] = field(default_factory=dict)
     journal: dict[UUID, Version] = field(default_factory=dict)
     letter: Letter | None = None  # of the id that is posted or emptied
-    recipient: UUID | None = None  # character of the name that a letter is for
+    recipient: UUID | None = None  # character of the name that a letter is for: not locked
     before: list[CharacterState] = field(default_factory=list)  # of each write's head
     gains: dict[UUID, Gain] = field(default_factory=dict)  # by op_id: what counts against a budget
-    over: Collection[UUID] = ()  # op_ids of what is over it
 
     def played(self, write: Write) -> Line | None:
         """Return the line whose head a write names: the fork's, once writes of that lease have fallen."""
@@ -120,9 +124,11 @@ def _checked(save: IncomingSave) -> tuple[Write, str]:
     """Return a write, and what is wrong with its state; empty: nothing."""
     try:
         document = decode_state(bytes(save.state))
-        return write_of(save, encode_state(document), document), ""
+        write = write_of(save, encode_state(document), document)
+        refuse_new(Checked(write.state, write.valuables))
     except InvalidState as error:
         return write_of(save, b"", CharacterState()), str(error)
+    return write, ""
 
 
 def _carry_out(world: World, request: IncomingExchange, met: Met, now: datetime) -> Target | No | str:
@@ -143,14 +149,15 @@ def _carry_out(world: World, request: IncomingExchange, met: Met, now: datetime)
 
 
 def _lock(world: World, request: IncomingExchange, met: Met) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_key_of(request.id)])
     named = {write.line for write, _ in met.writes} | _leased(request)
     actors = set(Line.objects.filter(id__in=named).values_list("character", flat=True))
     if request.post is not None:
         key = name_key(request.post.recipient)
         alive = Character.objects.filter(name_key=key, deleted_at=None)
         met.recipient = alive.values_list("id", flat=True).first()
-    everybody = actors | ({met.recipient} if met.recipient is not None else set())
-    characters = Character.objects.select_for_update(no_key=True).filter(id__in=everybody)
+    characters = Character.objects.select_for_update(no_key=True).filter(id__in=actors)
     met.characters = {each.id: each for each in characters.order_by("id")}
     lines = Line.objects.select_for_update(no_key=True).filter(character__in=actors)
     lines = lines.filter(Q(id__in=named) | Q(world=world)).order_by("id")
@@ -159,6 +166,11 @@ def _lock(world: World, request: IncomingExchange, met: Met) -> None:
     met.journal = journal_of([write.op_id for write, _ in met.writes])
     if (letter := letter_of(request)) is not None:
         met.letter = Letter.objects.select_for_update(no_key=True).filter(id=letter).first()
+
+
+def _key_of(exchange: UUID) -> int:
+    """Return what an exchange's id is locked by: 8 of its bytes. Two ids that share them wait, no more."""
+    return int.from_bytes(exchange.bytes[8:], signed=True)
 
 
 def _leases(request: IncomingExchange) -> list[Named]:
@@ -184,7 +196,6 @@ def _part(met: Met, write: Write, fault: str) -> Part:
         fault=fault,
         earlier=earlier_of(row, write) if row is not None else None,
         belonged_to=(row.exchange, row.letter) if row is not None else (None, None),
-        is_over=write.op_id in met.over,
     )
 
 
@@ -196,8 +207,6 @@ def _decide(world: World, request: IncomingExchange, met: Met, now: datetime) ->
     if known is not None:
         return known
     writer = writer_of(world)
-    if request.post is None and request.take is None:
-        _judge(world, met, now)
     parts = [_part(met, write, fault) for write, fault in met.writes]
     if parts:
         found = decide_writes(parts, writer=writer, exchange=request.id, letter=letter_of(request))
@@ -210,7 +219,7 @@ def _decide(world: World, request: IncomingExchange, met: Met, now: datetime) ->
         return found
     met.before = [part.before for part in parts if part.before is not None]
     actor = _actor(request, met)
-    refused = decide_goods(
+    refused = decide_id(is_used=_is_used(request, met)) or decide_goods(
         parts,
         target=found,
         post=request.post,
@@ -219,8 +228,10 @@ def _decide(world: World, request: IncomingExchange, met: Met, now: datetime) ->
         taker=actor,
         stops=stops_in(world),
     )
+    if refused is None and request.post is None and request.take is None:
+        refused = decide_budget(parts, _over(world, met, found, now))
     if refused is None and request.post is not None and actor is not None:
-        addressee = _addressee(met, world if found.scope is not None else None)
+        addressee = _addressee(met, actor, world if found.scope is not None else None)
         has_goods = request.post.goods != Goods()
         refused = decide_addressee(addressee, sender=actor, has_goods=has_goods)
     return refused or found
@@ -236,23 +247,19 @@ def _known_letter(world: World, request: IncomingExchange, met: Met) -> No | str
     return None if request.writes else "repeated"
 
 
-def _judge(world: World, met: Met, now: datetime) -> None:
-    """Find out which writes are over what a verified world may gain a character on main."""
-    on_main = _on_main(world, met)
-    met.gains = gains_of(met.lines, on_main)
-    met.over = over_budget(world=world, writes=on_main, gains=met.gains, now=now)
+def _is_used(request: IncomingExchange, met: Met) -> bool:
+    """Return whether another exchange had this id, or posted this letter. Repeats do not come here."""
+    is_posted = request.post is not None and met.letter is not None
+    return is_posted or Version.objects.filter(exchange=request.id).exists()
 
 
-def _on_main(world: World, met: Met) -> list[Write]:
-    """Return the writes that a verified world asks for on main, if they are to be counted at all."""
-    writer = writer_of(world)
-    if not writer.is_budgeted or writer.is_limited:
-        return []
-    return [
-        write
-        for write, fault in met.writes
-        if (line := met.played(write)) is not None and line.world_id is None and not fault
-    ]
+def _over(world: World, met: Met, target: Target, now: datetime) -> Collection[UUID]:
+    """Note what a verified world's writes to main gain; return those over what it may give, by op_id."""
+    if target.scope is not None or not writer_of(world).is_budgeted:
+        return ()
+    writes = [write for write, _ in met.writes]
+    met.gains = gains_of(met.lines, writes)
+    return over_budget(world=world, writes=writes, gains=met.gains, now=now)
 
 
 def _actor(request: IncomingExchange, met: Met) -> UUID | None:
@@ -265,13 +272,13 @@ def _lying(letter: Letter) -> Lying:
     return Lying(letter.world_id, letter.recipient_id, goods_in(letter) if is_there else Goods())
 
 
-def _addressee(met: Met, scope: World | None) -> Addressee | None:
-    found = met.characters.get(met.recipient) if met.recipient is not None else None
-    if found is None or found.deleted_at is not None:
+def _addressee(met: Met, sender: UUID, scope: World | None) -> Addressee | None:
+    if met.recipient is None:
         return None
-    letters = lying_for(found.id, scope)
+    letters = lying_for(met.recipient, scope).filter(taken_at=None)  # emptied ones take nobody's place
     with_goods = letters.filter(HAS_GOODS).count()
-    return Addressee(found.id, with_goods, letters.count() - with_goods)
+    of_sender = letters.filter(sender=sender, returned_at=None).count()
+    return Addressee(met.recipient, with_goods, letters.count() - with_goods, of_sender)
 
 
 # ---------------------------------------------------------------- the writes

@@ -41,7 +41,8 @@ def replay_letter(*, line: Line, before: bytes, receipt: Receipt, world: World, 
         log.warning("letter_lost", letter=str(letter.id), line=str(line.id))
     elif letter.exchange is None:  # its taking came first
         letter.exchange, letter.sender_id, letter.posted_by = receipt.exchange, line.character_id, world
-        letter.save(update_fields=["exchange", "sender", "posted_by"])
+        letter.posted_at = receipt.at
+        letter.save(update_fields=["exchange", "sender", "posted_by", "posted_at"])
 
 
 def _made(line: Line, receipt: Receipt, world: World, goods: Goods, words: tuple[str, str]) -> Letter:

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from characters.exchange_rules import DISCARD_AFTER, MAILBOX_SHOWN, RETURN_AFTER, No, decide_lease
 from characters.heads import named_head, newest_falls
@@ -115,7 +116,8 @@ def discard_letters(*, now: datetime) -> int:
     Of one that had goods, the row stays without its text: what went which way is provenance.
     """
     old = Letter.objects.exclude(HAS_GOODS).filter(posted_at__lte=now - DISCARD_AFTER)
-    emptied = old.exclude(NEVER_HAD_GOODS).filter(discarded_at=None).update(discarded_at=now, text="")
+    had_goods = old.exclude(NEVER_HAD_GOODS).exclude(discarded_at__isnull=False, text="")
+    emptied = had_goods.update(discarded_at=Coalesce("discarded_at", now), text="")
     deleted, _ = old.filter(NEVER_HAD_GOODS).delete()
     if emptied + deleted:
         log.info("letters_discarded", letters=emptied + deleted)

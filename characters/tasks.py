@@ -7,6 +7,7 @@ from celery.schedules import crontab
 from django.utils import timezone
 
 from characters.budgeting import delete_old_gains
+from characters.collecting import collecting
 from characters.letters import discard_letters, return_letters
 from characters.retention import thin_batch
 from worlds.tickets import close_old_admissions, delete_old_tickets
@@ -52,13 +53,15 @@ def delete_gains() -> None:
 @shared_task(ignore_result=True)
 def return_goods() -> None:
     """Send goods back that nobody has taken out of a letter in 30 days."""
-    return_letters(now=timezone.now())
+    if collecting() is None:  # else worlds may hold that they were taken
+        return_letters(now=timezone.now())
 
 
 @shared_task(ignore_result=True)
 def discard_old_letters() -> None:
     """Throw away letters of 90 days in which nothing lies."""
-    discard_letters(now=timezone.now())
+    if collecting() is None:
+        discard_letters(now=timezone.now())
 
 
 @shared_task(ignore_result=True)

@@ -70,6 +70,7 @@ STATUSES: dict[RefusalCode, int] = {
     "trade_off": 403,
     "not_conserved": 422,
     "other_line": 409,
+    "over_budget": 409,
     "foreign_valuable": 409,
     "unknown_recipient": 404,
     "mailbox_full": 409,

@@ -1,6 +1,5 @@
 """Exchanges over plain values, as characters.exchanges has them over rows: all is written, or nothing."""
 
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -19,7 +18,9 @@ from characters.exchange_rules import (
     Part,
     Target,
     decide_addressee,
+    decide_budget,
     decide_goods,
+    decide_id,
     decide_lease,
     decide_writes,
     digest_of,
@@ -29,9 +30,10 @@ from characters.exchange_rules import (
 )
 from characters.name_rules import name_key
 from characters.rules import write_of
-from characters.valuable_rules import Move, Step, decide_moves, kinds_of, moves_of
+from characters.valuable_rules import Move, Step, decide_moves, kinds_of, moves_of, packed
 from worlds.uplink import messages as uplink
 from worlds.uplink.messages import Goods, Refusal
+from zonecluster.protocol.canonical import Checked, refuse_new
 from zonecluster.protocol.character import CharacterState, InvalidState, canonical_state, decode_state
 
 
@@ -40,33 +42,33 @@ def exchange(store: Store, world: str, request: uplink.Exchange, now: datetime) 
     if fault := shape_fault(request):
         return Refusal("bad_request", fault)
     parts = [_part(store, each) for each in request.writes]
-    gains: dict[UUID, Gain] = {}
-    if request.post is None and request.take is None:
-        gains = {part.write.op_id: _gain(store, world, part) for part in parts}
-        parts = [
-            replace(part, is_over=is_over(store, world, part.write, gains[part.write.op_id], now))
-            for part in parts
-        ]
-    decision = _decide(store, world, request, parts)
+    decision = _decide(store, world, request, parts, now)
     if isinstance(decision, No):
         return uplink.Exchanged(refusal=decision.refusal, line=decision.line)
     if isinstance(decision, Target):
+        gains = _gains(store, world, request, parts, decision)
         _carry_out(store, world, request, parts, decision, now)
-        if decision.scope is None:
-            for part in parts:
-                count_gain(store, world, part.write, gains.get(part.write.op_id, Gain()), now)
+        for part in parts:
+            count_gain(store, world, part.write, gains.get(part.write.op_id, Gain()), now)
     return uplink.Exchanged(results=[outcome(store, part.write) for part in parts])
 
 
-def _gain(store: Store, world: str, part: Part) -> Gain:
-    """Return what a write of a trade counts against the world's budget."""
-    return gained(store, part.head, store.writer(world), part.write) if not part.fault else Gain()
+def _gains(
+    store: Store, world: str, request: uplink.Exchange, parts: list[Part], target: Target
+) -> dict[UUID, Gain]:
+    """Return what the writes of a trade on main count against the world's budget, by op_id."""
+    if target.scope is not None or request.post is not None or request.take is not None:
+        return {}
+    writer = store.writer(world)
+    return {part.write.op_id: gained(store, part.head, writer, part.write) for part in parts}
 
 
 def _part(store: Store, asked: uplink.Save) -> Part:
     state, document, fault = b"", CharacterState(), ""
     try:
-        state, document = canonical_state(msgspec.json.encode(asked.state)), asked.state
+        canonical = canonical_state(msgspec.json.encode(asked.state))
+        refuse_new(Checked(canonical, packed(kinds_of(asked.state))))
+        state, document = canonical, asked.state
     except InvalidState as error:
         fault = str(error)
     write = write_of(asked, state, document)
@@ -82,7 +84,9 @@ def _part(store: Store, asked: uplink.Save) -> Part:
     )
 
 
-def _decide(store: Store, world: str, request: uplink.Exchange, parts: list[Part]) -> Target | str | No:
+def _decide(
+    store: Store, world: str, request: uplink.Exchange, parts: list[Part], now: datetime
+) -> Target | str | No:
     if (known := _known_letter(store, world, request)) is not None:
         return known
     writer = store.writer(world)
@@ -96,7 +100,8 @@ def _decide(store: Store, world: str, request: uplink.Exchange, parts: list[Part
         return found
     actor = _actor(store, request)
     emptied = store.letters.get(request.take.letter) if request.take else None
-    refused = decide_goods(
+    is_posted = request.post is not None and request.post.id in store.letters
+    refused = decide_id(is_used=is_posted or request.id in store.exchanges) or decide_goods(
         parts,
         target=found,
         post=request.post,
@@ -105,8 +110,13 @@ def _decide(store: Store, world: str, request: uplink.Exchange, parts: list[Part
         taker=actor,
         stops=store.stops_in(world),
     )
+    if refused is None:
+        gains = _gains(store, world, request, parts, found)
+        writes = [part.write for part in parts if part.write.op_id in gains]
+        over = [each.op_id for each in writes if is_over(store, world, each, gains[each.op_id], now)]
+        refused = decide_budget(parts, over)
     if refused is None and request.post is not None and actor is not None:
-        to = _addressee(store, request.post, found.scope)
+        to = _addressee(store, request.post, actor, found.scope)
         refused = decide_addressee(to, sender=actor, has_goods=request.post.goods != Goods())
     return refused or _decide_moves(store, world, request, parts, found) or found
 
@@ -163,13 +173,15 @@ def _as_lying(letter: Letter) -> Lying:
     return Lying(letter.world, letter.recipient, letter.goods if letter.has_goods else Goods())
 
 
-def _addressee(store: Store, post: uplink.Letter, scope: object) -> Addressee | None:
+def _addressee(store: Store, post: uplink.Letter, sender: UUID, scope: object) -> Addressee | None:
     key = name_key(post.recipient)
     character = next((found for found, name in store.names.items() if name_key(name) == key), None)
     if character is None:
         return None
-    with_goods = [letter.has_goods for letter in lying_for(store, character, scope)]
-    return Addressee(character, with_goods.count(True), with_goods.count(False))
+    letters = [letter for letter in lying_for(store, character, scope) if letter.taken_at is None]
+    with_goods = [letter.has_goods for letter in letters]
+    of_sender = [letter for letter in letters if (letter.sender, letter.returned_at) == (sender, None)]
+    return Addressee(character, with_goods.count(True), with_goods.count(False), len(of_sender))
 
 
 def _carry_out(
@@ -201,7 +213,7 @@ def _carry_out(
 def _letter(store: Store, world: str, request: uplink.Exchange, target: Target, now: datetime) -> Letter:
     post, sender = request.post, _actor(store, request)
     assert post is not None and sender is not None
-    to = _addressee(store, post, target.scope)
+    to = _addressee(store, post, sender, target.scope)
     assert to is not None  # decided before
     return Letter(
         id=post.id,

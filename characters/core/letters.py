@@ -89,7 +89,7 @@ def discard_letters(store: Store, now: datetime) -> int:
         if letter.goods == Goods():
             del store.letters[letter.id]
             count += 1
-        elif letter.discarded_at is None:
-            letter.discarded_at, letter.text = now, ""
+        elif letter.discarded_at is None or letter.text:
+            letter.discarded_at, letter.text = letter.discarded_at or now, ""
             count += 1
     return count

@@ -38,6 +38,7 @@ class Store:
     falls: dict[UUID, Fall] = field(default_factory=dict)  # by op_id: writes that fell, as asked for
     newest_fall: dict[tuple[UUID, int], UUID] = field(default_factory=dict)  # line and epoch → op_id
     letters: dict[UUID, Letter] = field(default_factory=dict)
+    exchanges: set[UUID] = field(default_factory=set)  # ids of those that changed a line
     stops: set[tuple[str | None, str]] = field(default_factory=set)
     things: dict[str | None, dict[UUID, Owner]] = field(default_factory=dict)  # by scope: who has which
     gains: dict[tuple[str, UUID, datetime], Gain] = field(default_factory=dict)  # by world, line, hour
@@ -177,6 +178,8 @@ class Store:
         line.head = replace(line.head, version=version.version, chain=version.chain)
         line.state, line.newest = version.state, version.op_id
         line.exchange = version.exchange or line.exchange
+        if version.exchange is not None:
+            self.exchanges.add(version.exchange)
 
     def begin_line(
         self, character: UUID, owner: str | None, kind: str, first: tuple[bytes, bytes], now: datetime

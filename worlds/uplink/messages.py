@@ -42,6 +42,7 @@ RefusalCode = Literal[
     "trade_off",  # the staff stopped trade of this world, or of a kind of item in it
     "not_conserved",  # an exchange that makes or loses something, or changes more than goods
     "other_line",  # an exchange between main and a fork
+    "over_budget",  # a trade on main by which one side gains more than the world may give it
     "foreign_valuable",  # a thing with an id that is somebody else's, or gone
     "unknown_recipient",
     "mailbox_full",

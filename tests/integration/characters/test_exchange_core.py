@@ -156,6 +156,11 @@ class Traders(Twins):
             state = msgspec.structs.replace(state, skills={"mining": 1})
         return msgspec.structs.replace(state, bags={"inventory": bag}, money=state.money + money)
 
+    def exchange_id(self):
+        """A new one; seldom one that was there before."""
+        known = [line.exchange for line in self.core.lines.values() if line.exchange is not None]
+        return self.rng.choice(known) if known and self.rng.random() < 0.03 else self.new_id()
+
     def trade(self):
         leases = self.played()
         if len(leases) < 2:
@@ -170,7 +175,7 @@ class Traders(Twins):
             self.write(one, self.join(mine, price), "trade"),
             self.write(other, self.join(theirs, gift), "trade"),
         ]
-        self.ask(self.holder(one), uplink.Exchange(self.new_id(), writes))
+        self.ask(self.holder(one), uplink.Exchange(self.exchange_id(), writes))
 
     def write_letter(self):
         if not (leases := self.played()):
@@ -188,7 +193,7 @@ class Traders(Twins):
             goods=goods,
         )
         writes = [self.write(lease, self.join(left, Goods()), "mail")] if goods != Goods() else []
-        self.ask(self.holder(lease), uplink.Exchange(self.new_id(), writes, post=letter))
+        self.ask(self.holder(lease), uplink.Exchange(self.exchange_id(), writes, post=letter))
 
     def take(self):
         if not (leases := self.played()) or not self.core.letters:
@@ -203,7 +208,7 @@ class Traders(Twins):
         taking = uplink.Taking(
             letter.id if rng.random() < 0.97 else self.new_id(), uplink.LeaseRef(lease.line, lease.epoch)
         )
-        request = uplink.Exchange(self.new_id(), [self.write(lease, state, "mail")], take=taking)
+        request = uplink.Exchange(self.exchange_id(), [self.write(lease, state, "mail")], take=taking)
         self.ask(self.holder(lease), request)
 
     def look(self):

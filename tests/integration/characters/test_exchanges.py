@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import connection
 
 from characters import tasks
+from characters.collecting import begin_restore, finish_restore
 from characters.exchanges import IncomingExchange
 from characters.invariants import INVARIANTS, check_invariants
 from characters.letters import discard_letters, read_mailbox, return_letters
@@ -181,6 +182,31 @@ def test_what_is_made_or_lost_or_changed_besides_is_not_conserved(two, now):
         assert refused(rowan, request, now).refusal.code == "not_conserved", what
 
 
+def test_an_id_is_of_one_exchange(two, play, aurora, make_account, now):
+    rowan, sorrel = two
+    trade = a_trade(rowan, sorrel)
+    answer = carry(rowan, trade, now)
+    rowan.took(answer.results[0], rowan.having(Item("rope", 2), money=130))
+    sorrel.took(answer.results[1], sorrel.having(COIN, Item("rope", 1), money=20))
+    pay, get = rowan.having(Item("rope", 2), money=129), sorrel.having(COIN, Item("rope", 1), money=21)
+    again = IncomingExchange(trade.id, [rowan.write(pay), sorrel.write(get)])
+    assert refused(rowan, again, now).refusal.code == "op_id_reused"
+    for letter in (a_letter(rowan), a_letter(rowan, money=10)):
+        of_trade = msgspec.structs.replace(letter, id=trade.id)
+        assert refused(rowan, of_trade, now).refusal.code == "op_id_reused"
+    posting = a_letter(rowan, Item("rope", 2))
+    rowan.took(carry(rowan, posting, now).results[0], rowan.having(money=130))
+    taking = msgspec.structs.replace(a_taking(sorrel, posting.post.id, Item("rope", 2)), id=posting.id)
+    answer = refused(sorrel, taking, now)
+    assert (answer.refusal.code, answer.line) == ("op_id_reused", None)
+    tansy = make_account("carol")
+    third = play(aurora, tansy, create_character(account=tansy, name="Tansy", by=tansy, now=now))
+    equip(third, third.having(money=5), now)
+    pay, get = third.having(money=4), rowan.having(money=131)
+    others = IncomingExchange(trade.id, [third.write(pay), rowan.write(get)])
+    assert refused(third, others, now).refusal.code == "op_id_reused"
+
+
 def test_a_foreign_world_cannot_trade_what_it_does_not_hold(two, borealis, now):
     rowan, sorrel = two
     rowan.operator = borealis
@@ -264,7 +290,7 @@ def test_if_the_world_is_limited_both_writes_fall(two, now):
     assert [saved.forked for saved in again.results] == [saved.forked for saved in answer.results]
 
 
-def test_if_one_write_falls_the_other_does_too(play, aurora, alice, bob, hero, friend, now):
+def test_whose_lease_fell_takes_nobody_off_main(play, aurora, alice, bob, hero, friend, now):
     """Sorrel's lease fell while the world was limited; then the limit was lifted; Rowan has main."""
     sorrel = play(aurora, bob, friend)
     World.objects.filter(slug="aurora").update(limited_at=now)
@@ -275,8 +301,8 @@ def test_if_one_write_falls_the_other_does_too(play, aurora, alice, bob, hero, f
     rowan = play(aurora, alice, hero)
     assert rowan.lease.line_kind == "main"
     equip(rowan, rowan.having(COIN, ROPE, money=100), now)
-    answer = carry(rowan, a_trade(rowan, sorrel), now)
-    assert all(saved.forked is not None for saved in answer.results)
+    assert refused(rowan, a_trade(rowan, sorrel), now).refusal.code == "other_line"
+    assert not Line.objects.filter(character=rowan.character, world=aurora.world).exists()
 
 
 @pytest.fixture
@@ -299,14 +325,40 @@ def test_a_trade_counts_what_each_side_gains(poor, now):
     assert gains == {rowan.lease.line: (30, 0, 0), sorrel.lease.line: (0, 1, 1)}
 
 
-def test_if_one_side_is_over_the_budget_both_fall(poor, now):
+def for_coins(rowan, sorrel, coins):
+    """Sorrel gives Rowan coins for nothing."""
+    get = rowan.having(COIN, ROPE, money=100 + coins)
+    return IncomingExchange(uuid4(), [rowan.write(get), sorrel.write(sorrel.having(money=50 - coins))])
+
+
+def test_if_one_side_is_over_the_budget_the_trade_is_refused_and_both_stay_on_main(poor, now):
     rowan, sorrel = poor
-    pay, get = sorrel.having(money=9), rowan.having(COIN, ROPE, money=141)
-    answer = carry(rowan, IncomingExchange(uuid4(), [rowan.write(get), sorrel.write(pay)]), now)
-    assert [saved.forked.reason for saved in answer.results] == ["budget", "budget"]
+    answer = refused(rowan, for_coins(rowan, sorrel, 41), now)
+    assert (answer.refusal.code, answer.line) == ("over_budget", rowan.lease.line)
+    assert not Gain.objects.exists() and not Fall.objects.exists()
+    assert not Line.objects.filter(world__slug="lantern").exists()
+    request = for_coins(rowan, sorrel, 40)
+    assert carry(rowan, request, now).refusal is None
+    assert Gain.objects.get().money == 40
+    assert carry(rowan, request, now).refusal is None, "a repeat is over no budget"
+
+
+def test_what_is_refused_for_another_reason_is_not_weighed(poor, now, caplog):
+    rowan, sorrel = poor
+    request = for_coins(rowan, sorrel, 41)
+    late = msgspec.structs.replace(request.writes[1], version=1)
+    answer = refused(rowan, IncomingExchange(request.id, [request.writes[0], late]), now)
+    assert answer.refusal.code == "stale"
+    assert "over_budget" not in caplog.text
+
+
+def test_a_limited_verified_world_makes_both_fall_whatever_they_gain(poor, now):
+    rowan, sorrel = poor
+    World.objects.filter(slug="lantern").update(limited_at=now)
+    rowan.operator.world.refresh_from_db()
+    answer = carry(rowan, for_coins(rowan, sorrel, 41), now)
+    assert [saved.forked.reason for saved in answer.results] == ["limited", "limited"]
     assert not Gain.objects.exists()
-    assert Line.objects.filter(world__slug="lantern", undecided_since=now).count() == 2
-    assert set(Line.objects.filter(world=None).values_list("exchange", flat=True)) == {None}
 
 
 def test_what_lay_in_a_letter_counts_against_no_budget(poor, now):
@@ -478,11 +530,11 @@ def test_a_name_that_looks_alike_is_the_same_recipient(two, now):
     assert Letter.objects.get().recipient.name == "Sorrel"
 
 
-def test_a_mailbox_holds_fifty_letters_with_goods(two, friend, hero, aurora, now):
+def test_a_mailbox_holds_fifty_letters_with_goods(two, friend, aurora, now):
     rowan, sorrel = two
     Letter.objects.bulk_create(
         Letter(
-            id=uuid4(), sender=hero, recipient=friend, posted_by=aurora.world, subject=str(number), money=1,
+            id=uuid4(), sender=friend, recipient=friend, posted_by=aurora.world, subject=str(number), money=1,
             posted_at=now, digest=bytes(32),
         )
         for number in range(50)
@@ -492,6 +544,51 @@ def test_a_mailbox_holds_fifty_letters_with_goods(two, friend, hero, aurora, now
     shown = mailbox(sorrel, now)
     assert (len(shown.letters), shown.more) == (51, 0)
     Letter.objects.all().delete()  # these coins came from nowhere
+
+
+def test_a_mailbox_holds_ten_letters_of_one_sender(two, play, aurora, make_account, now):
+    rowan, sorrel = two
+    letters = [a_letter(rowan) for _ in range(9)]
+    for request in letters:
+        assert carry(rowan, request, now).refusal is None
+    posting = a_letter(rowan, ROPE)
+    rowan.took(carry(rowan, posting, now).results[0], rowan.having(COIN, money=100))
+    for request in (a_letter(rowan), a_letter(rowan, COIN)):
+        assert refused(rowan, request, now).refusal.code == "mailbox_full"
+    carol = make_account("carol")
+    tansy = play(aurora, carol, create_character(account=carol, name="Tansy", by=carol, now=now))
+    assert carry(tansy, a_letter(tansy), now).refusal is None, "there is room for others"
+    assert carry(rowan, a_letter(rowan, to="Tansy"), now).refusal is None, "and elsewhere"
+    carry(sorrel, a_taking(sorrel, posting.post.id, ROPE), now)
+    assert carry(rowan, a_letter(rowan), now).refusal is None, "one was emptied"
+    assert refused(rowan, a_letter(rowan), now).refusal.code == "mailbox_full"
+    mailbox(sorrel, now, discard=[letters[0].post.id])
+    assert carry(rowan, a_letter(rowan), now).refusal is None, "one was thrown away"
+
+
+def test_what_came_back_is_not_counted_against_who_did_not_take_it(two, friend, hero, aurora, now):
+    _, sorrel = two
+    Letter.objects.bulk_create(
+        Letter(
+            id=uuid4(), sender=friend, recipient=hero, posted_by=aurora.world, subject=str(number),
+            posted_at=now, returned_at=now, digest=bytes(32),
+        )
+        for number in range(10)
+    )  # fmt: skip
+    assert carry(sorrel, a_letter(sorrel, to="Rowan"), now).refusal is None
+
+
+def test_emptied_letters_leave_room_for_words(two, friend, hero, aurora, now):
+    rowan, _ = two
+    Letter.objects.bulk_create(
+        Letter(
+            id=uuid4(), sender=hero, recipient=friend, posted_by=aurora.world, subject=str(number),
+            posted_at=now, taken_at=now, digest=bytes(32),
+        )
+        for number in range(200)
+    )  # fmt: skip
+    assert carry(rowan, a_letter(rowan), now).refusal is None
+    Letter.objects.filter(taken_at=now).delete()  # nobody took anything
 
 
 def test_goods_are_shown_however_many_words_came_since(two, friend, hero, aurora, now):
@@ -509,11 +606,11 @@ def test_goods_are_shown_however_many_words_came_since(two, friend, hero, aurora
     assert shown.letters[-1].goods == Goods([ROPE])
 
 
-def test_a_mailbox_holds_two_hundred_letters_without_goods(two, friend, hero, aurora, now):
+def test_a_mailbox_holds_two_hundred_letters_without_goods(two, friend, aurora, now):
     rowan, _ = two
     Letter.objects.bulk_create(
         Letter(
-            id=uuid4(), sender=hero, recipient=friend, posted_by=aurora.world, subject=str(number),
+            id=uuid4(), sender=friend, recipient=friend, posted_by=aurora.world, subject=str(number),
             posted_at=now, digest=bytes(32),
         )
         for number in range(200)
@@ -531,6 +628,17 @@ def test_only_empty_letters_of_ones_own_are_thrown_away(two, now):
     assert mailbox(rowan, now, discard=[plain, full]).letters == []
     assert {letter.id for letter in mailbox(sorrel, now, discard=[full, uuid4()]).letters} == {plain, full}
     assert [letter.id for letter in mailbox(sorrel, now, discard=[plain, full]).letters] == [full]
+
+
+def test_a_letter_posted_again_by_another_write_is_another_letter(two, now):
+    rowan, _ = two
+    request = a_letter(rowan, money=10)
+    answer = carry(rowan, request, now)
+    assert carry(rowan, request, now).results == answer.results
+    rowan.took(answer.results[0], rowan.having(COIN, ROPE, money=90))
+    write = rowan.write(rowan.having(COIN, ROPE, money=80), kind="mail")
+    again = IncomingExchange(request.id, [write], post=request.post)
+    assert refused(rowan, again, now).refusal.code == "op_id_reused"
 
 
 def test_a_world_hears_of_new_letters_with_its_next_report(two, now):
@@ -579,6 +687,35 @@ def test_letters_in_which_nothing_lies_are_thrown_away_after_ninety_days(two, no
     assert [letter.id for letter in mailbox(sorrel, now).letters] == [full]
     row = Letter.objects.get(id=emptied)
     assert (row.text, row.items[0]["kind"]) == ("", "rope")  # what went which way is still there
+
+
+def test_what_a_player_has_thrown_away_loses_its_words_too(two, now):
+    rowan, sorrel = two
+    rowan.took(carry(rowan, a_letter(rowan, ROPE), now).results[0], rowan.having(COIN, money=100))
+    letter = Letter.objects.get().id
+    carry(sorrel, a_taking(sorrel, letter, ROPE), now)
+    mailbox(sorrel, now, discard=[letter])
+    assert discard_letters(now=now + timedelta(days=91)) == 1
+    assert discard_letters(now=now + timedelta(days=92)) == 0
+    row = Letter.objects.get()
+    assert (row.text, row.discarded_at) == ("", now)
+
+
+def test_nothing_goes_back_while_the_master_collects_who_has_taken_it(two, now):
+    rowan, _ = two
+    carry(rowan, a_letter(rowan), now)
+    carry(rowan, a_letter(rowan, ROPE), now)
+    Letter.objects.update(posted_at=now - timedelta(days=91))
+    begin_restore(reason="test", now=now)
+    before = everything()
+    tasks.return_goods()
+    tasks.discard_old_letters()
+    assert everything() == before
+    finish_restore(now=now)
+    tasks.return_goods()
+    tasks.discard_old_letters()
+    assert Letter.objects.get().returned_at is not None
+    Letter.objects.update(posted_at=now)  # as its version has it
 
 
 # ---------------------------------------------------------------- trade stops

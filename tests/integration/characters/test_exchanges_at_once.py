@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from characters.exchanges import IncomingExchange
 from characters.invariants import INVARIANTS, check_invariants
 from characters.letters import return_letters
-from characters.models import Letter, Line, Version
+from characters.models import Character, Letter, Line, Version
 from characters.saves import save_batch
 from characters.services import create_character
 from tests.integration.characters.trading import ROPE, a_letter, a_taking, a_trade, carry, equip
@@ -98,6 +98,42 @@ def test_of_an_exchange_and_a_save_one_is_written(two, now):
         else:
             sorrel.took(saved, kept)
     assert money_in_all() == 150
+    all_holds()
+
+
+def test_strangers_letters_do_not_lock_whom_they_are_for(two, now):
+    """Whatever holds Sorrel's character: Rowan's letters arrive. So a letter does not hold it either."""
+    rowan, sorrel = two
+    request = a_letter(rowan, ROPE)
+
+    def post():
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '5s'")  # instead of waiting for good
+            return carry(rowan, request, now)
+
+    with transaction.atomic():
+        Character.objects.select_for_update(no_key=True).get(id=sorrel.character)
+        (answer,) = at_once(post)
+    assert answer.refusal is None
+    assert Letter.objects.get().recipient_id == sorrel.character
+    all_holds()
+
+
+def test_of_two_exchanges_with_one_id_at_once_one_is_written(two, play, aurora, make_account, now):
+    rowan, sorrel = two
+    players = [rowan, sorrel]
+    for name in ("Tansy", "Bryony"):
+        account = make_account(name.lower())
+        character = create_character(account=account, name=name, by=account, now=now)
+        players.append(equip(play(aurora, account, character), rowan.having(money=50), now))
+    shared = uuid4()
+    requests = []
+    for one, other in (players[:2], players[2:]):
+        pay = one.having(*one.state.bags["inventory"], money=one.state.money - 1)
+        get = other.having(*other.state.bags["inventory"], money=other.state.money + 1)
+        requests.append(IncomingExchange(shared, [one.write(pay), other.write(get)]))
+    answers = at_once(*[lambda request=request: carry(rowan, request, now) for request in requests])
+    assert codes(answers) == ["ok", "op_id_reused"]
     all_holds()
 
 

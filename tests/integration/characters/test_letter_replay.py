@@ -1,5 +1,6 @@
 """Letters after a restore from an old backup: in whatever order worlds offer, goods are there once."""
 
+from datetime import timedelta
 from itertools import permutations
 from uuid import UUID, uuid4
 
@@ -118,14 +119,16 @@ def test_goods_are_there_once_in_whatever_order_worlds_offer(two, make_save, now
     letter = post(rowan, make_save, now).post.id
     if with_letters:
         rowan.offers.clear()
-    take(sorrel, letter, make_save, now)
+    later = now + timedelta(seconds=1)
+    take(sorrel, letter, make_save, later)
     go_back(two, with_letters=with_letters)
-    begin_restore(reason="test", now=now)
+    begin_restore(reason="test", now=later)
     for each in order:
         offer(two[each], now, is_last=False)
         offer(two[each], now)  # offering twice changes nothing
     row = Letter.objects.get()
-    assert (row.id, row.taken_at, row.recipient_id) == (letter, now, sorrel.lease.character)
+    assert (row.id, row.taken_at, row.recipient_id) == (letter, later, sorrel.lease.character)
+    assert row.posted_at == now
     assert row.sender_id == rowan.lease.character
     assert coins_and_things() == WHOLE
     assert Valuable.objects.get(thing=GEM.id, world=None).line_id == sorrel.lease.line

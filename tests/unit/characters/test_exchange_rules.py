@@ -8,13 +8,16 @@ import pytest
 from characters.exchange_rules import (
     MAILBOX_GOODS,
     MAILBOX_LETTERS,
+    MAILBOX_OF_ONE,
     Addressee,
     Lying,
     No,
     Part,
     Target,
     decide_addressee,
+    decide_budget,
     decide_goods,
+    decide_id,
     decide_lease,
     decide_writes,
     digest_of,
@@ -67,7 +70,9 @@ def code(decision):
         ((MAIN, MAIN), OFFICIAL, Target(None)),
         ((FORK, FORK), OFFICIAL, Target(OURS)),
         ((MAIN, MAIN), LIMITED, Target(OURS, "limited")),
-        ((MAIN, FALLEN), OFFICIAL, Target(OURS, "budget")),  # as if over the budget: with the one that fell
+        ((MAIN, FALLEN), LIMITED, Target(OURS, "limited")),
+        ((FALLEN, FALLEN), OFFICIAL, Target(OURS, "budget")),  # the reason of the first that fell counts
+        ((FORK, FALLEN), OFFICIAL, Target(OURS, "budget")),
         ((FALLEN, FALLEN), LIMITED, Target(OURS, "limited")),
         ((FORK, FALLEN), LIMITED, Target(OURS, "limited")),
     ],
@@ -76,12 +81,27 @@ def test_where_a_good_exchange_goes(heads, writer, target):
     assert decide(*[part(head) for head in heads], writer=writer) == target
 
 
-def test_if_one_is_over_the_budget_both_fall():
-    assert decide(part(MAIN), part(MAIN, is_over=True), writer=VERIFIED) == Target(OURS, "budget")
+def test_a_trade_over_the_budget_is_refused_and_nobody_falls():
+    one, other = part(MAIN), part(MAIN)
+    assert decide(one, other, writer=VERIFIED) == Target(None)
+    decision = decide_budget([one, other], [other.write.op_id])
+    assert (code(decision), decision.line) == ("over_budget", other.write.line)
+    assert decide_budget([one, other], []) is None
+    assert decide_budget([], [uuid4()]) is None
 
 
 def test_main_and_a_fork_do_not_meet():
     assert code(decide(part(MAIN), part(FORK))) == "other_line"
+
+
+@pytest.mark.parametrize("writer", [OFFICIAL, VERIFIED])
+def test_whose_lease_fell_takes_nobody_off_main(writer):
+    assert code(decide(part(MAIN), part(FALLEN), writer=writer)) == "other_line"
+
+
+def test_an_id_that_another_exchange_had_is_refused():
+    assert decide_id(is_used=False) is None
+    assert code(decide_id(is_used=True)) == "op_id_reused"
 
 
 def test_the_line_that_is_refused_is_named():
@@ -174,6 +194,15 @@ def test_a_mailbox_has_its_limits_one_for_goods_and_one_for_words():
     assert decide_addressee(wordy, sender=me, has_goods=True) is None
 
 
+def test_one_sender_alone_does_not_fill_a_mailbox():
+    me, you = uuid4(), uuid4()
+    for has_goods in (True, False):
+        nearly = Addressee(you, of_sender=MAILBOX_OF_ONE - 1)
+        assert decide_addressee(nearly, sender=me, has_goods=has_goods) is None
+        full = Addressee(you, of_sender=MAILBOX_OF_ONE)
+        assert code(decide_addressee(full, sender=me, has_goods=has_goods)) == "mailbox_full"
+
+
 # ---------------------------------------------------------------- the shape
 
 
@@ -198,3 +227,13 @@ def test_no_control_characters_in_letters(field, sign):
     assert shape_fault(messages.Exchange(uuid4(), [], post=letter)) == ""
     bad = msgspec.structs.replace(letter, **{field: f"a{sign}b"})
     assert shape_fault(messages.Exchange(uuid4(), [], post=bad))
+
+
+@pytest.mark.parametrize("sign", ["\x00", "\x1b", "\n", "\x85"])
+def test_no_control_characters_in_what_lies_in_letters(sign):
+    lease, write = LeaseRef(uuid4(), 5), part(MAIN).write
+    write = Write(**(vars(write) | {"kind": "mail", "line": lease.line}))
+    letter = messages.Letter(uuid4(), lease, "Sorrel", "Hello", goods=Goods([Item("rope", 2)]))
+    assert shape_fault(messages.Exchange(uuid4(), [write], post=letter)) == ""
+    bad = msgspec.structs.replace(letter, goods=Goods([Item("rope", 1), Item(f"ro{sign}pe", 2)]))
+    assert "control characters" in shape_fault(messages.Exchange(uuid4(), [write], post=bad))

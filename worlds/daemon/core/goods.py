@@ -18,7 +18,7 @@ KIND_OFF = "The platform's staff has stopped trade with that: {name}."
 
 # What the master refuses with, and what the player is told with, where that has another name or none.
 CODES = {"other_line": "lines_differ"}
-SAME = frozenset({"trade_off", "unknown_recipient", "mailbox_full", "unknown_letter"})
+SAME = frozenset({"trade_off", "over_budget", "unknown_recipient", "mailbox_full", "unknown_letter"})
 
 
 class Refused(Exception):
