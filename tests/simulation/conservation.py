@@ -121,14 +121,20 @@ class Conservation:
         """The versions of the backup were taken; from now on worlds offer theirs, in any order."""
         self.exchanged.clear()
 
-    def finish(self, letters: Iterable[Letter], *, has_gaps: bool) -> None:
+    def finish(self, letters: Iterable[Letter], *, has_gaps: bool, is_world_gone: bool) -> None:
         """The master goes into service: all that came back is whole.
 
-        Args: has_gaps: a world is gone with what it held; what only it knew is not counted any more, but a
-            valuable is there once all the same.
+        Args: has_gaps: what only a world knew that is gone is not counted any more, but a valuable is there
+            once all the same; is_world_gone: what was posted there and taken elsewhere may be there twice
+            (docs/restore.md, "What does not come back").
         """
         self.is_collecting = False
         self.touched = set(self.balance)
+        letters = list(letters)
+        for each in letters:
+            if is_world_gone and each.exchange is None:  # nobody knows of its posting
+                content = content_of_letter(each.goods.items, each.goods.money)
+                self.due[each.world] = self.due[each.world].plus(content.balance)
         lying = [each for each in letters if each.has_goods]
         for exchange, versions in list(self.exchanged.items()):
             if has_gaps or any(self.scopes[version.line] is not None for version in versions):

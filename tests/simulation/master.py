@@ -173,7 +173,10 @@ class Master:
         bridged = finish_restore(self.repository, self.now)
         self.ledger.goods.is_collecting = True
         self.ledger.after(None, None, self.sim.now)
-        self.ledger.goods.finish(self.repository.letters.values(), has_gaps=bridged > 0)
+        is_gone = bool(self.ledger.excused)
+        self.ledger.goods.finish(
+            self.repository.letters.values(), has_gaps=bridged > 0, is_world_gone=is_gone
+        )
         self.ledger.end_unproved_grants()
         return bridged
 

@@ -55,7 +55,7 @@ def test_half_an_hour_without_the_master(is_deadly: bool) -> None:
 
 def test_what_waits_for_the_master_stays_small() -> None:
     """Of each line two writes at most are unfinished, however long the master is away."""
-    simulation = Simulation(12, NONE)
+    simulation = Simulation(13, NONE)
     simulation.run(60.0)
     simulation.master.down_until = simulation.now + OUTAGE_S
     simulation.run(600.0)
