@@ -263,7 +263,11 @@ class Economy(RuleBasedStateMachine):
     def renew(self):
         for key in self.playing():
             ref = self.all.known[key].ref
-            renewed = renew_leases(world=self.world(key[0]), request=messages.Renew([ref]), now=self.now)
+            try:
+                renewed = renew_leases(world=self.world(key[0]), request=messages.Renew([ref]), now=self.now)
+            except Refused as refused:
+                assert refused.refusal.code == "world_suspended"
+                return
             if renewed.lost:
                 del self.all.known[key]
 
