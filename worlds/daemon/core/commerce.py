@@ -69,7 +69,6 @@ class Exchange:
     retry_at: float | None = None
     failures: int = 0
     failing_since: float | None = None  # this has had no answer, though the master has answered others
-    is_uncertain: bool = False  # an attempt got no answer, and may still be on its way
     fence: UUID | None = None  # the session whose write is the fence
     fences: int = 0
     verdict: Verdict = field(default_factory=lambda: Verdict(is_done=False))

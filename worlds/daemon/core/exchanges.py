@@ -27,8 +27,8 @@ UNANSWERED_S = 60.0  # of faults of this one request, while the master answers o
 FENCES = 3  # then the line is another's, whatever the master says of the exchange
 
 LATER = frozenset({"master_fault", "bad_proof"})  # faults of the master, or of our proof: asked again
-# An exchange refused with one of these can never be accepted. With another it could: had an earlier attempt
-# stayed on its way for a minute, it might arrive when there is room in the mailbox again.
+# An exchange refused with one of these can never be accepted. With another it could: had an earlier attempt,
+# or a copy of this one, stayed on its way for a minute, it might arrive when there is room in the mailbox.
 FINAL = frozenset({"stale", "bad_chain", "op_id_reused", "invalid_state", "not_conserved", "bad_request"})
 LOST = frozenset({"stale", "bad_chain", "op_id_reused"})
 
@@ -180,7 +180,7 @@ def _commit(w: World, x: Exchange) -> None:
 
 def _ask(w: World, x: Exchange) -> None:
     if x.call is not None and w.now - x.called_at > ANSWER_TIMEOUT_S:
-        x.call, x.retry_at, x.is_uncertain = None, w.now, True
+        x.call, x.retry_at = None, w.now
     if x.request is None or x.call is not None or x.retry_at is None or w.now < x.retry_at:
         return
     x.called_at, x.retry_at = w.now, None
@@ -207,7 +207,7 @@ def on_answer(w: World, call: UUID, answer: uplink.Exchanged | uplink.Refusal | 
 
 def _ask_later(w: World, x: Exchange, answer: uplink.Refusal | Unreachable | None) -> None:
     x.failures += 1
-    x.call, x.retry_at, x.is_uncertain = None, w.now + backoff(x.failures, w.rng), True
+    x.call, x.retry_at = None, w.now + backoff(x.failures, w.rng)
     for s in _sessions(w, x):
         if isinstance(answer, uplink.Refusal):
             withholding.refused(w, s)
@@ -273,7 +273,7 @@ def _refused(w: World, x: Exchange, refusal: uplink.Refusal, line: UUID | None) 
     x.call = None
     if refusal.code == "world_suspended":
         losers = _sessions(w, x)
-    elif x.is_uncertain and refusal.code not in FINAL and x.parts:
+    elif refusal.code not in FINAL and x.parts:
         x.step = Step.FENCING
         _fence(w, x)
         return

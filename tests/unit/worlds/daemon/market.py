@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from tests.unit.worlds.daemon.test_core import Core, saved
+from worlds.daemon.core.commerce import Step
 from worlds.daemon.core.effects import Call, Effect, RecordSession, SendToCluster, SendToGateway
 from worlds.daemon.core.events import CatalogLoaded, Recorded
 from worlds.daemon.core.session import Phase, Session
@@ -138,10 +139,15 @@ class Market(Core):
         self.answer(call, accepted(call))
         return call.request
 
-    def refuse(self, code: str, line: UUID | None = None, call: Call | None = None) -> None:
+    def refuse(
+        self, code: str, line: UUID | None = None, call: Call | None = None, *, is_fenced: bool = True
+    ) -> None:
+        """Refuse the exchange, and accept the fence, if there is one."""
         refusal = uplink.Refusal(code, f"Because of {code}.")
         call = call or self.calls(uplink.Exchange)[-1]
         self.answer(call, uplink.Exchanged(refusal=refusal, line=line))
+        if is_fenced and any(x.step is Step.FENCING for x in self.core.world.exchanges.values()):
+            self.save()
 
     def report(self, **changes: Any) -> None:
         fields = {"tier": "official", "is_suspended": False, "accounts": [], **changes}

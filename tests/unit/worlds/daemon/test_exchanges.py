@@ -359,7 +359,7 @@ def test_what_the_master_refuses_has_not_happened(market: Exchanging, code: str)
     assert market.head("Alice").money == 10 and market.head("Bob").money == 50
     for name in market.sessions:
         assert market.orders(name, bus.Settle)[-1].state is None
-    assert not market.calls(uplink.Save), "the only attempt was answered: there is nothing to fence off"
+    assert len(market.calls(uplink.Save)) == (code not in exchanges.FINAL), "a fence, if the reason may pass"
 
 
 @pytest.mark.parametrize("code", ["stale", "bad_chain", "op_id_reused"])
@@ -416,7 +416,7 @@ def refused_late(market: Exchanging) -> tuple[Call, Call]:
     market.wait(1.0)
     second = market.calls(uplink.Exchange)[-1]
     market.forget()
-    market.refuse("trade_off", call=second)
+    market.refuse("trade_off", call=second, is_fenced=False)
     return first, second
 
 
@@ -429,6 +429,14 @@ def test_an_attempt_that_may_still_be_on_its_way_is_fenced_off(market: Exchangin
     market.save()
     assert market.end.code == "trade_off" and s.head.version == 5
     assert all(market.orders(name, bus.Settle)[-1].state is None for name in market.sessions)
+
+
+def test_a_copy_of_the_only_attempt_is_fenced_off_too(market: Exchanging) -> None:
+    """What stands between may send a request twice: the copy would count when trade is allowed again."""
+    market.refuse("trade_off", call=market.ask_for(), is_fenced=False)
+    assert len(market.calls(uplink.Save)) == 1 and not market.verdicts
+    market.save()
+    assert market.end.code == "trade_off"
 
 
 def test_it_arrived_before_the_fence_so_it_is_done(market: Exchanging) -> None:
@@ -452,7 +460,7 @@ def test_a_fence_whose_line_is_another_worlds_is_not_tried_for_ever(market: Exch
         if number < exchanges.FENCES:
             market.answer(market.calls(uplink.Exchange)[-1], Unreachable("lost"))
             market.wait(2.0)
-            market.refuse("trade_off")
+            market.refuse("trade_off", is_fenced=False)
     assert market.sessions["Alice"].writer is None
     market.save()  # Bob's line is the fence now
     assert market.end.code == "trade_off" and market.sessions["Bob"].head.version == 5

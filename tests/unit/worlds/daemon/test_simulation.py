@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
@@ -23,6 +24,7 @@ from worlds.daemon.core.commerce import Exchange
 from worlds.daemon.core.saving import WriteHead
 from worlds.daemon.core.session import IllegalMove, Phase, Session
 from worlds.daemon.core.state import World
+from worlds.uplink import messages as uplink
 
 SEEDS = int(os.environ.get("SIMULATION_SEEDS", "100"))
 SEEDS_TO_FIND = 150  # a broken rule shows within so many seeds, or the simulation is no good
@@ -205,13 +207,7 @@ def settle_before_the_answer(patch: pytest.MonkeyPatch) -> None:
 
 
 def believe_a_refusal_without_a_fence(patch: pytest.MonkeyPatch) -> None:
-    refused = exchanges._refused
-
-    def trusting(w: World, x: Exchange, refusal: object, line: object) -> None:
-        x.is_uncertain = False
-        refused(w, x, refusal, line)
-
-    patch.setattr(exchanges, "_refused", trusting)
+    patch.setattr(exchanges, "FINAL", frozenset(get_args(uplink.RefusalCode)))
 
 
 def another_exchange_for_a_repeat(patch: pytest.MonkeyPatch) -> None:
