@@ -184,7 +184,10 @@ GOODS = (
             WHERE v.line_id = l.id AND (v.exchange IS NOT NULL OR v.kind = 'fork')
             ORDER BY v.version DESC LIMIT 1
         ) AS newest
-        WHERE newest.exchange <> l.exchange OR newest.exchange IS NOT NULL AND l.exchange IS NULL
+        WHERE (newest.exchange <> l.exchange OR newest.exchange IS NOT NULL AND l.exchange IS NULL)
+          AND NOT EXISTS (  -- a newer one may have been thinned
+              SELECT FROM characters_thinnedversions AS t WHERE t.line_id = l.id AND t.first > newest.version
+          )
         """,
     ),
     Invariant(
