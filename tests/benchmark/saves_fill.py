@@ -152,7 +152,8 @@ class Filling:
         # Emptied and filled in one transaction, rows can be written as frozen, and need no log.
         with without_indexes(self._connection, TABLES), self._connection.transaction():
             self._connection.execute(f"TRUNCATE {', '.join(TABLES)}")
-            self._worlds: np.ndarray = np.array(self._connection.execute(MAKE_WORLDS, [WORLDS]).fetchall())[:, 0]
+            worlds = self._connection.execute(MAKE_WORLDS, [WORLDS]).fetchall()
+            self._worlds = np.array(worlds)[:, 0]
             self._copy("accounts_account", -(-count // 2), self._accounts)
             self._copy("characters_character", count, self._of_characters)
             for number in range(each):
