@@ -21,7 +21,7 @@ from worlds.daemon.core import (
     writes,
 )
 from worlds.daemon.core.commerce import Exchange
-from worlds.daemon.core.saving import WriteHead
+from worlds.daemon.core.saving import ExchangeUnanswered, WriteHead
 from worlds.daemon.core.session import IllegalMove, Phase, Session
 from worlds.daemon.core.state import World
 from worlds.uplink import messages as uplink
@@ -77,7 +77,7 @@ def finds(faults: Faults = BLOCKED, **options: bool) -> bool:
     for seed in range(SEEDS_TO_FIND):
         try:
             play_through(seed, faults, **options)
-        except (Violation, IllegalMove):
+        except (Violation, IllegalMove, ExchangeUnanswered):
             return True
     return False
 
