@@ -127,7 +127,17 @@ def test_forged_proofs_are_refused():
 
 
 @pytest.mark.parametrize(
-    "kid", ["\x00", "\ud800", "a" * 4000, "' OR 1=1 --", ALICE.kid + "\n", 5, None, ["x"]]
+    "kid",
+    [
+        "\x00",
+        "\ud800",
+        pytest.param("a" * 4000, id="long"),
+        "' OR 1=1 --",
+        pytest.param(ALICE.kid + "\n", id="a line feed behind"),
+        5,
+        None,
+        ["x"],
+    ],
 )
 def test_a_kid_that_is_no_thumbprint_is_never_looked_up(kid):
     header = {"alg": "EdDSA", "typ": proof.PROOF_TYPE, "kid": kid}
