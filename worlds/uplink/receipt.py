@@ -10,13 +10,13 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
 
 from worlds.uplink.base64url import decode_base64url, encode_base64url
 from worlds.uplink.jws import (
     BadToken,
-    encode_claims,
     kid_of,
     parse_claims,
     sign,
@@ -29,6 +29,8 @@ from worlds.uplink.merkle import BadPath, climb, tree
 RECEIPT_TYPE = "waystone-receipt+jwt"
 BATCH_TYPE = "waystone-receipts+jwt"
 MAX_RECEIPT_CHARS = 4096  # the largest of ours has about 1,300
+
+_leaf_encoder = msgspec.json.Encoder()
 
 
 class Receipt(Struct, frozen=True):
@@ -49,6 +51,20 @@ class Receipt(Struct, frozen=True):
     letter: UUID | None = None
 
 
+# As above, in the order in which claims are signed, without what is not there: so no dict is made and sorted.
+class _Claims(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    at: datetime
+    chain: bytes
+    epoch: int
+    exchange: UUID | None = None
+    letter: UUID | None = None
+    line: UUID
+    op_id: UUID
+    state_hash: bytes
+    version: int
+    world: str
+
+
 class Root(Struct, frozen=True):
     """The claims that are signed for a batch. `root`: 32 bytes, base64."""
 
@@ -64,7 +80,7 @@ def sign_receipts(key: KeyPair, receipts: Sequence[Receipt]) -> list[str]:
     """Return the receipts of a batch, in its order, by one signature. One alone is signed as it is."""
     if len(receipts) < 2:
         return [sign_receipt(key, receipt) for receipt in receipts]
-    leaves = [encode_claims(_claims(receipt)) for receipt in receipts]
+    leaves = [_leaf(receipt) for receipt in receipts]
     root, paths = tree(leaves)
     signed = sign(key, BATCH_TYPE, {"root": root})
     return [
@@ -76,6 +92,23 @@ def sign_receipts(key: KeyPair, receipts: Sequence[Receipt]) -> list[str]:
 def _claims(receipt: Receipt) -> dict[str, object]:
     claims = {name: getattr(receipt, name) for name in receipt.__struct_fields__}
     return {name: claim for name, claim in claims.items() if claim is not None}
+
+
+def _leaf(receipt: Receipt) -> bytes:
+    """Return the claims as encode_claims(_claims(receipt)) would."""
+    claims = _Claims(
+        at=receipt.at,
+        chain=receipt.chain,
+        epoch=receipt.epoch,
+        exchange=receipt.exchange,
+        letter=receipt.letter,
+        line=receipt.line,
+        op_id=receipt.op_id,
+        state_hash=receipt.state_hash,
+        version=receipt.version,
+        world=receipt.world,
+    )
+    return _leaf_encoder.encode(claims)
 
 
 def check_receipt(token: str, key_of: Callable[[str], Ed25519PublicKey | None]) -> Receipt:

@@ -61,12 +61,13 @@ _decoder = msgspec.json.Decoder(_State)
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def check_state(data: bytes) -> Checked:
+def check_state(data: bytes | msgspec.Raw) -> Checked:
     """Check a document of any origin that is to be written; return its canonical bytes and its ids.
 
+    Args: data: raw is a piece of a request, and is copied only if it is not canonical.
     Raises: InvalidState: as decode_state and refuse_new.
     """
-    checked = _quick(data) or _slow(data)
+    checked = _quick(data) or _slow(bytes(data))
     refuse_new(checked)
     return checked
 
@@ -93,21 +94,27 @@ def _slow(data: bytes) -> Checked:
     return Checked(encode_state(state), b"".join(sorted(ids)))
 
 
-def _quick(data: bytes) -> Checked | None:
+def _quick(data: bytes | msgspec.Raw) -> Checked | None:
     """Return the document if it is canonical as it is; None: it is not, or is not valid."""
-    if len(data) > MAX_STATE_BYTES:
+    if memoryview(data).nbytes > MAX_STATE_BYTES:
         return None
     try:
         state = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None  # said by the slow way, in its words
-    if _encoder.encode(state) != data:
+    canonical = _encoder.encode(state)
+    if msgspec.Raw(canonical) != msgspec.Raw(data):
         return None
-    things = [item for bag in state.bags.values() for item in bag if item.id is not None]
-    if {item.count for item in things} - {1}:
-        return None
-    ids = _packed([item.id or "" for item in things])
-    return Checked(data, ids) if ids is not None else None
+    # A thing with an id is one thing; what claims to be more gets an id that is none.
+    ids = _packed(
+        [
+            item.id if item.count == 1 else ""
+            for bag in state.bags.values()
+            for item in bag
+            if item.id is not None
+        ]
+    )
+    return Checked(canonical, ids) if ids is not None else None
 
 
 def _packed(texts: list[str]) -> bytes | None:
@@ -117,10 +124,10 @@ def _packed(texts: list[str]) -> bytes | None:
         return None
     texts.sort()  # lower-case hex sorts as its bytes do
     text = "".join(texts)
-    if any(text[at::ID_CHARS] != "-" * count for at in _DASHES):
+    if len(text) != ID_CHARS * count or any(text[at::ID_CHARS] != "-" * count for at in _DASHES):
         return None
-    digits = text.encode().translate(None, b"-")
-    if len(digits) != 32 * count or digits != digits.lower():
+    digits = text.encode().translate(None, b"-ABCDEF")
+    if len(digits) != 32 * count:
         return None
     try:
         return unhexlify(digits)

@@ -67,6 +67,12 @@ def test_a_receipt_alone_has_the_form_it_has_always_had():
     assert "~" not in sign_receipt(KEY, receipt(1))
 
 
+def test_a_leaf_is_what_would_be_signed_of_a_receipt_alone():
+    receipts = [receipt(number) for number in range(4)]
+    leaves = [decoded(token.split("~")[1]) for token in sign_receipts(KEY, receipts)]
+    assert leaves == [decoded(sign_receipt(KEY, each).split(".")[1]) for each in receipts]
+
+
 def test_the_claims_of_another_receipt_do_not_hold():
     mine, other = (token.split("~") for token in sign_receipts(KEY, [receipt(0), receipt(1)]))
     for forged in ([mine[0], other[1], mine[2]], [mine[0], mine[1], other[2]]):

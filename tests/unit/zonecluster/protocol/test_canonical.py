@@ -71,6 +71,12 @@ def quick(data: bytes) -> Checked | str:
         return str(error)
 
 
+class Request(msgspec.Struct):
+    """As documents come: a piece of a request."""
+
+    state: msgspec.Raw
+
+
 @given(documents, st.booleans())
 def test_it_says_what_the_thorough_check_says(found, is_sorted):
     data = json.dumps(found, sort_keys=is_sorted, separators=(",", ":"), ensure_ascii=False).encode()
@@ -114,6 +120,29 @@ def test_a_canonical_document_is_quickly_checked(state):
         assert found == thorough(data)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        document(2048, 1),
+        b" " + document(2048, 1),  # valid, not canonical
+        b'{"money":-1}',
+        b'{"money":1,"money":1}',
+        b"[]",
+        b'{"bags":{"a":[{"kind":"' + b"x" * MAX_STATE_BYTES + b'"}]}}',
+    ],
+    ids=["canonical", "space", "debts", "doubled", "list", "large"],
+)
+def test_a_piece_of_a_request_is_checked_as_its_bytes_are(data):
+    piece = msgspec.json.decode(b'{"state":' + data + b"}", type=Request).state
+    try:
+        found: Checked | str = check_state(piece)
+    except InvalidState as error:
+        found = str(error)
+    assert found == quick(bytes(piece)) == thorough(bytes(piece))
+    if isinstance(found, Checked):
+        assert type(found.canonical) is bytes
+
+
 @pytest.mark.parametrize("size", [400, 2048, 8192])
 def test_large_documents_are_quickly_checked(size):
     data = document(size, 1)
@@ -129,6 +158,8 @@ def test_large_documents_are_quickly_checked(size):
         {"bags": {"a": [{"kind": "crown", "id": f"{CROWN.hex}----"}]}},
         {"bags": {"a": [{"kind": "crown", "id": "g" * 8 + str(CROWN)[8:]}]}},
         {"bags": {"a": [{"kind": "crown", "id": str(RING)[:-2] + "\u00e9\u00e9"}]}},
+        {"bags": {"a": [{"kind": "crown", "id": str(RING)[:-2] + "\u00e9A"}]}},
+        {"bags": {"a": [{"kind": "crown", "id": str(each), "count": 2} for each in (CROWN, RING)]}},
     ],
 )
 def test_hostile_ids_are_refused_in_canonical_documents_too(found):
