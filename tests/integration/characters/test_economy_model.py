@@ -477,18 +477,26 @@ class Economy(RuleBasedStateMachine):
             roll_back_line(line_id=line, world=world, since=since, reason=REASON, by=None, now=self.now)
 
 
+DONE = {"save", "trade", "post", "take", "repeat"}
+REFUSED = {("trade", "not_conserved"), ("theft", "foreign_valuable")}
+
+
+def has_seen_everything() -> bool:
+    """Return whether each deed was done, and each crime refused, at least once."""
+    return {what for what, outcome in OUTCOMES if outcome == "done"} >= DONE and set(OUTCOMES) >= REFUSED
+
+
 @pytest.mark.django_db
 def test_nothing_is_made_doubled_or_lost():
-    run_state_machine_as_test(
-        Economy,
-        settings=hypothesis_settings(
-            max_examples=12,
-            stateful_step_count=25,
-            deadline=None,
-            phases=[Phase.reuse, Phase.generate],  # a failure is shown as found: shrinking it takes minutes
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-        ),
+    settings = hypothesis_settings(
+        max_examples=12,
+        stateful_step_count=25,
+        deadline=None,
+        phases=[Phase.reuse, Phase.generate],  # a failure is shown as found: shrinking it takes minutes
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
-    done = {what for what, outcome in OUTCOMES if outcome == "done"}
-    assert done == {"save", "trade", "post", "take", "repeat"}, OUTCOMES
-    assert {("trade", "not_conserved"), ("theft", "foreign_valuable")} <= set(OUTCOMES)
+    for _ in range(6):  # chance may leave something out of a round; of six, it does not
+        run_state_machine_as_test(Economy, settings=settings)
+        if has_seen_everything():
+            return
+    pytest.fail(f"not everything was tried: {OUTCOMES}")
