@@ -130,7 +130,7 @@ def on_held(w: World, m: bus.Held) -> None:
         return
     if m.serial <= s.serial or departure.is_outdated(w, s, m.after, "held"):
         return
-    part.held, s.serial, s.has_gap = m.state, m.serial, False
+    part.held, s.serial = m.state, m.serial  # no act of the player: what a death has taken stays a gap
     if s.head.is_idle and _is_same(w, s.head.state, m.state):
         w.to_cluster(m.cluster, bus.Saved(session=s.id, serial=m.serial, stay=m.stay))
     elif departure.offer(w, s, "periodic", m.state, m.serial) is None:

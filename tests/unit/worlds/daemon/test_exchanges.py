@@ -109,6 +109,19 @@ def test_the_next_documents_must_know_the_exchange(market: Exchanging) -> None:
     assert s.head.state.money == 31 and s.head.after == exchange
 
 
+def test_who_was_held_has_not_seen_what_a_death_took(market: Exchanging) -> None:
+    """Found by the simulation (seed 5024 of c9b5504): the log-out said that all was saved."""
+    alice = market.sessions["Alice"]
+    alice.has_gap = True  # admitted again after a cluster's death, with less than the player had seen
+    market.ask_for()
+    market.accept()
+    assert market.end.is_done and alice.has_gap
+    document = msgspec.structs.replace(alice.head.state, money=31)
+    acted = bus.Checkpoint("east", alice.id, document, "item", 50, alice.here.order, alice.head.after)
+    market.hear(acted)
+    assert not alice.has_gap, "who acts has seen what was left"
+
+
 def test_who_is_held_tells_nothing_new(market: Exchanging) -> None:
     """A checkpoint that was on its way when the cluster was asked is in what it told then."""
     market.begin()
