@@ -144,7 +144,7 @@ def _checked(save: IncomingSave) -> Write | Refusal:
     if save.kind in EXCHANGE_KINDS:
         return Refusal("bad_request", f"a write of kind {save.kind} is part of an exchange")
     try:
-        return checked_write_of(save, check_state(bytes(save.state)))
+        return checked_write_of(save, check_state(save.state))
     except InvalidState as error:
         return Refusal("invalid_state", str(error))
 
