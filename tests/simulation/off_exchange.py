@@ -1,7 +1,7 @@
 """Rules of exchanges (ADR 10), each broken: the repository's, the daemon's, the cluster's."""
 
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -176,6 +176,11 @@ def handoff_waits_for_the_settle(stack: ExitStack) -> None:
     replace_in(stack, handoff, "on_portal", hasty)
 
 
+def refusals_are_fenced(stack: ExitStack) -> None:
+    """A refusal is believed, though a copy of an attempt may come when it would be accepted."""
+    replace_in(stack, exchanges, "FINAL", frozenset(get_args(uplink.RefusalCode)))
+
+
 # ---------------------------------------------------------------- the cluster's
 
 
@@ -250,6 +255,12 @@ EXCHANGE = [
         "a handoff waits until the outcome of an exchange is settled",
         ADR,
         handoff_waits_for_the_settle,
+    ),
+    Rule(
+        "refusals_are_fenced",
+        "after a refusal no attempt at an exchange can be accepted any more",
+        "found by this simulation",
+        refusals_are_fenced,
     ),
     Rule("hold_ends_with_settle", "a cluster goes on only when it is settled", ADR, hold_ends_with_settle),
 ]
