@@ -146,6 +146,18 @@ def is_same_letter(asked: AskedExchange, *, exchange: UUID | None, digest: bytes
     return digest == digest_of(asked) or (digest == REPLAYED and exchange == asked.id)
 
 
+def decide_known_letter(
+    asked: AskedExchange, *, is_own: bool, is_same: bool
+) -> No | Literal["repeated"] | None:
+    """Decide what follows from a letter of the posted id being there. One with goods: its write tells.
+
+    Args: is_own: this world posted it; is_same: with this very content.
+    """
+    if not (is_own and is_same):
+        return No(Refusal("op_id_reused", "this letter's id belongs to another letter"))
+    return None if asked.writes else "repeated"
+
+
 def letter_of(asked: AskedExchange) -> UUID | None:
     """Return the id of the letter in an exchange."""
     if asked.post is not None:

@@ -32,6 +32,7 @@ from characters.exchange_rules import (
     decide_budget,
     decide_goods,
     decide_id,
+    decide_known_letter,
     decide_lease,
     decide_writes,
     digest_of,
@@ -242,9 +243,7 @@ def _known_letter(world: World, request: IncomingExchange, met: Met) -> No | str
     if request.post is None or met.letter is None:
         return None
     is_same = is_same_letter(request, exchange=met.letter.exchange, digest=bytes(met.letter.digest))
-    if met.letter.posted_by_id != world.pk or not is_same:
-        return No(Refusal("op_id_reused", "this letter's id belongs to another letter"))
-    return None if request.writes else "repeated"
+    return decide_known_letter(request, is_own=met.letter.posted_by_id == world.pk, is_same=is_same)
 
 
 def _is_used(request: IncomingExchange, met: Met) -> bool:

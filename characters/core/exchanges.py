@@ -21,6 +21,7 @@ from characters.exchange_rules import (
     decide_budget,
     decide_goods,
     decide_id,
+    decide_known_letter,
     decide_lease,
     decide_writes,
     digest_of,
@@ -158,9 +159,7 @@ def _known_letter(store: Store, world: str, request: uplink.Exchange) -> str | N
     if known is None:
         return None
     is_same = is_same_letter(request, exchange=known.exchange, digest=known.digest)
-    if known.posted_by != world or not is_same:
-        return No(Refusal("op_id_reused", "this letter's id belongs to another letter"))
-    return None if request.writes else "repeated"
+    return decide_known_letter(request, is_own=known.posted_by == world, is_same=is_same)
 
 
 def _actor(store: Store, request: uplink.Exchange) -> UUID | None:

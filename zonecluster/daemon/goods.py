@@ -26,7 +26,7 @@ from zonecluster.protocol.from_client import (
     Unequip,
     Wares,
 )
-from zonecluster.protocol.to_client import Bag, InventoryIs, Offered, Result, Stack, WaresAre
+from zonecluster.protocol.to_client import Bag, InventoryIs, Offered, Result, WaresAre
 from zonecluster.rules.inventory import (
     added,
     check_count,
@@ -39,6 +39,7 @@ from zonecluster.rules.inventory import (
 )
 from zonecluster.rules.items import CAPACITY, INVENTORY, Kinds, NotPossible, kind_of
 from zonecluster.rules.looting import looted
+from zonecluster.rules.shown import stack_of
 from zonecluster.rules.trading import MAX_BOUGHT, bought, sold
 from zonecluster.simulation.tables import CHEST, ITEM, VENDOR
 
@@ -55,17 +56,10 @@ def tell_inventory(cluster: Cluster, player: Player, command: Inventory) -> None
     for name in [*CAPACITY, *sorted(set(state.bags) - set(CAPACITY))]:
         items = state.bags.get(name, [])[:room]
         if items or name in (INVENTORY, "bank"):
-            bags.append(Bag(name, CAPACITY.get(name, 0), [_stack(item, kinds) for item in items]))
+            bags.append(Bag(name, CAPACITY.get(name, 0), [stack_of(item, kinds) for item in items]))
         room -= len(items)
     more = sum(map(len, state.bags.values())) - sum(len(bag.stacks) for bag in bags)
     cluster.tell(player, InventoryIs(command.seq, state.money, bags, more))
-
-
-def _stack(item: Item, kinds: Kinds) -> Stack:
-    kind = kinds.get(item.kind)
-    if kind is None:
-        return Stack(item.kind, item.kind, item.count, item.id, is_known=False)
-    return Stack(item.kind, kind.name, item.count, item.id, kind.slot, kind.value, kind.weight)
 
 
 def tell_wares(cluster: Cluster, player: Player, command: Wares) -> None:

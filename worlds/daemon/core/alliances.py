@@ -8,7 +8,8 @@ after a restart of the daemon.
 
 from uuid import UUID
 
-from worlds.daemon.core.session import IN_PLAY, PLAYABLE, Session
+from worlds.daemon.core import meeting
+from worlds.daemon.core.session import PLAYABLE, Session
 from worlds.daemon.core.state import Alliance, World
 from zonecluster.protocol import bus
 from zonecluster.protocol.from_client import AllianceAnswer, AllianceInvite, AllianceLeave
@@ -17,21 +18,17 @@ from zonecluster.protocol.to_client import (
     AllianceInvited,
     AllianceMember,
     Notice,
-    Refused,
     Result,
 )
 
 MOST_MEMBERS = 6
-MOST_INVITATIONS = 8  # open ones of one player
-INVITATION_S = 60.0  # to answer; who declined is not asked again by the same player before
 GATHER_S = 60.0  # after a restart: so long one waits for the others
 
 
 def on_message(w: World, s: Session, m: AllianceInvite | AllianceAnswer | AllianceLeave) -> None:
     """Do what a client asks for, and answer it."""
-    if not is_here(s):
-        refusal = Refused("not_now", "No character is in the world.", "Enter with a character first.", m.seq)
-        w.to_link(s.link, refusal)
+    if not meeting.is_here(s):
+        meeting.refuse_absent(w, s, m.seq)
         return
     sweep(w)  # who has left since the last tick is in it no more
     match m:
@@ -49,7 +46,7 @@ def on_message(w: World, s: Session, m: AllianceInvite | AllianceAnswer | Allian
 
 def _invite(w: World, s: Session, name: str) -> str:
     """Invite somebody by name; returns why not, or nothing."""
-    other = named(w, name)
+    other = meeting.named(w, name)
     if other is None:
         return f"Nobody called {name} is in the world."
     if other is s:
@@ -59,34 +56,27 @@ def _invite(w: World, s: Session, name: str) -> str:
         return f"{other.name} is in {'your' if same else 'another'} alliance."
     if fault := _why_not_more(w, s):
         return fault
-    forget_old(w)
-    if (s.id, other.id) in w.invitations:
-        return f"{other.name} was asked less than a minute ago."
-    if sum(inviter == s.id for inviter, _ in w.invitations) >= MOST_INVITATIONS:
-        return f"You have asked {MOST_INVITATIONS} players already: wait for their answers."
-    w.invitations[(s.id, other.id)] = (w.now + INVITATION_S, False)
-    w.to_link(other.link, AllianceInvited(inviter=s.name, seconds=int(INVITATION_S)))
+    if fault := meeting.invite(w, w.invitations, s, other):
+        return fault
+    w.to_link(other.link, AllianceInvited(inviter=s.name, seconds=int(meeting.INVITATION_S)))
     return ""
 
 
 def _answer(w: World, s: Session, name: str, is_accepted: bool) -> str:
     """Accept or decline the invitation of somebody by name; returns why not, or nothing."""
-    forget_old(w)
-    other = named(w, name)
-    key = (other.id, s.id) if other is not None else None
-    ends_at, is_declined = w.invitations.get(key, (0.0, True)) if key else (0.0, True)
-    if other is None or key is None or is_declined:
+    other = meeting.inviter(w, w.invitations, s, name)
+    if other is None:
         return f"There is no invitation of {name}, or not any more."
     if not is_accepted:
-        w.invitations[key] = (ends_at, True)
+        meeting.decline(w.invitations, s, other)
         w.to_link(other.link, Notice(f"{s.name} does not want to join your alliance."))
         return ""
     if s.alliance:
         return "You are in an alliance: leave it first."
     if fault := _why_not_more(w, other):
-        del w.invitations[key]
+        del w.invitations[(other.id, s.id)]
         return f"{other.name} cannot take you: {fault}"
-    del w.invitations[key]
+    del w.invitations[(other.id, s.id)]
     if not other.alliance:
         _join(w, other, _new(w))
     _join(w, s, w.alliances[other.alliance])
@@ -119,19 +109,10 @@ def sweep(w: World) -> None:
     for alliance in list(w.alliances.values()):
         for member in list(alliance.members):
             is_member = member in alliance.members  # the last one may have been let go with the one before
-            if is_member and not _is_in_play(w, member):
+            if is_member and not meeting.is_session_here(w, member):
                 _remove(w, member, alliance)
         if len(alliance.members) == 1 and w.now >= alliance.alone_until:
             _remove(w, alliance.members[0], alliance)
-
-
-def forget_old(w: World) -> None:
-    """Forget invitations whose time is over, and those of and to players who are gone."""
-    w.invitations = {
-        (inviter, invited): (ends_at, is_declined)
-        for (inviter, invited), (ends_at, is_declined) in w.invitations.items()
-        if w.now < ends_at and _is_in_play(w, inviter) and _is_in_play(w, invited)
-    }
 
 
 def rejoin(w: World, s: Session, number: int) -> None:
@@ -195,7 +176,7 @@ def tell(w: World, s: Session) -> None:
     """Tell a client its alliance, or that it has none."""
     alliance = w.alliances.get(s.alliance)
     found = [w.find(member) for member in alliance.members] if alliance else []
-    members = [each for each in found if each is not None and is_here(each)]
+    members = [each for each in found if each is not None and meeting.is_here(each)]
     w.to_link(
         s.link,
         AllianceChanged(
@@ -209,19 +190,3 @@ def _tell_all(w: World, alliance: Alliance) -> None:
     for s in map(w.find, alliance.members):
         if s is not None:
             tell(w, s)
-
-
-def is_here(s: Session) -> bool:
-    """Whether a player is in the world, and not on the way out."""
-    return s.phase in IN_PLAY and s.leave is None
-
-
-def _is_in_play(w: World, session: UUID) -> bool:
-    s = w.find(session)
-    return s is not None and is_here(s)
-
-
-def named(w: World, name: str) -> Session | None:
-    """Return who plays the character of that name, in whatever case it is written."""
-    key = name.strip().casefold()
-    return next((s for s in w.sessions.values() if is_here(s) and s.name.casefold() == key), None)

@@ -26,10 +26,9 @@ P = Phase
 
 def answered(w: World, call: UUID, answer: Any) -> None:
     """The master answered a call, or did not."""
-    if not (isinstance(answer, Unreachable) and (call in w.exchange_calls or call in w.mail_calls)):
-        _note_master(
-            w, answer
-        )  # a fault of one trade or letter is not the master's absence: reports tell that
+    is_of_goods = call in w.exchange_calls or call in w.mail_calls
+    if not (is_of_goods and isinstance(answer, Unreachable)):  # of that alone: reports tell of an absence
+        _note_master(w, answer)
     owner = w.calls.pop(call, None)
     if call in w.renew_calls:
         leases.on_renewed(w, call, answer)

@@ -12,6 +12,7 @@ from zonecluster.protocol.from_client import OfferedItem
 from zonecluster.protocol.to_client import Result, Stack
 from zonecluster.rules.exchange import Goods, goods_of, without
 from zonecluster.rules.items import NotPossible
+from zonecluster.rules.shown import stack_of
 
 TRADE_OFF = "The platform's staff has stopped trade and mail here."
 KIND_OFF = "The platform's staff has stopped trade with that: {name}."
@@ -51,14 +52,7 @@ def check_kinds(w: World, items: Iterable[Item]) -> None:
 
 def stacks_of(catalog: Catalog, items: Sequence[Item]) -> list[Stack]:
     """Return items as clients are shown them."""
-    return [_stack(catalog, item) for item in items]
-
-
-def _stack(catalog: Catalog, item: Item) -> Stack:
-    kind = catalog.kinds.get(item.kind)
-    if kind is None:
-        return Stack(item.kind, item.kind, item.count, item.id, is_known=False)
-    return Stack(item.kind, kind.name, item.count, item.id, kind.slot, kind.value, kind.weight)
+    return [stack_of(item, catalog.kinds) for item in items]
 
 
 def described(catalog: Catalog, goods: Goods) -> str:

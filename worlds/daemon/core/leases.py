@@ -18,11 +18,7 @@ def renew(w: World) -> None:
     if w.now < w.renew_at:
         return
     w.renew_at = w.now + RENEW_S
-    refs = [
-        uplink.LeaseRef(line=s.head.line, epoch=s.head.epoch)
-        for s in w.sessions.values()
-        if s.writer is not None and s.phase not in GOING
-    ]
+    refs = [s.head.lease for s in w.sessions.values() if s.writer is not None and s.phase not in GOING]
     for start in range(0, len(refs), uplink.MAX_BATCH):
         w.renew_calls.add(w.call(None, uplink.Renew(leases=refs[start : start + uplink.MAX_BATCH])))
 

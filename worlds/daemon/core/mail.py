@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from worlds.daemon.core import alliances, exchanges
+from worlds.daemon.core import exchanges, meeting
 from worlds.daemon.core.commerce import Asked, MailCall, Part, Verdict
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.goods import (
@@ -29,7 +29,6 @@ from worlds.daemon.core.state import World
 from worlds.uplink import messages as uplink
 from zonecluster.protocol.from_client import MailDiscard, Mailing, MailList, MailSend, MailTake
 from zonecluster.protocol.to_client import LetterSummary, MailIs, Notice
-from zonecluster.protocol.to_client import Refused as RefusedMessage
 from zonecluster.rules.exchange import Goods, with_goods
 from zonecluster.rules.items import NotPossible
 from zonecluster.rules.speech import clean_speech
@@ -46,9 +45,8 @@ GOODS_INSIDE = "Something lies in that letter: take it first."
 
 def on_message(w: World, s: Session, m: Mailing) -> None:
     """Do what a client asks for; the answer waits for the master's."""
-    if not alliances.is_here(s) or s.writer is None:
-        advice = "Enter with a character first."
-        w.to_link(s.link, RefusedMessage("not_now", "No character is in the world.", advice, m.seq))
+    if not meeting.is_here(s) or s.writer is None:
+        meeting.refuse_absent(w, s, m.seq)
         return
     asked = Asked(s.id, s.link, m.seq)
     try:
@@ -90,7 +88,7 @@ def _send(w: World, s: Session, m: MailSend, asked: Asked) -> None:
         raise Refused("refused", NO_SUBJECT)
     letter = uplink.Letter(
         id=w.new_id(),
-        sender=uplink.LeaseRef(line=s.head.line, epoch=s.head.epoch),
+        sender=s.head.lease,
         recipient=m.to,
         subject=subject,
         text="\n".join(map(clean_speech, m.text.splitlines())),
@@ -133,9 +131,8 @@ def _count(w: World, asked: Asked, change: int) -> None:
 
 def _ask_for_mailbox(w: World, s: Session, ask: MailCall) -> None:
     discard = [ask.letter] if ask.what == "discard" and ask.letter is not None else []
-    lease = uplink.LeaseRef(line=s.head.line, epoch=s.head.epoch)
     _count(w, ask.asked, +1)
-    w.mail_calls[w.call(None, uplink.Mailbox(lease=lease, discard=discard))] = ask
+    w.mail_calls[w.call(None, uplink.Mailbox(lease=s.head.lease, discard=discard))] = ask
 
 
 def on_answer(w: World, ask: MailCall, found: uplink.MailboxIs | uplink.Refusal | Unreachable) -> None:
@@ -178,9 +175,8 @@ def _take(w: World, s: Session | None, ask: MailCall, letter: uplink.Received | 
     check_kinds(w, letter.goods.items)
     goods = Goods(tuple(letter.goods.items), letter.goods.money)
     with_goods(s.head.newest, goods, w.catalog.kinds)  # looked at again when the document is held
-    lease = uplink.LeaseRef(line=s.head.line, epoch=s.head.epoch)
     done = f"You took: {described(w.catalog, goods)}."
-    take = uplink.Taking(letter=letter.id, recipient=lease)
+    take = uplink.Taking(letter=letter.id, recipient=s.head.lease)
     _exchange(w, s, ask.asked, [Part(s.id, got=goods)], done, take=take)
 
 
@@ -217,6 +213,6 @@ def on_news(w: World, characters: list[UUID]) -> None:
     w.told_of_mail &= waiting
     for character in sorted(waiting - w.told_of_mail):
         s = w.who_plays(character)
-        if s is not None and alliances.is_here(s) and s.link is not None:
+        if s is not None and meeting.is_here(s) and s.link is not None:
             w.told_of_mail.add(character)
             w.to_link(s.link, Notice(NEW_LETTER))

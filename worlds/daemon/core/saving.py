@@ -105,6 +105,11 @@ class WriteHead:
         return cls(lease.line, lease.epoch, lease.version, lease.chain, lease.state, lease.exchange)
 
     @property
+    def lease(self) -> uplink.LeaseRef:
+        """The lease, as requests name it."""
+        return uplink.LeaseRef(line=self.line, epoch=self.epoch)
+
+    @property
     def is_idle(self) -> bool:
         """Whether everything that was offered is accepted, and no exchange unanswered."""
         return self.outstanding is None and self.waiting is None and self.exchange is None

@@ -31,6 +31,9 @@ from zonecluster.protocol.to_client import RefusalCode, Refused, ServerMessage
 
 REPEAT_S = 0.7  # requests to clusters are repeated so often until answered: the bus may lose them
 
+# By (inviter, invited), sessions: when it ends, and whether it was declined.
+Invitations = dict[tuple[UUID, UUID], tuple[float, bool]]
+
 
 @dataclass
 class Gateway:
@@ -144,15 +147,13 @@ class World:
     exchanges: dict[UUID, Exchange] = field(default_factory=dict)
     exchange_calls: dict[UUID, UUID] = field(default_factory=dict)  # call → exchange
     trades: dict[UUID, Trade] = field(default_factory=dict)  # by session: of both sides the same one
-    # as `invitations` of alliances
-    trade_invitations: dict[tuple[UUID, UUID], tuple[float, bool]] = field(default_factory=dict)
+    trade_invitations: Invitations = field(default_factory=dict)
     mail_calls: dict[UUID, MailCall] = field(default_factory=dict)
     told_of_mail: set[UUID] = field(default_factory=set)  # characters whose players know of a new letter
     is_trade_off: bool = False
     kinds_off: frozenset[str] = frozenset()  # kinds of items that may not change hands
     alliances: dict[int, Alliance] = field(default_factory=dict)  # by number
-    # by (inviter, invited): when it ends, and whether it was declined
-    invitations: dict[tuple[UUID, UUID], tuple[float, bool]] = field(default_factory=dict)
+    invitations: Invitations = field(default_factory=dict)  # into alliances
     reoffering: Reoffering | None = None
     poison_reports: dict[tuple[UUID, int], PoisonReport] = field(default_factory=dict)  # by session and stay
     unknown_clusters: set[str] = field(default_factory=set)

@@ -7,6 +7,7 @@ from worlds.daemon.core import (
     gateways,
     handoff,
     leases,
+    meeting,
     placement,
     poison,
     recovery,
@@ -46,8 +47,8 @@ def tick(w: World) -> None:
     if w.now >= w.housekeeping_at:
         w.housekeeping_at = w.now + HOUSEKEEPING_S
         placement.send_idle_home(w)
-        alliances.forget_old(w)
-        trades.forget_old(w)
+        meeting.forget_old(w, w.invitations)
+        meeting.forget_old(w, w.trade_invitations)
 
 
 def _tick_session(w: World, s: Session) -> None:

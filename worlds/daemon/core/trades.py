@@ -6,7 +6,7 @@ trade. There is no rule of reach: whoever is in the world can be traded with. Wh
 then, and then nothing changes hands.
 """
 
-from worlds.daemon.core import alliances, exchanges
+from worlds.daemon.core import exchanges, meeting
 from worlds.daemon.core.commerce import Asked, Part, Side, Trade, Verdict
 from worlds.daemon.core.goods import (
     Refused,
@@ -31,12 +31,9 @@ from zonecluster.protocol.from_client import (
     Trading,
 )
 from zonecluster.protocol.to_client import Notice, TradeChanged, TradeEnded, TradeInvited, TradeSide
-from zonecluster.protocol.to_client import Refused as RefusedMessage
 from zonecluster.rules.exchange import Goods
 from zonecluster.rules.items import NotPossible
 
-MOST_INVITATIONS = 8  # open ones of one player
-INVITATION_S = 60.0  # to answer; who declined is not asked again by the same player before
 GIFT_PAUSE_S = 5.0  # after a gift: nobody asked the receiver, who has goods and portals again in between
 UNTOUCHED_S = 300.0  # a trade that nobody touches ends
 LINES_DIFFER = "You play different lines of history: what is of main stays there."
@@ -45,9 +42,8 @@ BEING_WRITTEN = "The trade is just being written down."
 
 def on_message(w: World, s: Session, m: Trading) -> None:
     """Do what a client asks for; its answer may have to wait for an outcome."""
-    if not alliances.is_here(s) or s.writer is None:
-        advice = "Enter with a character first."
-        w.to_link(s.link, RefusedMessage("not_now", "No character is in the world.", advice, m.seq))
+    if not meeting.is_here(s) or s.writer is None:
+        meeting.refuse_absent(w, s, m.seq)
         return
     sweep(w)  # who has left since the last tick is in no trade any more
     asked = Asked(s.id, s.link, m.seq)
@@ -84,34 +80,26 @@ def _done(w: World, s: Session, m: Trading, asked: Asked) -> str:
 
 
 def _invite(w: World, s: Session, name: str) -> str:
-    other = alliances.named(w, name)
+    other = meeting.named(w, name)
     if other is None:
         raise Refused("unknown_player", f"Nobody called {name} is in the world.")
     _check_pair(w, s, other)
-    forget_old(w)
-    if (s.id, other.id) in w.trade_invitations:
-        raise Refused("too_many_invitations", f"{other.name} was asked less than a minute ago.")
-    if sum(inviter == s.id for inviter, _ in w.trade_invitations) >= MOST_INVITATIONS:
-        text = f"You have asked {MOST_INVITATIONS} players already: wait for their answers."
-        raise Refused("too_many_invitations", text)
-    w.trade_invitations[(s.id, other.id)] = (w.now + INVITATION_S, False)
-    w.to_link(other.link, TradeInvited(inviter=s.name, seconds=int(INVITATION_S)))
+    if fault := meeting.invite(w, w.trade_invitations, s, other):
+        raise Refused("too_many_invitations", fault)
+    w.to_link(other.link, TradeInvited(inviter=s.name, seconds=int(meeting.INVITATION_S)))
     return f"{other.name} was asked."
 
 
 def _answer(w: World, s: Session, name: str, *, is_accepted: bool) -> str:
-    forget_old(w)
-    other = alliances.named(w, name)
-    key = (other.id, s.id) if other is not None else None
-    ends_at, is_declined = w.trade_invitations.get(key, (0.0, True)) if key else (0.0, True)
-    if other is None or key is None or is_declined:
+    other = meeting.inviter(w, w.trade_invitations, s, name)
+    if other is None:
         raise Refused("not_invited", f"{name} has not asked you to trade, or not lately.")
     if not is_accepted:
-        w.trade_invitations[key] = (ends_at, True)
+        meeting.decline(w.trade_invitations, s, other)
         w.to_link(other.link, Notice(f"{s.name} does not want to trade."))
         return "Declined."
     _check_pair(w, s, other)
-    del w.trade_invitations[key]
+    del w.trade_invitations[(other.id, s.id)]
     trade = Trade((Side(other.id, other.name), Side(s.id, s.name)), w.now, w.new_revision())
     w.trades[s.id] = w.trades[other.id] = trade
     _tell_both(w, trade)
@@ -142,15 +130,6 @@ def _check_saving(*both: Session) -> None:
     for each in both:
         if each.is_withheld:
             raise Refused("withheld", f"{each.name} cannot be saved at the moment.")
-
-
-def forget_old(w: World) -> None:
-    """Forget invitations whose time is over, and those of and to players who are gone."""
-    w.trade_invitations = {
-        pair: (ends_at, is_declined)
-        for pair, (ends_at, is_declined) in w.trade_invitations.items()
-        if w.now < ends_at and all(_is_here(w, session) for session in pair)
-    }
 
 
 # ---------------------------------------------------------------- to agree
@@ -292,7 +271,7 @@ def sweep(w: World) -> None:
     for trade in list({id(trade): trade for trade in w.trades.values()}.values()):
         if trade.is_asked_for:
             continue  # its exchange says how it ends
-        gone = next((side for side in trade.sides if not _is_here(w, side.session)), None)
+        gone = next((side for side in trade.sides if not meeting.is_session_here(w, side.session)), None)
         if gone is not None:
             end(w, trade, f"{gone.name} has left.", "called_off")
         elif w.now - trade.touched_at >= UNTOUCHED_S:
@@ -304,7 +283,7 @@ def sweep(w: World) -> None:
 
 def _give(w: World, s: Session, m: Give, asked: Asked) -> str:
     """Give something to a member of the alliance: one exchange, at once."""
-    other = alliances.named(w, m.name)
+    other = meeting.named(w, m.name)
     if other is s:
         raise Refused("yourself", "That is yourself.")
     if other is None or not s.alliance or other.alliance != s.alliance:
@@ -364,8 +343,3 @@ def tell(w: World, s: Session) -> None:
 def _shown(w: World, side: Side) -> TradeSide:
     items = stacks_of(w.catalog, side.goods.items)
     return TradeSide(side.name, items, side.goods.money, side.is_locked, side.confirmed is not None)
-
-
-def _is_here(w: World, session: object) -> bool:
-    s = w.sessions.get(session)  # type: ignore[call-overload]
-    return s is not None and alliances.is_here(s)

@@ -6,9 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.unit.worlds.daemon.test_core import Core
-from worlds.daemon.core.alliances import INVITATION_S, MOST_INVITATIONS, MOST_MEMBERS
+from worlds.daemon.core.alliances import MOST_MEMBERS
 from worlds.daemon.core.effects import Call, RecordSession, SendToCluster
 from worlds.daemon.core.events import OpenSession, Recorded, SessionsLoaded
+from worlds.daemon.core.meeting import INVITATION_S, MOST_INVITATIONS
 from worlds.daemon.core.session import GRACE_S, Phase, Session
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus

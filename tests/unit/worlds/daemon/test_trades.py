@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from tests.unit.worlds.daemon.market import CROWN, Market, owning
-from worlds.daemon.core import trades
+from worlds.daemon.core import meeting, trades
 from worlds.daemon.core.daemon import DaemonCore
 from worlds.daemon.core.events import Tick, Unreachable
 from worlds.daemon.core.exchanges import GATHER_S
@@ -106,12 +106,12 @@ def test_who_declines_is_not_asked_again_at_once(market: Market) -> None:
     assert "does not want" in market.heard("Alice", Notice)[-1].text
     assert market.ask("Alice", TradeInvite(2, "Bob")).code == "too_many_invitations"
     assert market.ask("Bob", TradeAnswer(2, "Alice", True)).code == "not_invited"
-    market.wait(trades.INVITATION_S)
+    market.wait(meeting.INVITATION_S)
     assert market.ask("Alice", TradeInvite(3, "Bob")).ok
 
 
 def test_one_player_asks_only_so_many(market: Market) -> None:
-    for number in range(trades.MOST_INVITATIONS):
+    for number in range(meeting.MOST_INVITATIONS):
         market.come(f"Carol {number}", owning())
         assert market.ask("Alice", TradeInvite(number, f"Carol {number}")).ok
     assert market.ask("Alice", TradeInvite(9, "Bob")).code == "too_many_invitations"
@@ -271,7 +271,7 @@ def test_a_confirmation_that_comes_late_fits_no_other_trade(market: Market) -> N
         if coins == 50:
             late = TradeConfirm(14, revision)
             assert market.ask("Alice", TradeCancel(15)).ok
-            market.wait(trades.INVITATION_S)
+            market.wait(meeting.INVITATION_S)
     market.forget()
     market.tell("Bob", TradeConfirm(24, revision))
     assert market.ask("Alice", late).code == "old_revision"
