@@ -253,6 +253,9 @@ def on_lease_unanswered(w: World, s: Session) -> None:
 def _seen_at_start(s: Session, m: bus.Residents, resident: bus.Resident) -> None:
     if 0 < resident.stay < s.known_stay:
         return  # a ghost, older than what was saved since; it is removed when the player stands elsewhere
+    known = s.seen.get((m.cluster, m.incarnation, resident.instance))
+    if known is not None and (known.stay, known.serial) > (resident.stay, resident.serial):
+        return  # older than what the cluster has said since
     s.seen[(m.cluster, m.incarnation, resident.instance)] = resident
     (cluster, incarnation, instance), best = max(s.seen.items(), key=lambda item: item[1].stay)
     s.home = Stay(cluster, incarnation, instance, best.stay)
@@ -273,7 +276,9 @@ def restore(w: World, s: Session) -> None:
     resident = s.seen[(s.here.cluster, s.here.incarnation, s.here.instance)]
     s.seen.clear()
     s.move(P.PLAYING, w.now)
-    s.serial, s.misses, s.is_dirty = 0, 0, True  # what the dead daemon had under way is not known
+    # What the dead daemon had under way is not known, so a new document is asked for. One that was sent
+    # before is not taken any more: the dead daemon may have saved a newer one.
+    s.serial, s.misses, s.is_dirty = resident.serial, 0, True
     s.checkpoint_at = w.now
     s.place_save_at = w.now + arrival.PLACE_SAVE_S
     zone = w.catalog.zone_of_instance(s.here.instance)

@@ -1,0 +1,40 @@
+"""The tables of worlds: fields and constraints only.
+
+Two kinds of rows. The master's: world.py. The world's own (in its own database when the deployment is
+world-only): all others; they name their World too, whose row a world-only deployment keeps as a copy.
+"""
+
+from worlds.models.content import ContentPack, CreatureKind, CreatureSpawn, ItemKind, Zone, ZoneLink
+from worlds.models.placing import PlacementPlan, PopulationHour, ZoneCost, ZoneMove
+from worlds.models.play import PlaySession, Quarantine, StoredReceipt
+from worlds.models.running import Host, ZoneCluster
+from worlds.models.upkeep import Alarm, Announcement, Backup, Restart, RestartPolicy
+from worlds.models.world import Pseudonym, Ticket, World, WorldKey, slug_validator
+
+__all__ = [
+    "Alarm",
+    "Announcement",
+    "Backup",
+    "ContentPack",
+    "CreatureKind",
+    "CreatureSpawn",
+    "Host",
+    "ItemKind",
+    "PlacementPlan",
+    "PlaySession",
+    "PopulationHour",
+    "Pseudonym",
+    "Quarantine",
+    "Restart",
+    "RestartPolicy",
+    "StoredReceipt",
+    "Ticket",
+    "World",
+    "WorldKey",
+    "Zone",
+    "ZoneCluster",
+    "ZoneCost",
+    "ZoneLink",
+    "ZoneMove",
+    "slug_validator",
+]
