@@ -250,6 +250,7 @@ class ModelCluster:
         return bus.Resident(
             e.session, e.instance, place.position, place.heading_deg, e.is_dirty, e.stay, e.is_frozen, e.link,
             e.is_withheld, after=e.after, held=e.held.exchange if e.held else None, line=e.line,
+            serial=e.serial,
         )  # fmt: skip
 
     def walk(self, entity: Entity, x: float) -> None:

@@ -57,6 +57,7 @@ def residents(cluster: Cluster, players: Sequence[Player]) -> list[Resident]:
             after=player.after,
             held=player.held.exchange if player.held is not None else None,
             line=player.line,
+            serial=player.serial,
         )
         for player, (x, y, z), heading_deg, is_frozen, is_changed, group in columns
     ]

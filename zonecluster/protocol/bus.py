@@ -176,6 +176,7 @@ class Resident(Struct, frozen=True):
     after: UUID | None = None  # the newest exchange that its document knows, see Settle
     held: UUID | None = None  # waits for the outcome of this exchange, see Hold
     line: LineKind = "main"
+    serial: Annotated[int, Meta(ge=0)] = 0  # of the newest document of it that the cluster has sent
 
 
 class Residents(BusMessage):

@@ -107,6 +107,23 @@ def test_restarted_daemon_leaves_a_ghost_alone(core: Core, stay: int, is_taken_o
         assert session.request.message.state.money == 99
 
 
+def test_restarted_daemon_takes_no_document_from_before_its_start(core: Core) -> None:
+    """The one before it may have saved a newer one; a late copy of an older one would roll that back."""
+    core.do(SessionsLoaded([replace(ROW)]))
+    core.answer(core.asked(uplink.Acquire), lease(money=99))
+    here = bus.Resident(ROW.id, 1001, (1.0, 2.0, 0.0), 0.0, True, 50, serial=5)
+    before = bus.Resident(ROW.id, 1001, (1.0, 2.0, 0.0), 0.0, True, 50, serial=2)  # late on the bus
+    session = core.core.world.sessions[ROW.id]
+    for _ in range(9):
+        core.hear(bus.Residents("east", 1, [here]), bus.Residents("east", 1, [before]))
+        core.wait(0.5)
+    assert session.phase is Phase.PLAYING
+    for serial, money, is_taken in ((3, 97, False), (5, 99, False), (6, 100, True)):
+        core.hear(bus.Checkpoint("east", ROW.id, CharacterState(money=money), "item", serial, 50))
+        assert (not session.head.is_idle) == is_taken, serial
+    assert session.head.newest.money == 100
+
+
 def test_a_cluster_that_did_not_answer_a_readmission_is_told_that_it_is_off(core: Core) -> None:
     """Else it admits the player when its inbox moves again, and the player may be elsewhere by then."""
     session = core.enter()

@@ -67,6 +67,9 @@ def test_residents_tell_of_each_player_what_is_so() -> None:
     assert first == bus.Resident(UUID(int=1), 11, (5.0, 6.0, 0.0), 0.0, True, 1, False, 0)
     assert second == bus.Resident(UUID(int=2), 11, (1.0, 2.0, 3.0), 0.0, False, 2, True, 1)
     assert third.is_dirty and players[2].is_dirty
+    assert third.serial == 0
+    players[2].document("wilds")
+    assert [each.serial for each in residents(cluster, players)] == [0, 0, 1]
     assert residents(cluster, []) == []
 
 
