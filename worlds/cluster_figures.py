@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 from worlds.models import ZoneCluster
 from worlds.rules import is_online
-from zonecluster.protocol.bus import ClusterFigures, PhaseFigures
+from zonecluster.protocol.figures import ClusterFigures, PhaseFigures
 
 TICK_MS = 50.0
 LEAST_SCALE_MS = 1.0  # of the bars: an idle cluster's phases are not drawn as if they were long

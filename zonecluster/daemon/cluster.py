@@ -26,12 +26,12 @@ from zonecluster.protocol.bus import (
     Admit,
     BusMessage,
     Checkpoint,
-    ClusterFigures,
     OpenInstance,
     ToLinks,
     Unknown,
 )
 from zonecluster.protocol.character import CharacterState
+from zonecluster.protocol.figures import ClusterFigures
 from zonecluster.protocol.to_client import Notice, ServerMessage
 from zonecluster.rules.wayfaring import VISIT_XP
 from zonecluster.simulation.content import ZoneContent

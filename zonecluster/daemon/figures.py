@@ -6,7 +6,7 @@ Read every few seconds from what ticks have counted; rates are since the reading
 import numpy as np
 
 from zonecluster.daemon.phases import PHASES, TIMES, Phases, instability, shares
-from zonecluster.protocol.bus import ClusterFigures, PhaseFigures
+from zonecluster.protocol.figures import ClusterFigures, PhaseFigures
 from zonecluster.simulation.tables import Tables
 
 EVERY_S = 3.0

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from zonecluster.protocol.character import CharacterState
+from zonecluster.protocol.figures import Amount, ClusterFigures, Count
 from zonecluster.protocol.from_client import ClientMessage, Command
 from zonecluster.protocol.to_client import ServerMessage
 
@@ -28,6 +29,7 @@ Link = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # one WebSocket, unique within 
 # fenced.
 Order = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
+CommandKind = Annotated[str, Meta(min_length=1, max_length=40)]  # tag of a command, as look
 LineKind = Literal["main", "fork"]
 Group = Annotated[int, Meta(ge=0, le=2**32 - 1)]  # number of an alliance; 0: none
 
@@ -119,33 +121,6 @@ class SessionCommand(BusMessage):
 # ---------------------------------------------------------------- cluster → daemon
 
 
-class PhaseFigures(Struct, frozen=True):
-    """CPU time of one phase of a tick."""
-
-    phase: str
-    p50_ms: float
-    p99_ms: float
-
-
-class ClusterFigures(Struct, frozen=True):
-    """How a cluster is doing: times over the last 10 s, rates over the last 3 s, counts since its start."""
-
-    phases: list[PhaseFigures]  # in the order of a tick
-    tick_p50_ms: float  # by the wall clock
-    tick_p99_ms: float
-    tick_max_ms: float
-    interval_p99_ms: float  # from the begin of a tick to that of the next
-    late_p99_ms: float  # behind its due
-    instability: float  # Meterstick's ISR, of the last minute
-    ticks: int
-    skipped_ticks: int
-    entities: int
-    sent_bytes_per_player_s: int
-    received_bytes_per_player_s: int
-    drops: dict[str, int]  # received datagrams thrown away, by reason
-    lost_datagrams: int  # that the kernel did not take
-
-
 class ClusterAlive(BusMessage):
     """Every 0.5 s, and at once after start. A new incarnation means the old process is dead."""
 
@@ -157,6 +132,7 @@ class ClusterAlive(BusMessage):
     dilation: float = 1.0  # as planned: game time per time
     figures: ClusterFigures | None = None  # made every 3 s
     metrics: str = ""  # host:port of its /metrics; empty: none
+    handlers_off: list[str] = []  # kinds of commands that it refuses, see HandlersOff
 
 
 class Resident(Struct, frozen=True):
@@ -292,6 +268,17 @@ class PortalEntered(BusMessage):
     session: UUID
     link: str
     stay: Order = 0
+
+
+class HandlerSlow(BusMessage):
+    """A kind of command keeps taking too long here; repeated once a second until HandlersOff names it."""
+
+    cluster: str
+    incarnation: Incarnation
+    kind: CommandKind
+    p99_ms: Amount  # of CPU time, of the last `runs`
+    worst_ms: Amount
+    runs: Count
 
 
 class Removed(BusMessage):
@@ -484,6 +471,12 @@ class Grouped(BusMessage):
     group: Group
 
 
+class HandlersOff(BusMessage):
+    """All kinds of commands that this world refuses from now on. Repeated while ClusterAlive differs."""
+
+    kinds: list[CommandKind]
+
+
 class Hail(BusMessage):
     """Broadcast by a starting daemon to its clusters and gateways: announce yourselves at once."""
 
@@ -503,6 +496,7 @@ FromCluster = (
     | Checkpoint
     | Poisoned
     | PortalEntered
+    | HandlerSlow
     | Removed
     | Unknown
 )
@@ -527,6 +521,7 @@ ToCluster = (
     | LineIs
     | ReportStored
     | Grouped
+    | HandlersOff
     | Hail
 )
 

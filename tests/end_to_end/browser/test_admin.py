@@ -11,7 +11,7 @@ from accounts.models import Account, AuditRecord
 from characters.services import create_character
 from worlds.models import World, Zone, ZoneCluster
 from zonecluster.daemon.phases import PHASES
-from zonecluster.protocol.bus import ClusterFigures, PhaseFigures
+from zonecluster.protocol.figures import ClusterFigures, PhaseFigures
 
 PICTURES = Path(__file__).parents[3] / "artifacts" / "pages"
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -13,7 +13,7 @@ from tests.integration.worlds.makers import make_account, make_world
 from worlds.cluster_figures import figures_of, figures_panel
 from worlds.models import ZoneCluster
 from zonecluster.daemon.phases import PHASES
-from zonecluster.protocol.bus import ClusterFigures, PhaseFigures
+from zonecluster.protocol.figures import ClusterFigures, PhaseFigures
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from zonecluster.protocol import bus, from_client, to_client, zone_payloads
+from zonecluster.protocol import bus, figures, from_client, to_client, zone_payloads
 from zonecluster.protocol.character import next_chain
 from zonecluster.protocol.effects import EFFECTS
 from zonecluster.protocol.snapshot_view import CHANGE_BYTES, Refused, Snapshot, SnapshotReader
@@ -35,6 +35,10 @@ PARTS = (
     to_client.Exit,
     bus.OpenLink,
     bus.Resident,
+    figures.ClusterFigures,
+    figures.PhaseFigures,
+    figures.InstanceFigures,
+    figures.Consumer,
 )
 PAYLOADS = {
     "Snapshot header": zone_payloads.SNAPSHOT_HEADER,
@@ -111,7 +115,7 @@ def test_every_message_of_the_world_link_is_documented(kind: type) -> None:
 
 @pytest.mark.parametrize("kind", PARTS, ids=lambda kind: kind.__name__)
 def test_every_part_of_a_message_is_documented(kind: type) -> None:
-    if kind.__module__ == bus.__name__:
+    if kind.__module__ in (bus.__name__, figures.__name__):
         fields = next(
             row["fields"] for row in table_below("Parts of bus messages") if row["part"] == kind.__name__
         )

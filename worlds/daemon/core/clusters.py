@@ -7,7 +7,8 @@ name is heard with a new incarnation. While our own bus is down nobody is judged
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from zonecluster.protocol.bus import ClusterFigures, Residents
+from zonecluster.protocol.bus import Residents
+from zonecluster.protocol.figures import ClusterFigures
 
 SILENCE_S = 2.5
 OPEN_REPEAT_S = 1.0  # how often OpenInstance is repeated until it is answered
