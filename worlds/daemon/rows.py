@@ -26,6 +26,15 @@ from worlds.daemon.core.effects import (
     UpdateSession,
 )
 from worlds.daemon.core.events import OpenSession, ReceiptsLoaded
+from worlds.daemon.core.upkeep import (
+    EndAlarm,
+    NoteAnnouncement,
+    NoteMove,
+    NoteRestart,
+    RaiseAlarm,
+    UpkeepEffect,
+)
+from worlds.daemon.upkeep_rows import write_upkeep
 from worlds.models import ItemKind, PlaySession, StoredReceipt, World, Zone, ZoneCluster, ZoneLink
 from worlds.uplink.jws import BadToken
 from worlds.uplink.messages import OfferedVersion, SaveKind
@@ -58,6 +67,7 @@ RowEffect = (
     | StorePoison
     | EndQuarantine
     | ClusterStatus
+    | UpkeepEffect
 )
 
 
@@ -157,6 +167,8 @@ def write_rows(slug: str, effects: Sequence[RowEffect], now: datetime) -> None:
                 case ClusterStatus(name, seen_at, status):
                     rows = ZoneCluster.objects.filter(world=world, name=name)
                     rows.update(last_seen_at=seen_at, status=status)
+                case NoteMove() | NoteRestart() | NoteAnnouncement() | RaiseAlarm() | EndAlarm():
+                    write_upkeep(world, effect, now)
         receipts = [_receipt(world, receipt, now) for effect in effects for receipt in receipts_in(effect)]
         StoredReceipt.objects.bulk_create(receipts, ignore_conflicts=True)
 

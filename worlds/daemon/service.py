@@ -19,7 +19,7 @@ from channels.layers import get_channel_layer
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
 from worlds.bus import BUS_ERRORS, Outbox, cluster_channel, gateway_channel, gateways_group
-from worlds.daemon import rows
+from worlds.daemon import rows, upkeep_rows
 from worlds.daemon.bus_worker import BusWorker
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.daemon import DaemonCore
@@ -52,6 +52,7 @@ from worlds.daemon.core.events import (
     Tick,
     Unreachable,
 )
+from worlds.daemon.core.upkeep import UpkeepLoaded
 from worlds.daemon.journal import store
 from worlds.daemon.journal.keeper import JournalKeeper
 from worlds.daemon.journal.records import unfinished_of
@@ -66,6 +67,7 @@ TICK_S = 0.1
 FLUSH_S = 0.02
 STATUS_S = 3.0
 CATALOG_S = 10.0
+UPKEEP_S = 1.0
 LOCK_S = 5.0
 BUS_WAIT_S = 3.0  # how long a start waits for the bus before it goes on without
 STOP_S = 6.0  # how long a stop waits for outstanding writes; a supervisor kills after 10 s
@@ -122,6 +124,7 @@ class DaemonService:
             self._every(FLUSH_S, self._flush),
             self._every(STATUS_S, self._note_status),
             self._every(CATALOG_S, self._reload_catalog),
+            self._every(UPKEEP_S, self._load_upkeep),
             self._every(LOCK_S, self._keep_lock),
             self._write_rows(),
             self._journal.run(),
@@ -356,6 +359,21 @@ class DaemonService:
     def _load_catalog(self) -> Catalog:
         close_old_connections()
         return rows.load_catalog(self._slug, self._gateway_url)
+
+    async def _load_upkeep(self) -> None:
+        """Notice what staff, planner and Celery ask for; a database that is away is waited for."""
+        if not self.core.world.is_loaded:
+            return
+        try:
+            event = await sync_to_async(self._read_upkeep)()
+        except DatabaseError as error:
+            log.debug("upkeep_not_loaded", cause=str(error))
+            return
+        self.handle(event)
+
+    def _read_upkeep(self) -> UpkeepLoaded:
+        close_old_connections()
+        return upkeep_rows.load_upkeep(self._slug, datetime.now(UTC))
 
     async def _keep_lock(self) -> None:
         """Make sure that we are still the one; a database that is away is waited for."""

@@ -25,6 +25,7 @@ from worlds.daemon.core.events import (
 )
 from worlds.daemon.core.session import IN_PLAY
 from worlds.daemon.core.state import World
+from worlds.daemon.core.upkeep import UpkeepLoaded
 
 REVISION_BITS = 20  # of an order's number; what is left is below 2**53, which every client can hold
 
@@ -62,6 +63,8 @@ class DaemonCore:
                 replay.load(w, unfinished)
             case ReceiptsLoaded():
                 reoffers.on_loaded(w, event)
+            case UpkeepLoaded():
+                steps.upkeep(w, event)
             case CatalogLoaded(catalog):
                 w.catalog = catalog
             case SessionsLoaded(rows):

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from worlds.daemon.core.events import Unfinished
+from worlds.daemon.core.upkeep import UpkeepEffect
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import CharacterState
@@ -203,5 +204,6 @@ Effect = (
     | SetAside
     | StorePoison
     | EndQuarantine
+    | UpkeepEffect
     | Log
 )

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from worlds.daemon.core.catalog import Catalog
+from worlds.daemon.core.upkeep import UpkeepLoaded
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 
@@ -163,6 +164,7 @@ Event = (
     | Journaled
     | JournalFailed
     | ReceiptsLoaded
+    | UpkeepLoaded
     | BusLost
     | BusBack
     | Stopping

@@ -25,6 +25,7 @@ from worlds.daemon.core.effects import (
 )
 from worlds.daemon.core.events import ReceiptsLoaded, Unfinished
 from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
+from worlds.daemon.core.upkeep import UpkeepLoaded
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.to_client import RefusalCode, Refused, ServerMessage
@@ -156,6 +157,7 @@ class World:
     invitations: Invitations = field(default_factory=dict)  # into alliances
     reoffering: Reoffering | None = None
     poison_reports: dict[tuple[UUID, int], PoisonReport] = field(default_factory=dict)  # by session and stay
+    upkeep: UpkeepLoaded | None = None  # as last read; None: not yet
     unknown_clusters: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 

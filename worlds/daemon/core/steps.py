@@ -20,6 +20,7 @@ from worlds.daemon.core import (
 from worlds.daemon.core.effects import ProbeJournal
 from worlds.daemon.core.session import DEADLINES, PLAYABLE, Failure, Phase, Session
 from worlds.daemon.core.state import World
+from worlds.daemon.core.upkeep import UpkeepLoaded
 
 P = Phase
 HOUSEKEEPING_S = 1.0
@@ -49,6 +50,11 @@ def tick(w: World) -> None:
         placement.send_idle_home(w)
         meeting.forget_old(w, w.invitations)
         meeting.forget_old(w, w.trade_invitations)
+
+
+def upkeep(w: World, event: UpkeepLoaded) -> None:
+    """What staff, planner and Celery ask for was read."""
+    w.upkeep = event
 
 
 def _tick_session(w: World, s: Session) -> None:
