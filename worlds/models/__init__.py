@@ -6,7 +6,7 @@ world-only): all others; they name their World too, whose row a world-only deplo
 
 from worlds.models.content import ContentPack, CreatureKind, CreatureSpawn, ItemKind, Zone, ZoneLink
 from worlds.models.placing import PlacementPlan, PopulationHour, ZoneCost, ZoneMove
-from worlds.models.play import PlaySession, Quarantine, StoredReceipt
+from worlds.models.play import PlaySession, Quarantine, StoredReceipt, WaitingPlayer
 from worlds.models.running import Host, ZoneCluster
 from worlds.models.upkeep import Alarm, Announcement, Backup, Restart, RestartPolicy
 from worlds.models.world import Pseudonym, Ticket, World, WorldKey, slug_validator
@@ -28,6 +28,7 @@ __all__ = [
     "Restart",
     "RestartPolicy",
     "StoredReceipt",
+    "WaitingPlayer",
     "Ticket",
     "World",
     "WorldKey",

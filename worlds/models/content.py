@@ -62,6 +62,7 @@ class Zone(models.Model):
     entry_heading_deg = models.FloatField(default=0)
     top_speed = models.FloatField(default=5.0, help_text="Fastest a player moves here, m/s.")
     max_players = models.PositiveIntegerField(default=500)
+    climate = models.CharField(max_length=16, default="temperate", help_text="Which weather it has.")
     walls = models.JSONField(
         default=list, blank=True, editable=False, help_text="Lines that take the sight: [x, y, x, y], metres."
     )

@@ -45,6 +45,28 @@ class PlaySession(models.Model):
         return f"{self.character_name} ({self.zone})"
 
 
+class WaitingPlayer(models.Model):
+    """Somebody in the queue of a full world: what a restarted daemon needs to keep the place."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    world = models.ForeignKey(World, on_delete=models.CASCADE, related_name="waiting_players")
+    pseudonym = models.UUIDField()
+    admission = models.UUIDField(help_text="jti of the redeemed ticket.")
+    character = models.UUIDField()
+    character_name = models.CharField(max_length=40)
+    edition = models.CharField(max_length=16)
+    rank = models.PositiveSmallIntegerField(help_text="Lower ones go first.")
+    since = models.DateTimeField()
+    resume_digest = models.BinaryField(max_length=32, help_text="SHA-256 of the resume token.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint("world", "pseudonym", name="one_place_in_the_queue")]
+        ordering = ["rank", "since"]
+
+    def __str__(self) -> str:
+        return self.character_name
+
+
 class Quarantine(models.Model):
     """A report of a character on whose document this world's rules raised: it is out until this has ended."""
 

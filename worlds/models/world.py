@@ -1,9 +1,10 @@
 """The master's side of the world catalog: worlds, their keys, and who was let into them."""
 
 import uuid
+from datetime import UTC, datetime
 
 from django.conf import settings
-from django.core.validators import MinValueValidator, RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
 from accounts.rules import Edition
@@ -11,6 +12,9 @@ from accounts.rules import Edition
 slug_validator = RegexValidator(
     r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", "Use small letters, digits and single hyphens, and start with a letter."
 )
+
+# When game time began in a new world.
+GAME_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class World(models.Model):
@@ -46,6 +50,24 @@ class World(models.Model):
         default=Edition.FREE,
     )
     max_players = models.PositiveIntegerField(default=1000, validators=[MinValueValidator(1)])
+    max_queue = models.PositiveIntegerField(
+        default=500,
+        validators=[MaxValueValidator(5000)],
+        help_text="How many may wait for a place when the world is full; more are turned away.",
+    )
+    spawn_budget = models.PositiveIntegerField(
+        default=100,
+        validators=[MinValueValidator(1), MaxValueValidator(10_000)],
+        help_text="How many creatures each zone cluster lets appear in a tick; counts from its next start.",
+    )
+    game_rate = models.FloatField(
+        default=24.0,
+        validators=[MinValueValidator(0.1), MaxValueValidator(1000)],
+        help_text="How much faster game time runs: at 24 an hour is a day.",
+    )
+    game_epoch = models.DateTimeField(
+        default=GAME_EPOCH, help_text="When game time began; moves with the rate, so that time never jumps."
+    )
     gateway_url = models.CharField(max_length=200, help_text="ws:// or wss:// address of the world link.")
     is_listed = models.BooleanField(default=True)
     suspended_at = models.DateTimeField(
