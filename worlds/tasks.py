@@ -4,7 +4,7 @@ from celery import shared_task
 from celery.schedules import crontab
 from django.utils import timezone
 
-from worlds import services
+from worlds import restarts, services
 
 
 @shared_task(name="worlds.delete_old_receipts")
@@ -19,7 +19,14 @@ def delete_old_play_sessions() -> None:
     services.delete_old_play_sessions(now=timezone.now())
 
 
+@shared_task(name="worlds.plan_restarts")
+def plan_restarts() -> None:
+    """Plan the next restart of each world that has a policy; give up those that nobody has carried out."""
+    restarts.plan_by_policies(now=timezone.now())
+
+
 BEAT_SCHEDULE = {
+    "worlds: plan restarts": {"task": "worlds.plan_restarts", "schedule": crontab()},  # every minute
     "worlds: delete old receipts": {
         "task": "worlds.delete_old_receipts",
         "schedule": crontab(minute="40"),  # hourly: a busy world stores some 100,000 an hour
