@@ -156,15 +156,22 @@ class Cluster(ModelCluster):
 
     def change(self, entity: Entity, m: bus.BusMessage) -> None:
         super().change(entity, m)
-        if isinstance(m, bus.Saved):  # the master has the document without the thing: now it may be seen
-            for thing in self.ground:
-                stay, serial = thing.shown_at or (0, 0)
-                if stay == entity.stay and serial <= m.serial:
-                    thing.line, thing.shown_at = entity.line, None
+        if isinstance(m, bus.Saved):
+            self.reveal(entity, m.serial)
+
+    def reveal(self, entity: Entity, serial: int) -> None:
+        """The master has the document without what was laid down: now that may be seen."""
+        for thing in self.ground:
+            if thing.waits_for(entity) and thing.shown_at[1] <= serial:
+                thing.line, thing.shown_at = entity.line, None
 
     def settle(self, entity: Entity, m: bus.Settle) -> None:
-        before = gains_of(entity.state)
+        before, held, after = gains_of(entity.state), entity.held, entity.after
         super().settle(entity, m)
+        if entity.after != after:  # it has another document
+            if held is not None and held.exchange == m.after:  # which was made of what was held
+                self.reveal(entity, held.serial)
+            self.ground = [thing for thing in self.ground if not thing.waits_for(entity)]  # never laid down
         watch.check_gains_stay(self.world, entity, before)
 
     def settled(self, entity: Entity) -> None:
@@ -179,3 +186,7 @@ class Thing:
     instance: int
     line: str
     shown_at: tuple[int, int] | None
+
+    def waits_for(self, entity: Entity) -> bool:
+        """Whether it is hidden until a document of that entity is saved."""
+        return self.shown_at is not None and self.shown_at[0] == entity.stay

@@ -3,7 +3,18 @@
 from datetime import datetime
 from random import Random
 
-from worlds.daemon.core import answers, exchanges, hearing, poison, recovery, reoffers, replay, steps, writes
+from worlds.daemon.core import (
+    answers,
+    exchanges,
+    hearing,
+    poison,
+    recovery,
+    reoffers,
+    replay,
+    steps,
+    supervision,
+    writes,
+)
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.effects import Effect, HailAll
 from worlds.daemon.core.events import (
@@ -23,10 +34,12 @@ from worlds.daemon.core.events import (
     Stopping,
     Tick,
 )
+from worlds.daemon.core.hosts import HostHeard, HostLost
 from worlds.daemon.core.session import IN_PLAY
 from worlds.daemon.core.state import World
 from worlds.daemon.core.upkeep import UpkeepLoaded
 
+PAUSE_S = 10.0  # so long without any event: the process was stopped, it looks at the time many times a second
 REVISION_BITS = 20  # of an order's number; what is left is below 2**53, which every client can hold
 
 
@@ -43,7 +56,9 @@ class DaemonCore:
         Args: now: seconds, monotonic, never less than before.
         """
         w = self.world
-        w.now, w.rng, w.effects = now, rng, []
+        pause_s, w.now, w.rng, w.effects = now - w.now, now, rng, []
+        if pause_s > PAUSE_S:
+            hearing.woke(w)
         match event:
             case FromBus(message):
                 hearing.from_bus(w, message)
@@ -65,6 +80,10 @@ class DaemonCore:
                 reoffers.on_loaded(w, event)
             case UpkeepLoaded():
                 steps.upkeep(w, event)
+            case HostHeard(host, report):
+                supervision.heard(w, host, report)
+            case HostLost(host):
+                supervision.lost(w, host)
             case CatalogLoaded(catalog):
                 w.catalog = catalog
             case SessionsLoaded(rows):

@@ -11,6 +11,7 @@ from worlds.daemon.core import (
     poison,
     recovery,
     steps,
+    supervision,
     writes,
 )
 from worlds.daemon.core.effects import HailAll
@@ -63,6 +64,8 @@ def _is_of_the_living(w: World, name: str, incarnation: int) -> bool:
         if name not in w.unknown_clusters and len(w.unknown_clusters) < 100:
             w.unknown_clusters.add(name)
             w.log("unknown_cluster", "warning", cluster=name, advice="add it to the world's clusters")
+        return False
+    if not supervision.is_right(w, name, incarnation):
         return False
     known = w.clusters.by_name.get(name)
     is_news = known is None or not known.is_alive or known.incarnation != incarnation
@@ -168,11 +171,22 @@ def _unknown(w: World, m: bus.Unknown) -> None:
 def bus_back(w: World) -> None:
     """Our own messages come back to us again."""
     w.is_bus_up = True
+    _excuse_all(w)
+    w.log("bus_back")
+    w.emit(HailAll())
+
+
+def woke(w: World) -> None:
+    """This process was stopped for a while, and goes on."""
+    w.woke_at = w.now
+    _excuse_all(w)
+
+
+def _excuse_all(w: World) -> None:
+    """Nobody was heard, and that means nothing."""
     w.clusters.excuse_all(w.now)
     for gateway in w.gateways.values():
         gateway.heard_at = w.now
-    w.log("bus_back")
-    w.emit(HailAll())
 
 
 def _answers(s: Session, m: bus.Admitted | bus.AdmitRefused | bus.Frozen) -> bool:

@@ -95,10 +95,17 @@ def begin(w: World, s: Session) -> None:
 def again(w: World, s: Session) -> None:
     """The instance did not take the player: try another, within the same two minutes.
 
-    Should it still hear of the Admit, it hears that it is off; else it has a ghost until it reports it.
+    Should it still hear of the Admit, it hears that it is off; else it has a ghost until it reports it. Not
+    if that process is dead and the player's own instance has the same name: were that the living one after
+    all, it would lose the player.
     """
-    if s.target is not None:
-        departure.remove_once(w, s, s.target)
+    target = s.target
+    if target is not None:
+        is_alive = w.clusters.is_alive(target.cluster, target.incarnation)
+        home = s.home
+        is_homes = home is not None and (home.cluster, home.instance) == (target.cluster, target.instance)
+        if is_alive or not is_homes:
+            departure.remove_once(w, s, target)
     s.target = None
     s.move(P.RECOVERING, w.now)
     if s.leave is not None:
@@ -220,7 +227,7 @@ def load(w: World, rows: list[OpenSession]) -> None:
         s.account, s.admission, s.character, s.name = row.account, row.admission, row.character, row.name
         s.edition, s.is_recorded = row.edition, True
         s.resume_digest = s.proven_digest = row.resume_digest
-        s.known_stay = row.stay
+        s.known_stay, s.known_line = row.stay, row.line
         s.grace_until = w.now + SETTLE_S + GRACE_S
         w.by_character[s.character] = s.id
         w.by_digest[s.resume_digest] = s.id
@@ -240,8 +247,22 @@ def on_lease(w: World, s: Session, lease: uplink.Lease) -> None:
     s.name, s.call = lease.name, None
     standing.note_lease(s, lease)
     s.saved_place = lease.state.places.get(w.catalog.world)
+    if _is_written_elsewhere(s, lease):
+        w.log("played_elsewhere_meanwhile", "warning", session=str(s.id), character=str(s.character))
+        s.known_stay = w.new_order()  # every entity that stands here is a ghost, also for the next daemon
+        s.home = None
+        s.seen.clear()
     w.store_head(lease)
     w.update_row(s)
+
+
+def _is_written_elsewhere(s: Session, lease: uplink.Lease) -> bool:
+    """Whether the head is not what this world wrote last: what stands in a zone here is older than it.
+
+    It is the world's own if the lease brings its receipt, or if nobody has written the line yet. Of a fork
+    that has just begun nobody knows whether it began from what was played here.
+    """
+    return not lease.receipt and (lease.version > 1 or lease.line != s.known_line)
 
 
 def on_lease_unanswered(w: World, s: Session) -> None:

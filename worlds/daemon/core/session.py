@@ -253,6 +253,7 @@ class Session:
     goal: Place | None = None  # where the player is going in
     commit_op: UUID | None = None  # the write that COMMITTING or SAVING_OUT waits for
     known_stay: int = 0  # RESTORING: the newest that the dead daemon knew of
+    known_line: UUID | None = None  # RESTORING: the line that it played
     seen: dict[tuple[str, int, int], bus.Resident] = field(default_factory=dict)  # RESTORING: who reports it
 
     place: Place | None = None
@@ -353,5 +354,5 @@ class Session:
             instance=self.home.instance if self.home else 0,
             entity=self.home.entity if self.home else 0,
             resume_digest=self.resume_digest,
-            stay=self.home.order if self.home else 0,
+            stay=max(self.home.order if self.home else 0, self.known_stay),
         )

@@ -24,6 +24,7 @@ from worlds.daemon.core.effects import (
     UpdateSession,
 )
 from worlds.daemon.core.events import ReceiptsLoaded, Unfinished
+from worlds.daemon.core.hosts import Hosts
 from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
 from worlds.daemon.core.upkeep import UpkeepLoaded
 from worlds.uplink import messages as uplink
@@ -125,6 +126,7 @@ class World:
     calls: dict[UUID, UUID | None] = field(default_factory=dict)  # who waits for the answer; None: the world
 
     clusters: Clusters = field(default_factory=Clusters)
+    hosts: Hosts = field(default_factory=Hosts)
     gateways: dict[str, Gateway] = field(default_factory=dict)
     dead_gateways: set[tuple[str, int]] = field(default_factory=set)
     is_loaded: bool = False  # the open sessions of the last daemon are known
@@ -140,6 +142,7 @@ class World:
     is_master_up: bool = True
     tickets: dict[int, Ticket] = field(default_factory=dict)
     next_ticket: int = 0
+    woke_at: float = 0.0  # since when this process runs without a pause
     journal_broken_since: float | None = None
     probe_at: float = 0.0
     housekeeping_at: float = 0.0

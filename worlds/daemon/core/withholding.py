@@ -46,7 +46,8 @@ def watch(w: World, s: Session) -> None:
         w.log("withheld" if s.is_withheld else "given_again", "warning", session=str(s.id))
         w.to_link(s.link, Notice(WITHHELD, "warning") if s.is_withheld else Notice(GIVEN_AGAIN))
         order(w, s)
-    if failed_s >= PUT_OUT_S and s.leave is None:
+    # While the process was stopped nothing was tried: nobody is put out by news from before.
+    if failed_s >= PUT_OUT_S and w.now - w.woke_at >= PUT_OUT_S and s.leave is None:
         w.log("put_out_unsaved", "error", session=str(s.id), character=str(s.character))
         departure.begin(w, s, departure.UNSAVED)
 

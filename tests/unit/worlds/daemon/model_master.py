@@ -99,7 +99,7 @@ class Master:
             one.epoch, one.is_held, one.acquire_op = one.epoch + 1, True, request.op_id
         return uplink.Lease(
             request.character, one.name, one.id, "main", one.epoch, 120.0, one.version, one.chain, one.state,
-            one.exchange,
+            one.exchange, receipt="of this world, which is the only one",
         )  # fmt: skip
 
     def save(self, save: uplink.Save) -> uplink.Saved:

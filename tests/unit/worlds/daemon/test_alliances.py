@@ -92,7 +92,10 @@ class Players:
 
 
 def lease_of(character: UUID, name: str) -> uplink.Lease:
-    return uplink.Lease(character, name, uuid4(), "main", 1, 120.0, 4, GENESIS_CHAIN, CharacterState())
+    state = CharacterState()
+    return uplink.Lease(
+        character, name, uuid4(), "main", 1, 120.0, 4, GENESIS_CHAIN, state, receipt="of this world"
+    )
 
 
 @pytest.fixture

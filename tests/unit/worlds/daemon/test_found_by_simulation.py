@@ -3,11 +3,12 @@
 from dataclasses import replace
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from tests.unit.worlds.daemon.test_core import ALICE, HERO, LINE, Core, lease, saved
 from worlds.daemon.core.effects import HailAll, SendToCluster
-from worlds.daemon.core.events import OpenSession, SessionsLoaded, Tick
+from worlds.daemon.core.events import FromBus, OpenSession, SessionsLoaded, Tick
 from worlds.daemon.core.session import Phase
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
@@ -90,12 +91,17 @@ ROW = OpenSession(
 )  # fmt: skip
 
 
+def own_lease(**changes: object) -> uplink.Lease:
+    """The head is what this world wrote last."""
+    return msgspec.structs.replace(lease(money=99), **{"receipt": "of this world", **changes})
+
+
 @pytest.mark.parametrize(("stay", "is_taken_over"), [(49, False), (50, True), (51, True)])
 def test_restarted_daemon_leaves_a_ghost_alone(core: Core, stay: int, is_taken_over: bool) -> None:
     """The entity of a cluster that was silent is older than what was saved from another that has died."""
     core.do(SessionsLoaded([replace(ROW)]))
     assert any(isinstance(effect, HailAll) for effect in core.effects)
-    core.answer(core.asked(uplink.Acquire), lease(money=99))
+    core.answer(core.asked(uplink.Acquire), own_lease())
     resident = bus.Resident(ROW.id, 1001, (1.0, 2.0, 0.0), 0.0, True, stay)
     session = core.core.world.sessions[ROW.id]
     for _ in range(9):
@@ -107,10 +113,46 @@ def test_restarted_daemon_leaves_a_ghost_alone(core: Core, stay: int, is_taken_o
         assert session.request.message.state.money == 99
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_taken_over"),
+    [
+        ({}, True),
+        ({"receipt": "", "version": 1}, True),  # nobody has written it yet
+        ({"receipt": ""}, False),
+        (
+            {"receipt": "", "version": 1, "line": uuid4(), "line_kind": "fork"},
+            False,
+        ),  # begun from who knows what
+        ({"line": uuid4(), "line_kind": "fork"}, True),  # its writes have fallen to it
+    ],
+)
+@pytest.mark.parametrize("is_seen_first", [True, False])
+def test_restarted_daemon_leaves_who_was_played_elsewhere_meanwhile(
+    core: Core, is_seen_first: bool, changes: dict, is_taken_over: bool
+) -> None:
+    """The lease had lapsed, another world has written since: what stands here is older than that."""
+    core.core.world.next_order = 60  # above all orders of the one before it
+    core.do(SessionsLoaded([replace(ROW)]))
+    acquire = core.asked(uplink.Acquire)
+    reports = bus.Residents("east", 1, [bus.Resident(ROW.id, 1001, (1.0, 2.0, 0.0), 0.0, True, 50)])
+    if is_seen_first:
+        core.hear(reports, bus.Residents("west", 2, []))
+    core.answer(acquire, own_lease(**changes))
+    session = core.core.world.sessions[ROW.id]
+    assert (session.row().stay > 60) == (not is_taken_over)
+    for _ in range(9):
+        core.hear(reports, bus.Residents("west", 2, []))
+        core.wait(0.5)
+    assert session.phase is (Phase.PLAYING if is_taken_over else Phase.READMITTING)
+    if not is_taken_over:
+        assert session.request.message.state.money == 99
+        assert session.request.message.order > session.known_stay > 60
+
+
 def test_restarted_daemon_takes_no_document_from_before_its_start(core: Core) -> None:
     """The one before it may have saved a newer one; a late copy of an older one would roll that back."""
     core.do(SessionsLoaded([replace(ROW)]))
-    core.answer(core.asked(uplink.Acquire), lease(money=99))
+    core.answer(core.asked(uplink.Acquire), own_lease())
     here = bus.Resident(ROW.id, 1001, (1.0, 2.0, 0.0), 0.0, True, 50, serial=5)
     before = bus.Resident(ROW.id, 1001, (1.0, 2.0, 0.0), 0.0, True, 50, serial=2)  # late on the bus
     session = core.core.world.sessions[ROW.id]
@@ -159,3 +201,21 @@ def test_a_handoff_that_is_given_up_is_another_write_than_the_one_in_the_journal
     waiting = session.head.waiting
     assert waiting is not None and waiting.kind == "periodic"
     assert waiting.op_id != given_up.op_id
+
+
+def test_a_readmission_that_is_given_up_does_not_take_the_player_out_at_home(core: Core) -> None:
+    """A late message of a dead process hid the living one: an order to its name goes to the living."""
+    session = core.enter()
+    core.hear(bus.ClusterAlive("east", 9, [1001], 0, 1.0))  # in truth it died before
+    core.do(Tick())
+    assert session.phase is Phase.READMITTING and (session.here.incarnation, session.there.incarnation) == (
+        1,
+        9,
+    )
+    core.now += 2.6
+    core.do(FromBus(bus.ClusterAlive("west", 2, [], 0, 1.0)), Tick())
+    assert session.phase is Phase.RECOVERING
+    assert not [e for e in core.effects if isinstance(e, SendToCluster) and isinstance(e.message, bus.Remove)]
+    resident = bus.Resident(session.id, 1001, (1.0, 2.0, 0.0), 0.0, True, session.here.order)
+    core.hear(bus.ClusterAlive("east", 1, [1001], 1, 1.0), bus.Residents("east", 1, [resident]))
+    assert session.phase is Phase.PLAYING

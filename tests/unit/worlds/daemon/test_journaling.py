@@ -332,3 +332,18 @@ def test_a_journal_that_stays_broken_puts_players_out(core: Core) -> None:
     assert session.phase is Phase.PLAYING
     core.wait(3.0)
     assert session.leave is not None and session.leave.reason == "save refused"
+
+
+def test_nobody_is_put_out_by_news_from_before_a_pause(core: Core) -> None:
+    """While the process was stopped nothing was tried: it may be well again."""
+    session = core.enter()
+    report(core, session, 11, serial=1)
+    refuse_for(core, session, 20.0, uplink.Refusal("bad_proof", "the key was revoked"))
+    assert session.is_withheld
+    core.now += 130.0
+    core.do(Tick())
+    assert session.phase is Phase.PLAYING and session.leave is None
+    refuse_for(core, session, 119.0, uplink.Refusal("bad_proof", "the key was revoked"))
+    assert session.leave is None
+    refuse_for(core, session, 3.0, uplink.Refusal("bad_proof", "the key was revoked"))
+    assert session.leave is not None and session.leave.reason == "save refused"
