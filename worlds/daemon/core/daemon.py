@@ -3,18 +3,7 @@
 from datetime import datetime
 from random import Random
 
-from worlds.daemon.core import (
-    answers,
-    exchanges,
-    hearing,
-    poison,
-    recovery,
-    reoffers,
-    replay,
-    steps,
-    supervision,
-    writes,
-)
+from worlds.daemon.core import answers, exchanges, hearing, poison, recovery, reoffers, replay, steps, writes
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.effects import Effect, HailAll
 from worlds.daemon.core.events import (
@@ -34,7 +23,6 @@ from worlds.daemon.core.events import (
     Stopping,
     Tick,
 )
-from worlds.daemon.core.hosts import HostHeard, HostLost
 from worlds.daemon.core.session import IN_PLAY
 from worlds.daemon.core.state import World
 from worlds.daemon.core.upkeep import UpkeepLoaded
@@ -80,10 +68,6 @@ class DaemonCore:
                 reoffers.on_loaded(w, event)
             case UpkeepLoaded():
                 steps.upkeep(w, event)
-            case HostHeard(host, report):
-                supervision.heard(w, host, report)
-            case HostLost(host):
-                supervision.lost(w, host)
             case CatalogLoaded(catalog):
                 w.catalog = catalog
             case SessionsLoaded(rows):
