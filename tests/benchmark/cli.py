@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.benchmark import search
+from tests.benchmark import placement_cli, search
 
 WORKLOADS = ("zone", "hotspot", "box", "farm", "lag")
 Options = dict[str, Any]
@@ -44,7 +44,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     attack.add_argument("--seconds", type=int, default=8, help="of each window, with and without the attack")
     saves = which.add_parser("saves", help="durable saves and leases against raw PostgreSQL, in one run")
     _add_saves_arguments(saves)
-    for each in (packets, tick, zone, attack, saves):
+    placement = which.add_parser("placement", help="where zones run, four ways, on generated weeks")
+    placement_cli.add_arguments(placement)
+    for each in (packets, tick, zone, attack, saves, placement):
         each.add_argument("--json", action="store_true", help="one JSON line per result instead of text")
 
 
@@ -88,10 +90,17 @@ def run(which: str, options: Options, out: TextIO) -> None:
         module = import_module(f"tests.benchmark.{which}")
     except ImportError as error:
         raise CannotRun(f"The benchmark cannot run here: {error}") from error
-    if which != "packets" and len(os.sched_getaffinity(0)) < 2:
+    if which not in ("packets", "placement") and len(os.sched_getaffinity(0)) < 2:
         raise CannotRun("Two cores are needed: one for the zone cluster, one for its players.")
     try:
-        told = {"packets": _packets, "tick": _tick, "zone": _zone, "attack": _attack, "saves": _saves}
+        told = {
+            "packets": _packets,
+            "tick": _tick,
+            "zone": _zone,
+            "attack": _attack,
+            "saves": _saves,
+            "placement": placement_cli.run,
+        }
         told[which](module, options, out)
     except module.CannotMeasure as error:
         raise CannotRun(str(error)) from error

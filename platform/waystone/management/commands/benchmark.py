@@ -1,4 +1,4 @@
-"""`manage.py benchmark packets|tick|zone|attack|saves`: the figures of docs/performance.md, here."""
+"""`manage.py benchmark packets|tick|zone|attack|saves|placement`: the figures of docs/performance.md, here."""
 
 from argparse import ArgumentParser
 from importlib import import_module
@@ -10,7 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 class Command(BaseCommand):
     requires_system_checks: list[str] = []
-    help = "Measure packets, a tick, a zone cluster under players or under attack, or saves of characters."
+    help = (
+        "Measure packets, a tick, a zone cluster under players or attack, saves of characters, or placement."
+    )
     _cli: ModuleType | None = None
     _missing = ""
 
