@@ -93,6 +93,8 @@ class Config:
     metrics_bind: tuple[str, int] | None  # of zone clusters' /metrics; port 0: any free; None: nowhere
     udp_port_base: int  # cluster i of the demo world, by name, listens on this + i; 0: any free port
 
+    hosts_bind: tuple[str, int] | None  # where host agents of other machines reach the world daemon; None: not
+    hosts_public: str  # host:port that they use; empty: the bound one
     @classmethod
     def load(cls) -> "Config":
         """Read the environment and the file.
@@ -144,6 +146,9 @@ class Config:
         world = text("WAYSTONE_WORLD", "demo")
         return cls(
             state_dir=state,
+        hosts_public = text("WAYSTONE_HOSTS_PUBLIC", "")
+        if hosts_public:
+            host_and_port("WAYSTONE_HOSTS_PUBLIC", hosts_public)
             role=role,
             secret_key=text("WAYSTONE_SECRET_KEY", ""),
             debug=text("WAYSTONE_DEBUG", "") == "1",
@@ -176,3 +181,5 @@ class Config:
             metrics_bind=host_and_port("WAYSTONE_METRICS_BIND", text("WAYSTONE_METRICS_BIND", "127.0.0.1:0")),
             udp_port_base=port("WAYSTONE_UDP_PORT_BASE", 0, lowest=0),
         )
+            hosts_bind=host_and_port("WAYSTONE_HOSTS_BIND", text("WAYSTONE_HOSTS_BIND", "off")),
+            hosts_public=hosts_public,

@@ -7,6 +7,7 @@ from django.core.management import execute_from_command_line
 # By name, so that a daemon does not load the supervisor or pytest's runner with it.
 OWN_COMMANDS = {
     "up": ("waystone.supervisor.up", "main"),
+    "hostagent": ("waystone.supervisor.hostagent", "main"),
     "test": ("waystone.checks", "test"),
     "check-all": ("waystone.checks", "check_all"),
     "simulate": ("tests.simulation.command", "main"),
@@ -20,6 +21,6 @@ def main(argv: list[str]) -> int:
         module, function = OWN_COMMANDS[command]
         return getattr(importlib.import_module(module), function)(argv[2:])
     if command == "help" and len(argv) <= 2:
-        print("Waystone's own commands: up, test, check-all, simulate. Django's follow.\n")  # noqa: T201
+        print("Waystone's own commands: up, hostagent, test, check-all, simulate. Django's follow.\n")  # noqa: T201
     execute_from_command_line(argv)
     return 0

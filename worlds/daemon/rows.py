@@ -36,6 +36,7 @@ from worlds.daemon.core.upkeep import (
 )
 from worlds.daemon.upkeep_rows import write_upkeep
 from worlds.models import ItemKind, PlaySession, StoredReceipt, World, Zone, ZoneCluster, ZoneLink
+from worlds.daemon.host_rows import DoorStatus, HostStatus, load_hosts, write_host
 from worlds.uplink.jws import BadToken
 from worlds.uplink.messages import OfferedVersion, SaveKind
 from worlds.uplink.receipt import read_receipt
@@ -72,6 +73,8 @@ RowEffect = (
 
 
 def load_catalog(slug: str, gateway_url: str) -> Catalog:
+    | HostStatus
+    | DoorStatus
     """Read the world's content and clusters.
 
     Raises: World.DoesNotExist.
@@ -88,14 +91,17 @@ def load_catalog(slug: str, gateway_url: str) -> Catalog:
         links={(link.zone.slug, link.slug): _link_info(link) for link in links},
         kinds={row.slug: _item_kind(row) for row in ItemKind.objects.filter(world=world).order_by("slug")},
         clusters={
-            row.name: ClusterInfo(row.name, row.max_players, row.is_enabled)
-            for row in ZoneCluster.objects.filter(world=world)
+            row.name: ClusterInfo(
+                row.name, row.max_players, row.is_enabled, row.host.name if row.host else ""
+            )
+            for row in ZoneCluster.objects.filter(world=world).select_related("host")
         },
         quarantined=quarantines.standing(world),
     )
 
 
 def _zone_info(zone: Zone) -> ZoneInfo:
+        hosts=load_hosts(world),
     heading = zone.entry_heading_deg % 360
     return ZoneInfo(
         number=zone.pk,
@@ -176,6 +182,9 @@ def write_rows(slug: str, effects: Sequence[RowEffect], now: datetime) -> None:
 def receipts_in(effect: RowEffect) -> tuple[StoreReceipt, ...]:
     """Return the receipts that an effect wants kept."""
     match effect:
+                case HostStatus() | DoorStatus():
+                    write_host(world, effect)
+                case StoreWaiting() | ForgetWaiting():
         case StoreReceipt():
             return (effect,)
         case StoreExchange(receipts):

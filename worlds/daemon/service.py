@@ -19,7 +19,6 @@ from channels.layers import get_channel_layer
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
 from worlds.bus import BUS_ERRORS, Outbox, cluster_channel, gateway_channel, gateways_group
-from worlds.daemon import rows, upkeep_rows
 from worlds.daemon.bus_worker import BusWorker
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.daemon import DaemonCore
@@ -52,13 +51,18 @@ from worlds.daemon.core.events import (
     Tick,
     Unreachable,
 )
-from worlds.daemon.core.upkeep import UpkeepLoaded
+from worlds.daemon.core.hosts import KillCluster, WantClusters
+from worlds.daemon.core.upkeep import EndAlarm, RaiseAlarm, UpkeepLoaded
+from worlds.daemon.host_door import Admitted, Door, Place
 from worlds.daemon.journal import store
 from worlds.daemon.journal.keeper import JournalKeeper
 from worlds.daemon.journal.records import unfinished_of
 from worlds.daemon.lock import AlreadyRunning, WorldLock
 from worlds.daemon.master import MasterClient
 from worlds.uplink.messages import MAX_BATCH, Save
+from worlds.hosts.handshake import Claimed
+from worlds.hosts.messages import Kill, Wanted
+from worlds.hosts.registry import admit
 from zonecluster.protocol import bus
 
 log = structlog.get_logger(__name__)
@@ -91,9 +95,15 @@ class DaemonService:
     """One world's daemon, running."""
 
     def __init__(
-        self, catalog: Catalog, master: MasterClient, lock: WorldLock, journal: store.Journal
+        self,
+        catalog: Catalog,
+        master: MasterClient,
+        lock: WorldLock,
+        journal: store.Journal,
+        place: Place | None = None,
     ) -> None:
         self._slug = catalog.world
+        """`place`: where host agents come; None: nowhere, and clusters are started by others."""
         self._gateway_url = catalog.gateway_url
         self._master = master
         self._lock = lock
@@ -108,6 +118,7 @@ class DaemonService:
         self._asking: set[asyncio.Task] = set()
         self._rows: asyncio.Queue[rows.RowEffect] = asyncio.Queue()
         self._worker = BusWorker(self._slug, self._on_batch, self._on_bus)
+        self._door = Door(self._slug, place, self._admit_host, self.handle, self._alarm) if place else None
         self._bus_known = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -129,6 +140,7 @@ class DaemonService:
             self._write_rows(),
             self._journal.run(),
         ]
+            *([self._door.run()] if self._door is not None else []),
         tasks = [asyncio.create_task(step) for step in steps]
         try:
             await self._start()
@@ -213,6 +225,10 @@ class DaemonService:
                 self._journal.put(effect)
             case _:
                 self._rows.put_nowait(effect)
+            case WantClusters(host, clusters) if self._door is not None:
+                self._door.tell(host, Wanted(clusters=clusters))
+            case KillCluster(host, cluster, run) if self._door is not None:
+                self._door.tell(host, Kill(cluster=cluster, run=run))
 
     def _hail(self) -> None:
         for cluster in self.core.world.catalog.clusters:
@@ -346,7 +362,12 @@ class DaemonService:
             self._rows.put_nowait(rows.ClusterStatus(cluster.name, seen_at, status))
 
     async def _reload_catalog(self) -> None:
-        """Notice new clusters, zones and texts without a restart."""
+        for host in self.core.world.hosts.connected():
+            self._rows.put_nowait(host_rows.status_of(host, seen_at))
+        if self._door is not None:
+            self._rows.put_nowait(host_rows.DoorStatus(*self._door.whereabouts()))
+        """Notice new clusters, zones, hosts and texts without a restart."""
+        began = time.monotonic()
         try:
             catalog = await sync_to_async(self._load_catalog)()
         except DatabaseError as error:
@@ -357,6 +378,8 @@ class DaemonService:
             self.handle(CatalogLoaded(catalog))
 
     def _load_catalog(self) -> Catalog:
+        if self._door is not None:
+            self._door.keep({host.name: host.key for host in catalog.hosts.values()}, began)
         close_old_connections()
         return rows.load_catalog(self._slug, self._gateway_url)
 
@@ -377,6 +400,18 @@ class DaemonService:
 
     async def _keep_lock(self) -> None:
         """Make sure that we are still the one; a database that is away is waited for."""
+    # ---------------------------------------------------------------- hosts
+
+    async def _admit_host(self, claim: Claimed) -> Admitted:
+        return Admitted(*await sync_to_async(self._look_up_host)(claim))
+
+    def _look_up_host(self, claim: Claimed) -> tuple[str, bytes]:
+        close_old_connections()
+        return admit(world=self._slug, claim=claim, now=datetime.now(UTC))
+
+    def _alarm(self, key: str, text: str, advice: str) -> None:
+        self._rows.put_nowait(RaiseAlarm(key, text, advice) if text else EndAlarm(key))
+
         try:
             await sync_to_async(self._lock.acquire)()
         except AlreadyRunning:

@@ -40,6 +40,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='world',
+            name='host_status',
+            field=models.JSONField(blank=True, default=dict, editable=False, help_text="The world daemon's own machine, and where agents of others reach it."),
+        ),
+        migrations.AddField(
+            model_name='world',
             name='maintenance_since',
             field=models.DateTimeField(blank=True, help_text="Set: nobody enters but the world's operators and staff.", null=True),
         ),

@@ -82,6 +82,12 @@ class World(models.Model):
     maintenance_text = models.CharField(max_length=200, blank=True, help_text="What players are told then.")
     created_at = models.DateTimeField(auto_now_add=True)
     last_report_at = models.DateTimeField(null=True, blank=True, editable=False)
+    host_status = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="The world daemon's own machine, and where agents of others reach it.",
+    )
     report = models.JSONField(
         default=dict, blank=True, editable=False, help_text="What the world last said of itself."
     )

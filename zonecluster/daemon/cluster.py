@@ -71,6 +71,14 @@ class Cluster:
     def to_daemon(self, message: BusMessage) -> None:
         """Queue a message for the world daemon."""
         self.outbox.put(daemon_channel(self.config.world), message)
+    stood_down: str = ""  # why another process is this cluster, and this one is to end
+
+    def __post_init__(self) -> None:
+        self.accounts = Accounts(self.phases, self.tables)
+
+    def settle(self, now: float) -> None:
+        """Share out what CPU time has been spent; `now` in monotonic seconds."""
+        self.accounts.settle(now, self.links.statistics()["datagrams_received"])
 
     def tell(self, player: Player, message: ServerMessage) -> None:
         """Queue a message for a player's world link; nobody hears it if there is none."""

@@ -1,6 +1,8 @@
 """What a zone cluster process is told, read once at its start from the cluster's row."""
 
+import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -29,6 +31,7 @@ class ClusterConfig:
     bytes_per_player: int = DEFAULT_BYTES_PER_S  # of snapshots, a second
     metrics_host: str | None = None  # where /metrics is served; None: nowhere
     metrics_port: int = 0  # 0: any free one
+    incarnation: int = 0  # as the host agent has chosen it; 0: the process chooses
 
 
 def load_config(world: str, name: str) -> ClusterConfig:
@@ -63,7 +66,15 @@ def load_config(world: str, name: str) -> ClusterConfig:
         bytes_per_player=settings.CONFIG.zone_bytes_per_player,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
+        incarnation=own_run(os.environ),
     )
+
+
+def own_run(environment: Mapping[str, str]) -> int:
+    """Return which life of the cluster this is, as its supervisor says; 0: it says nothing usable."""
+    said = environment.get("WAYSTONE_RUN", "")
+    is_run = said.isascii() and said.isdigit() and len(said) < 20 and int(said) < 2**63
+    return int(said) if is_run else 0
 
 
 def public_addresses(hosts: str) -> tuple[str, ...]:

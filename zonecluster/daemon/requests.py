@@ -312,6 +312,12 @@ def hail(cluster: Cluster, message: bus.Hail) -> None:
 
 
 HANDLERS: dict[type, Callable[[Cluster, Any], None]] = {
+def stand_down(cluster: Cluster, message: bus.StandDown) -> None:
+    """Another process is this cluster: end."""
+    log.error("stood_down", cluster=cluster.config.name, reason=message.reason)
+    cluster.stood_down = message.reason
+
+
     bus.OpenInstance: open_instance,
     bus.CloseInstance: close_instance,
     bus.Admit: admit,
@@ -330,4 +336,6 @@ HANDLERS: dict[type, Callable[[Cluster, Any], None]] = {
     bus.ReportStored: report_stored,
     bus.Grouped: grouped,
     bus.Hail: hail,
+    bus.HandlersOff: handlers_off,
+    bus.StandDown: stand_down,
 }

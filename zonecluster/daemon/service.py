@@ -60,7 +60,7 @@ class Service:
             config=config,
             links=ZoneLinks(config, self.clock),
             outbox=Outbox(),
-            incarnation=secrets.randbits(62) + 1,
+            incarnation=config.incarnation or secrets.randbits(62) + 1,
             rng=np.random.default_rng(secrets.randbits(64)),
             pace=Pace(TICK_S, wall_clock()),
             clock=self.clock,
@@ -104,7 +104,7 @@ class Service:
     # ------------------------------------------------------------ the process
 
     async def run(self) -> None:
-        """Serve until told to stop."""
+        """Serve until told to stop. Raises: CannotStart: told that another process is this cluster."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -120,11 +120,14 @@ class Service:
             listening.cancel()
             await asyncio.gather(listening, *self._tasks, return_exceptions=True)
             await self.shut_down()
+        if self.cluster.stood_down:
+            raise CannotStart(f"Told to end by the world daemon: {self.cluster.stood_down}")
 
     async def loop(self) -> None:
         """Tick until stopped: 20 times a second, or as slowly as the load demands."""
         self.cluster.pace = Pace(TICK_S, self._wall_clock())
-        while not self._stop.is_set():
+        self.cluster.phases.start()
+        while not self._stop.is_set() and not self.cluster.stood_down:
             await asyncio.sleep(self.rest_s())
             self.turn()
 
@@ -258,6 +261,8 @@ class Service:
         cluster = self.cluster
         cluster.is_stopping = True
         dirty = [
+        if cluster.stood_down:  # another process has these players, and newer documents
+            dirty = []
             player for player in cluster.roster.active.values() if player.is_dirty and not player.is_frozen
         ]
         for player in dirty:

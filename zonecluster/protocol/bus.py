@@ -477,6 +477,14 @@ class HandlersOff(BusMessage):
     kinds: list[CommandKind]
 
 
+class StandDown(BusMessage):
+    """Another process is the cluster of that name: this one is to end, and to save nothing."""
+
+    cluster: str
+    incarnation: Incarnation
+    reason: str
+
+
 class Hail(BusMessage):
     """Broadcast by a starting daemon to its clusters and gateways: announce yourselves at once."""
 
@@ -522,6 +530,7 @@ ToCluster = (
     | ReportStored
     | Grouped
     | HandlersOff
+    | StandDown
     | Hail
 )
 

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import randbits
 
 from waystone.embedded.spawn import ServerUser, signal_group, spawn
 from waystone.supervisor.backoff import Backoff
@@ -14,15 +15,21 @@ from waystone.supervisor.logs import last_lines, rotate_if_large
 
 CHECK_EVERY = 0.1  # seconds between two questions whether a process is ready
 REASON_LINES = 6
+STOP_SECONDS = 15.0  # how long a process may take to stop in order before it is killed
+RUN = "WAYSTONE_RUN"  # in a child's environment: which life of it this is
 
 
 class State(enum.Enum):
-    """IDLE → STARTING → READY; a death leads to WAITING and on to STARTING again; STOPPED is final."""
+    """IDLE → STARTING → READY; a death leads to WAITING and on to STARTING again; STOPPED is final.
+
+    STOPPING: asked to stop while the supervisor goes on; then STOPPED, or STARTING again.
+    """
 
     IDLE = "idle"
     STARTING = "starting"
     READY = "ready"
     WAITING = "waiting to be started again"
+    STOPPING = "stopping"
     STOPPED = "stopped"
 
 
@@ -59,7 +66,16 @@ class Died:
     deaths: int
 
 
-Event = BecameReady | Died
+@dataclass(frozen=True)
+class Stopped:
+    """The process has ended because it was asked to; `is_again`: it is started again."""
+
+    name: str
+    is_again: bool
+    was_killed: bool
+
+
+Event = BecameReady | Died | Stopped
 
 
 @dataclass
@@ -71,9 +87,13 @@ class Child:
     state: State = State.IDLE
     process: subprocess.Popen[bytes] | None = None
     backoff: Backoff = field(default_factory=Backoff)
+    run: int = 0  # random, of the present or last process
+    reason: str = ""  # why the last process died
     _started_at: float = 0.0
     _next_at: float = 0.0
     _log_start: int = 0
+    _is_wanted_again: bool = False
+    _was_killed: bool = False
 
     def start(self, now: float) -> list[Event]:
         """Start the process."""
@@ -81,11 +101,12 @@ class Child:
         self._log_start = self.spec.log.stat().st_size if self.spec.log.exists() else 0
         self._started_at = self._next_at = now
         self.state = State.STARTING
+        self.run = randbits(62) + 1
         try:
             with self.spec.log.open("ab") as output:
                 self.process = spawn(
                     self.spec.argv,
-                    env=self.spec.env,
+                    env={**self.spec.env, RUN: str(self.run)},
                     output=output,
                     user=self.spec.user,
                     death_signal=self.spec.stop_signal,
@@ -99,6 +120,8 @@ class Child:
         """Look at the process; start it again if its time has come."""
         if self.state is State.WAITING and now >= self._next_at:
             return self.start(now)
+        if self.state is State.STOPPING:
+            return self._step_stopping(now)
         if self.state not in (State.STARTING, State.READY) or self.process is None:
             return []
         code = self.process.poll()
@@ -111,6 +134,38 @@ class Child:
                 self.state = State.READY
                 return [BecameReady(self.spec.name, now - self._started_at)]
         return []
+
+    def stop(self, now: float, *, is_wanted_again: bool = False) -> None:
+        """Ask the process to stop while the supervisor goes on; what takes too long is killed. May be
+        repeated."""
+        self._is_wanted_again = is_wanted_again
+        if self.state is State.STOPPING:
+            return
+        if self.is_running() and self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(self.spec.stop_signal)
+        self.state, self._was_killed = State.STOPPING, False
+        self._next_at = now + STOP_SECONDS
+
+    def kill(self) -> None:
+        """Kill a process that hangs: it is started again as one that died."""
+        if self.process is not None and self.state in (State.STARTING, State.READY):
+            signal_group(self.process, signal.SIGKILL)
+
+    def _step_stopping(self, now: float) -> list[Event]:
+        if self.is_running() and self.process is not None:
+            if now >= self._next_at and not self._was_killed:
+                self._was_killed = True
+                signal_group(self.process, signal.SIGKILL)
+            return []
+        if self.process is not None:
+            self._end_group()
+        self.process = None
+        ended = Stopped(self.spec.name, self._is_wanted_again, self._was_killed)
+        if self._is_wanted_again:
+            return [ended, *self.start(now)]
+        self.state = State.STOPPED
+        return [ended]
 
     def rotate_log(self) -> None:
         """Keep the log file small while the process runs."""
@@ -143,7 +198,7 @@ class Child:
 
     def _wait_after(self, reason: str, now: float) -> Died:
         delay = self.backoff.delay_after(now - self._started_at)
-        self.state, self.process = State.WAITING, None
+        self.state, self.process, self.reason = State.WAITING, None, reason
         self._next_at = now + delay
         words = last_lines(self.spec.log, self._log_start, REASON_LINES)
         return Died(self.spec.name, reason, words, delay, self.backoff.deaths)

@@ -76,11 +76,12 @@ class Deployment:
         if self.config.role in ("all", "world"):
             specs.append(self._spec("gateway", manage_argv("gateway"), STAGE_GATEWAY))
             specs.append(self._spec("worlddaemon", manage_argv("worlddaemon"), STAGE_DAEMON))
-            specs += [
-                self._spec(f"zonecluster-{name}", manage_argv("zonecluster", name), STAGE_CLUSTERS)
-                for name in clusters
-            ]
+            specs += [self.cluster_spec(name) for name in clusters]
         return specs
+
+    def cluster_spec(self, name: str) -> Spec:
+        """Return the process of a zone cluster."""
+        return self._spec(cluster_process(name), manage_argv("zonecluster", name), STAGE_CLUSTERS)
 
     def claims(self, *, with_postgres: bool, with_valkey: bool) -> list[Claim]:
         """Return the TCP ports that the processes are going to listen on."""
@@ -112,6 +113,11 @@ class Deployment:
 
     def _web_answers(self) -> bool:
         return answers_ok(self.config.bind, self.config.web_port, "/healthz")
+
+
+def cluster_process(name: str) -> str:
+    """Return the supervisor's name for the process of a cluster."""
+    return f"zonecluster-{name}"
 
 
 def manage_argv(*command: str) -> list[str]:

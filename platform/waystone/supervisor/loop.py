@@ -8,15 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 from waystone.embedded.spawn import spawn
 from waystone.supervisor import guard
-from waystone.supervisor.child import Child, Died, Spec, State
+from waystone.supervisor.child import STOP_SECONDS, Child, Died, Spec, State
 from waystone.supervisor.screen import Screen
 
-STOP_SECONDS = 15.0  # how long a process may take to stop in order before it is killed
 STEP_SECONDS = 0.05
 LOG_CHECK_SECONDS = 60.0
 _PR_SET_CHILD_SUBREAPER = 36
@@ -53,6 +53,10 @@ class Supervisor:
         self._show(child.start(time.monotonic()))
         return child
 
+    def drop(self, child: Child) -> None:
+        """Forget a child that has stopped."""
+        self.children.remove(child)
+
     def step(self) -> list[Died]:
         """Do one round; wait at most STEP_SECONDS. Returns the deaths of this round.
 
@@ -63,7 +67,7 @@ class Supervisor:
         now = time.monotonic()
         deaths = [
             event
-            for child in self.children
+            for child in list(self.children)
             for event in self._show(child.step(now))
             if isinstance(event, Died)
         ]
@@ -72,11 +76,16 @@ class Supervisor:
         self._wait(STEP_SECONDS)
         return deaths
 
-    def run_forever(self) -> None:
-        """Watch the children, and the size of their logs. Raises: StopRequested."""
+    def run_forever(self, also: Callable[[float], None] = lambda now: None) -> None:
+        """Watch the children, and the size of their logs.
+
+        Args: also: is called at each step with the instant, monotonic seconds.
+        Raises: StopRequested.
+        """
         next_log_check = time.monotonic() + LOG_CHECK_SECONDS
         while True:
             self.step()
+            also(time.monotonic())
             if time.monotonic() >= next_log_check:
                 next_log_check = time.monotonic() + LOG_CHECK_SECONDS
                 for child in self.children:

@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.spinner import Spinner
 from rich.table import Table
 
-from waystone.supervisor.child import BecameReady, Died, Event
+from waystone.supervisor.child import BecameReady, Died, Event, Stopped
 
 
 class Screen:
@@ -61,6 +61,9 @@ class Screen:
                 self.say(f"[red]✗[/] {name} ended: {escape(reason)}; {again}")
                 for line in last_words:
                     self.say(f"    [dim]{escape(line[:400])}[/]")
+            case Stopped(name, is_again, was_killed):
+                how = "had to be killed" if was_killed else "has stopped, as it was told"
+                self.say(f"[yellow]–[/] {name} {how}{'; starting it again' if is_again else ''}")
 
     def summary(self, rows: list[tuple[str, str]], closing: str) -> None:
         """Write the addresses and the log-ins."""

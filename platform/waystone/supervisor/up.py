@@ -14,8 +14,10 @@ from waystone.embedded.postgres import Postgres
 from waystone.embedded.unprivileged import EmbeddedServerError, place_servers
 from waystone.embedded.valkey import Valkey
 from waystone.supervisor.child import Died, State
-from waystone.supervisor.deployment import Deployment, child_environment, manage_argv
+from waystone.supervisor.deployment import Deployment, child_environment, cluster_process, manage_argv
 from waystone.supervisor.environment import complete_env_file, write_private
+from waystone.supervisor.host_agent import HostAgent
+from waystone.supervisor.host_link import HostLink, LinkDown, OwnMachine
 from waystone.supervisor.loop import StopRequested, Supervisor, spawn_helper
 from waystone.supervisor.notifications import Notifications
 from waystone.supervisor.ports import Claim, NoFreePorts
@@ -28,6 +30,9 @@ from waystone.supervisor.preparation import (
     wait_for_leftovers,
 )
 from waystone.supervisor.screen import Screen
+from worlds.hosts.handshake import Identity
+from worlds.hosts.messages import Refused, Welcome
+from worlds.hosts.sockets import own_socket_path
 
 DEATHS_BEFORE_GIVING_UP = 5  # of one process, before everything was ready once
 REMIND_SECONDS = 60.0
@@ -72,6 +77,7 @@ class Start:
         self.with_demo = with_demo
         self.is_smoke = is_smoke
         self.only_servers = only_servers
+        self.clusters: list[str] = []  # that were started at first
         own = {**read_env_file(state_dir() / "waystone.env"), **os.environ}
         self.outside_database = own.get("DATABASE_URL", "")
         self.outside_redis = own.get("REDIS_URL", "")
@@ -90,7 +96,7 @@ class Start:
         try:
             self._start(supervisor)
             if not self.is_smoke:
-                supervisor.run_forever()
+                supervisor.run_forever(self._host_agent(supervisor).step)
         except StopRequested:
             self.screen.say("stopping (a second Ctrl-C kills)")
         except (CannotStart, EmbeddedServerError) as error:
@@ -121,7 +127,8 @@ class Start:
             if cluster["port"]
         ]
         wait_for_leftovers(claims, self.config, supervisor.step)
-        specs = self.deployment.process_specs([cluster["name"] for cluster in clusters])
+        self.clusters = [cluster["name"] for cluster in clusters]
+        specs = self.deployment.process_specs(self.clusters)
         self.screen.working_on("starting " + ", ".join(spec.name for spec in specs))
         for spec in specs:
             supervisor.add(spec)
@@ -130,6 +137,24 @@ class Start:
         if self.reservation is not None:
             self.reservation.close()  # the ports themselves are held now
         self.screen.summary(self._addresses(result), "Ctrl-C stops everything.")
+
+    def _host_agent(self, supervisor: Supervisor) -> HostAgent:
+        """Return what starts and stops clusters here as the world daemon says. A dead daemon is shown by
+        itself."""
+        config, children = self.config, {child.spec.name: child for child in supervisor.children}
+        link = HostLink(
+            OwnMachine(own_socket_path(config.state_dir, config.world)), lambda: Identity(config.world)
+        )
+        agent = HostAgent(supervisor, link, self.deployment.cluster_spec, self._on_link)
+        for name in self.clusters:
+            agent.adopt(name, children[cluster_process(name)])
+        return agent
+
+    def _on_link(self, heard: Welcome | Refused | LinkDown) -> None:
+        if isinstance(heard, Refused):
+            self.screen.say(
+                f"[red]✗[/] refused by the world daemon: {escape(heard.reason)} {escape(heard.advice)}"
+            )
 
     def _check_settings(self) -> None:
         if self.config.role == "world" and self.config.master_url == self.config.public_url:

@@ -44,6 +44,18 @@ class ClusterInfo:
     is_enabled: bool = True
 
 
+    host: str = ""  # empty: the machine of the world daemon
+
+
+@dataclass(frozen=True)
+class HostInfo:
+    """A machine as configured. None: what its agent counts is used."""
+
+    name: str
+    is_enabled: bool = True
+    cores: float | None = None
+    memory_mb: int | None = None
+    key: bytes = b""  # of its agent; empty: it has not joined, or was revoked
 @dataclass(frozen=True)
 class Catalog:
     """A world, whole."""
@@ -57,6 +69,7 @@ class Catalog:
     clusters: dict[str, ClusterInfo] = field(default_factory=dict)
     kinds: dict[str, ItemKind] = field(default_factory=dict)  # of items, by slug
     # characters that are not let in with that document: its digest (poison.digest_of); b"": with any
+    hosts: dict[str, HostInfo] = field(default_factory=dict)
     quarantined: dict[UUID, bytes] = field(default_factory=dict)
 
     def entry_zone(self) -> ZoneInfo | None:

@@ -48,6 +48,7 @@ class Cluster:
     incarnation: int
     heard_at: float
     is_alive: bool = True
+    alive_since: float = 0.0
     instances: frozenset[int] = frozenset()
     players: int = 0
     tick_ms: float = 0.0
@@ -89,12 +90,14 @@ class Clusters:
         """
         cluster = self.by_name.get(name)
         if cluster is None:
-            self.by_name[name] = Cluster(name, incarnation, now)
+            self.by_name[name] = Cluster(name, incarnation, now, alive_since=now)
             return True, None
         if incarnation in cluster.dead_incarnations and cluster.is_alive:
             return False, None  # late; if it was the other way round, the one we believe in falls silent
         cluster.dead_incarnations.discard(incarnation)
         replaced = None
+        if incarnation != cluster.incarnation or not cluster.is_alive:
+            cluster.alive_since = now
         if incarnation != cluster.incarnation:
             replaced = cluster.incarnation if cluster.is_alive else None
             cluster.dead_incarnations.add(cluster.incarnation)

@@ -3,7 +3,19 @@
 from datetime import datetime
 from random import Random
 
-from worlds.daemon.core import answers, exchanges, hearing, poison, recovery, reoffers, replay, steps, writes
+from worlds.daemon.core import (
+    answers,
+    exchanges,
+    hearing,
+    life,
+    poison,
+    recovery,
+    reoffers,
+    replay,
+    steps,
+    supervision,
+    writes,
+)
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.effects import Effect, HailAll
 from worlds.daemon.core.events import (
@@ -24,6 +36,7 @@ from worlds.daemon.core.events import (
     Tick,
 )
 from worlds.daemon.core.session import IN_PLAY
+from worlds.daemon.core.hosts import HostHeard, HostLost
 from worlds.daemon.core.state import World
 from worlds.daemon.core.upkeep import UpkeepLoaded
 
@@ -69,6 +82,10 @@ class DaemonCore:
             case UpkeepLoaded():
                 steps.upkeep(w, event)
             case CatalogLoaded(catalog):
+            case HostHeard(host, report):
+                supervision.heard(w, host, report)
+            case HostLost(host):
+                supervision.lost(w, host)
                 w.catalog = catalog
             case SessionsLoaded(rows):
                 recovery.load(w, rows)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from worlds.daemon.core.events import Unfinished
+from worlds.daemon.core.hosts import HostEffect
 from worlds.daemon.core.upkeep import UpkeepEffect
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
@@ -207,3 +208,4 @@ Effect = (
     | UpkeepEffect
     | Log
 )
+    | HostEffect

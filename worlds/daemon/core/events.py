@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from worlds.daemon.core.catalog import Catalog
+from worlds.daemon.core.hosts import HostHeard, HostLost
 from worlds.daemon.core.upkeep import UpkeepLoaded
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
@@ -170,3 +171,5 @@ Event = (
     | Stopping
 )
 Fields = dict[str, Any]
+    | HostHeard
+    | HostLost

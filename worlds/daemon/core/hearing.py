@@ -11,6 +11,7 @@ from worlds.daemon.core import (
     poison,
     recovery,
     steps,
+    supervision,
     writes,
 )
 from worlds.daemon.core.effects import HailAll
@@ -63,6 +64,8 @@ def _is_of_the_living(w: World, name: str, incarnation: int) -> bool:
         if name not in w.unknown_clusters and len(w.unknown_clusters) < 100:
             w.unknown_clusters.add(name)
             w.log("unknown_cluster", "warning", cluster=name, advice="add it to the world's clusters")
+        return False
+    if not supervision.is_right(w, name, incarnation):
         return False
     known = w.clusters.by_name.get(name)
     is_news = known is None or not known.is_alive or known.incarnation != incarnation

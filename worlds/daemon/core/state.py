@@ -24,6 +24,8 @@ from worlds.daemon.core.effects import (
     UpdateSession,
 )
 from worlds.daemon.core.events import ReceiptsLoaded, Unfinished
+from worlds.daemon.core.hosts import Hosts
+from worlds.daemon.core.living import Life
 from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
 from worlds.daemon.core.upkeep import UpkeepLoaded
 from worlds.uplink import messages as uplink
@@ -125,6 +127,7 @@ class World:
     calls: dict[UUID, UUID | None] = field(default_factory=dict)  # who waits for the answer; None: the world
 
     clusters: Clusters = field(default_factory=Clusters)
+    hosts: Hosts = field(default_factory=Hosts)
     gateways: dict[str, Gateway] = field(default_factory=dict)
     dead_gateways: set[tuple[str, int]] = field(default_factory=set)
     is_loaded: bool = False  # the open sessions of the last daemon are known

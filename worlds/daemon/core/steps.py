@@ -14,6 +14,7 @@ from worlds.daemon.core import (
     reoffers,
     replay,
     trades,
+    supervision,
     withholding,
     writes,
 )
@@ -34,6 +35,8 @@ def tick(w: World) -> None:
             recovery.cluster_lost(w, cluster.name, cluster.incarnation)
         gateways.silent(w)
     replay.step(w)
+    if w.is_loaded:
+        supervision.step(w)
     reoffers.step(w)
     if w.journal_broken_since is not None and w.now >= w.probe_at:
         w.probe_at = w.now + PROBE_S

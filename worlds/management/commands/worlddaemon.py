@@ -1,8 +1,11 @@
 """`manage.py worlddaemon`: runs the world daemon of one world until SIGTERM or Ctrl-C."""
 
 import asyncio
+import os
 import signal
+import socket
 from argparse import ArgumentParser
+from datetime import UTC, datetime
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -12,11 +15,15 @@ from django.db import DatabaseError
 
 from worlds.daemon import rows
 from worlds.daemon.core.catalog import Catalog
+from worlds.daemon.host_door import Place
+from worlds.daemon.host_rows import note_second_daemon
 from worlds.daemon.journal.recovery import JournalDamaged
 from worlds.daemon.journal.store import Journal, JournalInUse
 from worlds.daemon.lock import AlreadyRunning, WorldLock
 from worlds.daemon.master import MasterClient, new_http
 from worlds.daemon.service import DaemonService
+from worlds.hosts.certificate import UnusableCertificate, load_or_create_certificate
+from worlds.hosts.sockets import own_socket_path
 from worlds.models import World
 from worlds.notify import notify_ready
 from worlds.uplink.keys import KeyPair, UnusableKey, load_key
@@ -52,7 +59,7 @@ class Command(BaseCommand):
         except OSError as error:
             advice = "The world daemon must be able to write there; WAYSTONE_JOURNAL_DIR names the folder."
             raise CommandError(f"The journal cannot be used: {error}. {advice}") from error
-        except (AlreadyRunning, JournalInUse, JournalDamaged) as error:
+        except (AlreadyRunning, JournalInUse, JournalDamaged, UnusableCertificate) as error:
             raise CommandError(str(error)) from error
         except InvalidState as error:
             raise CommandError(
@@ -75,7 +82,8 @@ async def _run(slug: str, key: KeyPair) -> None:
         unfinished_writes=len(journal.unfinished),
     )
     async with new_http(config.master_url) as http:
-        service = DaemonService(catalog, MasterClient(http, slug, key), lock, journal)
+        place = _place(slug)
+        service = DaemonService(catalog, MasterClient(http, slug, key), lock, journal, place)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, service.stop)
@@ -86,9 +94,24 @@ async def _run(slug: str, key: KeyPair) -> None:
             await sync_to_async(lock.release)()
 
 
+def _place(slug: str) -> Place:
+    """Return where host agents come. Raises: UnusableCertificate."""
+    config = settings.CONFIG
+    own = own_socket_path(config.state_dir, slug)
+    if config.hosts_bind is None:
+        return Place(own)
+    certificate = load_or_create_certificate(config.state_dir / "keys" / f"hosts-{slug}.pem", slug)
+    return Place(own, config.hosts_bind, certificate, config.hosts_public)
+
+
 def _prepare(slug: str, gateway_url: str) -> tuple[Catalog, WorldLock]:
     """Read the world and take its lock. Raises: World.DoesNotExist, DatabaseError, AlreadyRunning."""
     catalog = rows.load_catalog(slug, gateway_url)
-    lock = WorldLock(World.objects.values_list("pk", flat=True).get(slug=slug))
-    lock.acquire()
+    world = World.objects.get(slug=slug)
+    lock = WorldLock(world.pk)
+    try:
+        lock.acquire()
+    except AlreadyRunning:
+        note_second_daemon(world, f"{socket.gethostname()}, pid {os.getpid()}", datetime.now(UTC))
+        raise
     return catalog, lock

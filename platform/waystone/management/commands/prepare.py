@@ -131,7 +131,7 @@ class Command(BaseCommand):
             self.stdout.write(f"The zone clusters' hot code is not compiled: {error}")
 
     def clusters(self, world: str) -> list[dict[str, Any]]:
-        """Return the zone clusters to start.
+        """Return the zone clusters to start on this machine.
 
         Raises: CommandError: this deployment has no such world, or it has no clusters.
         """
@@ -140,7 +140,7 @@ class Command(BaseCommand):
                 f"There is no world {world!r} in this database. Set WAYSTONE_WORLD to one that is there, "
                 "import one (manage.py importcontent), or make the demo (manage.py demo)."
             )
-        rows = ZoneCluster.objects.filter(world__slug=world, is_enabled=True).order_by("name")
+        rows = ZoneCluster.objects.filter(world__slug=world, is_enabled=True, host=None).order_by("name")
         return [{"name": row.name, "host": row.udp_host, "port": row.udp_port} for row in rows]
 
     def logins(self) -> list[dict[str, str]]:
