@@ -91,10 +91,10 @@ class Config:
     packet_path: Literal["auto", "batch", "plain"]  # of zone clusters, see docs/packets.md
     zone_bytes_per_player: int  # bytes of snapshots a second, at most
     metrics_bind: tuple[str, int] | None  # of zone clusters' /metrics; port 0: any free; None: nowhere
-    udp_port_base: int  # cluster i of the demo world, by name, listens on this + i; 0: any free port
-
     hosts_bind: tuple[str, int] | None  # where host agents of other machines reach the world daemon; None: not
     hosts_public: str  # host:port that they use; empty: the bound one
+    udp_port_base: int  # cluster i of the demo world, by name, listens on this + i; 0: any free port
+
     @classmethod
     def load(cls) -> "Config":
         """Read the environment and the file.
@@ -143,12 +143,12 @@ class Config:
             raise ValueError(
                 f"WAYSTONE_ZONE_BYTES_PER_PLAYER={zone_bytes_per_player}: a player needs at least 4000"
             )
-        world = text("WAYSTONE_WORLD", "demo")
-        return cls(
-            state_dir=state,
         hosts_public = text("WAYSTONE_HOSTS_PUBLIC", "")
         if hosts_public:
             host_and_port("WAYSTONE_HOSTS_PUBLIC", hosts_public)
+        world = text("WAYSTONE_WORLD", "demo")
+        return cls(
+            state_dir=state,
             role=role,
             secret_key=text("WAYSTONE_SECRET_KEY", ""),
             debug=text("WAYSTONE_DEBUG", "") == "1",
@@ -179,7 +179,7 @@ class Config:
             packet_path=cast(Literal["auto", "batch", "plain"], packet_path),
             zone_bytes_per_player=zone_bytes_per_player,
             metrics_bind=host_and_port("WAYSTONE_METRICS_BIND", text("WAYSTONE_METRICS_BIND", "127.0.0.1:0")),
-            udp_port_base=port("WAYSTONE_UDP_PORT_BASE", 0, lowest=0),
-        )
             hosts_bind=host_and_port("WAYSTONE_HOSTS_BIND", text("WAYSTONE_HOSTS_BIND", "off")),
             hosts_public=hosts_public,
+            udp_port_base=port("WAYSTONE_UDP_PORT_BASE", 0, lowest=0),
+        )

@@ -34,9 +34,9 @@ from worlds.daemon.core.upkeep import (
     RaiseAlarm,
     UpkeepEffect,
 )
+from worlds.daemon.host_rows import DoorStatus, HostStatus, load_hosts, write_host
 from worlds.daemon.upkeep_rows import write_upkeep
 from worlds.models import ItemKind, PlaySession, StoredReceipt, World, Zone, ZoneCluster, ZoneLink
-from worlds.daemon.host_rows import DoorStatus, HostStatus, load_hosts, write_host
 from worlds.uplink.jws import BadToken
 from worlds.uplink.messages import OfferedVersion, SaveKind
 from worlds.uplink.receipt import read_receipt
@@ -68,13 +68,13 @@ RowEffect = (
     | StorePoison
     | EndQuarantine
     | ClusterStatus
+    | HostStatus
+    | DoorStatus
     | UpkeepEffect
 )
 
 
 def load_catalog(slug: str, gateway_url: str) -> Catalog:
-    | HostStatus
-    | DoorStatus
     """Read the world's content and clusters.
 
     Raises: World.DoesNotExist.
@@ -96,12 +96,12 @@ def load_catalog(slug: str, gateway_url: str) -> Catalog:
             )
             for row in ZoneCluster.objects.filter(world=world).select_related("host")
         },
+        hosts=load_hosts(world),
         quarantined=quarantines.standing(world),
     )
 
 
 def _zone_info(zone: Zone) -> ZoneInfo:
-        hosts=load_hosts(world),
     heading = zone.entry_heading_deg % 360
     return ZoneInfo(
         number=zone.pk,
@@ -173,6 +173,8 @@ def write_rows(slug: str, effects: Sequence[RowEffect], now: datetime) -> None:
                 case ClusterStatus(name, seen_at, status):
                     rows = ZoneCluster.objects.filter(world=world, name=name)
                     rows.update(last_seen_at=seen_at, status=status)
+                case HostStatus() | DoorStatus():
+                    write_host(world, effect)
                 case NoteMove() | NoteRestart() | NoteAnnouncement() | RaiseAlarm() | EndAlarm():
                     write_upkeep(world, effect, now)
         receipts = [_receipt(world, receipt, now) for effect in effects for receipt in receipts_in(effect)]
@@ -182,9 +184,6 @@ def write_rows(slug: str, effects: Sequence[RowEffect], now: datetime) -> None:
 def receipts_in(effect: RowEffect) -> tuple[StoreReceipt, ...]:
     """Return the receipts that an effect wants kept."""
     match effect:
-                case HostStatus() | DoorStatus():
-                    write_host(world, effect)
-                case StoreWaiting() | ForgetWaiting():
         case StoreReceipt():
             return (effect,)
         case StoreExchange(receipts):

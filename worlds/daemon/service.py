@@ -59,10 +59,10 @@ from worlds.daemon.journal.keeper import JournalKeeper
 from worlds.daemon.journal.records import unfinished_of
 from worlds.daemon.lock import AlreadyRunning, WorldLock
 from worlds.daemon.master import MasterClient
-from worlds.uplink.messages import MAX_BATCH, Save
 from worlds.hosts.handshake import Claimed
 from worlds.hosts.messages import Kill, Wanted
 from worlds.hosts.registry import admit
+from worlds.uplink.messages import MAX_BATCH, Save
 from zonecluster.protocol import bus
 
 log = structlog.get_logger(__name__)
@@ -102,8 +102,8 @@ class DaemonService:
         journal: store.Journal,
         place: Place | None = None,
     ) -> None:
-        self._slug = catalog.world
         """`place`: where host agents come; None: nowhere, and clusters are started by others."""
+        self._slug = catalog.world
         self._gateway_url = catalog.gateway_url
         self._master = master
         self._lock = lock
@@ -117,8 +117,8 @@ class DaemonService:
         self._calls: list[Call] = []
         self._asking: set[asyncio.Task] = set()
         self._rows: asyncio.Queue[rows.RowEffect] = asyncio.Queue()
-        self._worker = BusWorker(self._slug, self._on_batch, self._on_bus)
         self._door = Door(self._slug, place, self._admit_host, self.handle, self._alarm) if place else None
+        self._worker = BusWorker(self._slug, self._on_batch, self._on_bus)
         self._bus_known = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -139,8 +139,8 @@ class DaemonService:
             self._every(LOCK_S, self._keep_lock),
             self._write_rows(),
             self._journal.run(),
-        ]
             *([self._door.run()] if self._door is not None else []),
+        ]
         tasks = [asyncio.create_task(step) for step in steps]
         try:
             await self._start()
@@ -223,12 +223,12 @@ class DaemonService:
                 getattr(log, level)(name, **fields)
             case Journal() | ProbeJournal() | SetAside():
                 self._journal.put(effect)
-            case _:
-                self._rows.put_nowait(effect)
             case WantClusters(host, clusters) if self._door is not None:
                 self._door.tell(host, Wanted(clusters=clusters))
             case KillCluster(host, cluster, run) if self._door is not None:
                 self._door.tell(host, Kill(cluster=cluster, run=run))
+            case _:
+                self._rows.put_nowait(effect)
 
     def _hail(self) -> None:
         for cluster in self.core.world.catalog.clusters:
@@ -360,12 +360,12 @@ class DaemonService:
                 "figures": msgspec.to_builtins(cluster.figures),
             }
             self._rows.put_nowait(rows.ClusterStatus(cluster.name, seen_at, status))
-
-    async def _reload_catalog(self) -> None:
         for host in self.core.world.hosts.connected():
             self._rows.put_nowait(host_rows.status_of(host, seen_at))
         if self._door is not None:
             self._rows.put_nowait(host_rows.DoorStatus(*self._door.whereabouts()))
+
+    async def _reload_catalog(self) -> None:
         """Notice new clusters, zones, hosts and texts without a restart."""
         began = time.monotonic()
         try:
@@ -376,10 +376,10 @@ class DaemonService:
         if catalog != self.core.world.catalog:
             log.info("catalog_loaded", zones=len(catalog.zones), clusters=len(catalog.clusters))
             self.handle(CatalogLoaded(catalog))
-
-    def _load_catalog(self) -> Catalog:
         if self._door is not None:
             self._door.keep({host.name: host.key for host in catalog.hosts.values()}, began)
+
+    def _load_catalog(self) -> Catalog:
         close_old_connections()
         return rows.load_catalog(self._slug, self._gateway_url)
 
@@ -398,8 +398,6 @@ class DaemonService:
         close_old_connections()
         return upkeep_rows.load_upkeep(self._slug, datetime.now(UTC))
 
-    async def _keep_lock(self) -> None:
-        """Make sure that we are still the one; a database that is away is waited for."""
     # ---------------------------------------------------------------- hosts
 
     async def _admit_host(self, claim: Claimed) -> Admitted:
@@ -412,6 +410,8 @@ class DaemonService:
     def _alarm(self, key: str, text: str, advice: str) -> None:
         self._rows.put_nowait(RaiseAlarm(key, text, advice) if text else EndAlarm(key))
 
+    async def _keep_lock(self) -> None:
+        """Make sure that we are still the one; a database that is away is waited for."""
         try:
             await sync_to_async(self._lock.acquire)()
         except AlreadyRunning:

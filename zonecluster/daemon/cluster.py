@@ -67,10 +67,6 @@ class Cluster:
     figures: ClusterFigures | None = None  # the newest
     metrics: str = ""  # host:port of /metrics
     is_stopping: bool = False
-
-    def to_daemon(self, message: BusMessage) -> None:
-        """Queue a message for the world daemon."""
-        self.outbox.put(daemon_channel(self.config.world), message)
     stood_down: str = ""  # why another process is this cluster, and this one is to end
 
     def __post_init__(self) -> None:
@@ -79,6 +75,10 @@ class Cluster:
     def settle(self, now: float) -> None:
         """Share out what CPU time has been spent; `now` in monotonic seconds."""
         self.accounts.settle(now, self.links.statistics()["datagrams_received"])
+
+    def to_daemon(self, message: BusMessage) -> None:
+        """Queue a message for the world daemon."""
+        self.outbox.put(daemon_channel(self.config.world), message)
 
     def tell(self, player: Player, message: ServerMessage) -> None:
         """Queue a message for a player's world link; nobody hears it if there is none."""

@@ -311,13 +311,13 @@ def hail(cluster: Cluster, message: bus.Hail) -> None:
     announce(cluster)
 
 
-HANDLERS: dict[type, Callable[[Cluster, Any], None]] = {
 def stand_down(cluster: Cluster, message: bus.StandDown) -> None:
     """Another process is this cluster: end."""
     log.error("stood_down", cluster=cluster.config.name, reason=message.reason)
     cluster.stood_down = message.reason
 
 
+HANDLERS: dict[type, Callable[[Cluster, Any], None]] = {
     bus.OpenInstance: open_instance,
     bus.CloseInstance: close_instance,
     bus.Admit: admit,
@@ -335,7 +335,7 @@ def stand_down(cluster: Cluster, message: bus.StandDown) -> None:
     bus.LineIs: line_is,
     bus.ReportStored: report_stored,
     bus.Grouped: grouped,
-    bus.Hail: hail,
     bus.HandlersOff: handlers_off,
     bus.StandDown: stand_down,
+    bus.Hail: hail,
 }

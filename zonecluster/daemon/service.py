@@ -261,10 +261,10 @@ class Service:
         cluster = self.cluster
         cluster.is_stopping = True
         dirty = [
-        if cluster.stood_down:  # another process has these players, and newer documents
-            dirty = []
             player for player in cluster.roster.active.values() if player.is_dirty and not player.is_frozen
         ]
+        if cluster.stood_down:  # another process has these players, and newer documents
+            dirty = []
         for player in dirty:
             with cluster.guarded(player, "checkpoint"):
                 cluster.checkpoint(player, "periodic")

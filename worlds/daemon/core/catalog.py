@@ -42,8 +42,6 @@ class ClusterInfo:
     name: str
     max_players: int
     is_enabled: bool = True
-
-
     host: str = ""  # empty: the machine of the world daemon
 
 
@@ -56,6 +54,8 @@ class HostInfo:
     cores: float | None = None
     memory_mb: int | None = None
     key: bytes = b""  # of its agent; empty: it has not joined, or was revoked
+
+
 @dataclass(frozen=True)
 class Catalog:
     """A world, whole."""
@@ -67,9 +67,9 @@ class Catalog:
     zones: dict[str, ZoneInfo] = field(default_factory=dict)
     links: dict[tuple[str, str], LinkInfo] = field(default_factory=dict)  # by zone and link slug
     clusters: dict[str, ClusterInfo] = field(default_factory=dict)
+    hosts: dict[str, HostInfo] = field(default_factory=dict)
     kinds: dict[str, ItemKind] = field(default_factory=dict)  # of items, by slug
     # characters that are not let in with that document: its digest (poison.digest_of); b"": with any
-    hosts: dict[str, HostInfo] = field(default_factory=dict)
     quarantined: dict[UUID, bytes] = field(default_factory=dict)
 
     def entry_zone(self) -> ZoneInfo | None:

@@ -7,7 +7,6 @@ from worlds.daemon.core import (
     answers,
     exchanges,
     hearing,
-    life,
     poison,
     recovery,
     reoffers,
@@ -35,8 +34,8 @@ from worlds.daemon.core.events import (
     Stopping,
     Tick,
 )
-from worlds.daemon.core.session import IN_PLAY
 from worlds.daemon.core.hosts import HostHeard, HostLost
+from worlds.daemon.core.session import IN_PLAY
 from worlds.daemon.core.state import World
 from worlds.daemon.core.upkeep import UpkeepLoaded
 
@@ -81,11 +80,11 @@ class DaemonCore:
                 reoffers.on_loaded(w, event)
             case UpkeepLoaded():
                 steps.upkeep(w, event)
-            case CatalogLoaded(catalog):
             case HostHeard(host, report):
                 supervision.heard(w, host, report)
             case HostLost(host):
                 supervision.lost(w, host)
+            case CatalogLoaded(catalog):
                 w.catalog = catalog
             case SessionsLoaded(rows):
                 recovery.load(w, rows)

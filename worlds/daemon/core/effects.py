@@ -206,6 +206,6 @@ Effect = (
     | StorePoison
     | EndQuarantine
     | UpkeepEffect
+    | HostEffect
     | Log
 )
-    | HostEffect

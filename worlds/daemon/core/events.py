@@ -166,10 +166,10 @@ Event = (
     | JournalFailed
     | ReceiptsLoaded
     | UpkeepLoaded
+    | HostHeard
+    | HostLost
     | BusLost
     | BusBack
     | Stopping
 )
 Fields = dict[str, Any]
-    | HostHeard
-    | HostLost

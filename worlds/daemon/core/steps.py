@@ -13,8 +13,8 @@ from worlds.daemon.core import (
     recovery,
     reoffers,
     replay,
-    trades,
     supervision,
+    trades,
     withholding,
     writes,
 )
@@ -34,9 +34,9 @@ def tick(w: World) -> None:
         for cluster in w.clusters.silent(w.now):
             recovery.cluster_lost(w, cluster.name, cluster.incarnation)
         gateways.silent(w)
-    replay.step(w)
     if w.is_loaded:
         supervision.step(w)
+    replay.step(w)
     reoffers.step(w)
     if w.journal_broken_since is not None and w.now >= w.probe_at:
         w.probe_at = w.now + PROBE_S
