@@ -45,6 +45,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='world',
+            name='placement',
+            field=models.CharField(choices=[('automatic', 'the planner, by itself'), ('proposed', 'the planner proposes, staff approves'), ('by_hand', 'staff only')], default='automatic', help_text='Who decides which zone runs on which cluster.', max_length=16, verbose_name='placement of zones'),
+        ),
+        migrations.AddField(
+            model_name='world',
             name='maintenance_since',
             field=models.DateTimeField(blank=True, help_text="Set: nobody enters but the world's operators and staff.", null=True),
         ),
