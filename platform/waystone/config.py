@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
+from waystone.backup_config import BackupConfig, read_backup_config
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -93,6 +95,7 @@ class Config:
     metrics_bind: tuple[str, int] | None  # of zone clusters' /metrics; port 0: any free; None: nowhere
     hosts_bind: tuple[str, int] | None  # where host agents of other machines reach the world daemon; None: not
     hosts_public: str  # host:port that they use; empty: the bound one
+    backup: BackupConfig
     udp_port_base: int  # cluster i of the demo world, by name, listens on this + i; 0: any free port
 
     @classmethod
@@ -181,5 +184,6 @@ class Config:
             metrics_bind=host_and_port("WAYSTONE_METRICS_BIND", text("WAYSTONE_METRICS_BIND", "127.0.0.1:0")),
             hosts_bind=host_and_port("WAYSTONE_HOSTS_BIND", text("WAYSTONE_HOSTS_BIND", "off")),
             hosts_public=hosts_public,
+            backup=read_backup_config(values, state),
             udp_port_base=port("WAYSTONE_UDP_PORT_BASE", 0, lowest=0),
         )
