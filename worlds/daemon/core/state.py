@@ -25,7 +25,6 @@ from worlds.daemon.core.effects import (
 )
 from worlds.daemon.core.events import ReceiptsLoaded, Unfinished
 from worlds.daemon.core.hosts import Hosts
-from worlds.daemon.core.restart_work import Work
 from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
 from worlds.daemon.core.upkeep import UpkeepLoaded
 from worlds.uplink import messages as uplink
