@@ -19,6 +19,7 @@ from channels.layers import get_channel_layer
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
 from worlds.bus import BUS_ERRORS, Outbox, cluster_channel, gateway_channel, gateways_group
+from worlds.daemon import host_rows, rows, upkeep_rows
 from worlds.daemon.bus_worker import BusWorker
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.daemon import DaemonCore
