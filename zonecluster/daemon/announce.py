@@ -25,6 +25,7 @@ def announce_alive(cluster: Cluster) -> None:
             dilation=round(cluster.pace.dilation, 3),
             figures=cluster.figures,
             metrics=cluster.metrics,
+            handlers_off=sorted(cluster.handlers.off),
         )
     )
 

@@ -14,6 +14,7 @@ import numpy as np
 import structlog
 
 from worlds.bus import Outbox, daemon_channel, gateway_channel
+from zonecluster.daemon.accounts import Accounts
 from zonecluster.daemon.config import ClusterConfig
 from zonecluster.daemon.orders import Orders
 from zonecluster.daemon.pace import Pace
@@ -33,6 +34,7 @@ from zonecluster.protocol.bus import (
 from zonecluster.protocol.character import CharacterState
 from zonecluster.protocol.figures import ClusterFigures
 from zonecluster.protocol.to_client import Notice, ServerMessage
+from zonecluster.rules.slowness import Handlers
 from zonecluster.rules.wayfaring import VISIT_XP
 from zonecluster.simulation.content import ZoneContent
 from zonecluster.simulation.instance import ZoneInstance
@@ -63,6 +65,8 @@ class Cluster:
     openings: list[OpenInstance] = field(default_factory=list)  # to be loaded by the service
     changed: dict[Player, None] = field(default_factory=dict)  # by commands, in their order; to be saved
     reports: Reports = field(default_factory=Reports)
+    handlers: Handlers = field(default_factory=Handlers)  # of players' commands
+    accounts: Accounts = field(init=False)  # whose CPU time it was
     counters: Counter[str] = field(default_factory=Counter)
     figures: ClusterFigures | None = None  # the newest
     metrics: str = ""  # host:port of /metrics

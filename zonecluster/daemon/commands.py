@@ -1,15 +1,16 @@
-"""Runs players' commands: a bounded queue for each, served in turns, its CPU time measured and kept."""
+"""Runs players' commands: a bounded queue for each, served in turns by CPU time, within each one's budget."""
 
-from collections import deque
 from collections.abc import Callable
 from time import thread_time_ns
+from typing import get_args
 from uuid import UUID
 
 import structlog
 
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.goods import change_goods, tell_inventory, tell_wares
-from zonecluster.daemon.players import Player
+from zonecluster.daemon.pace import UTILISATION
+from zonecluster.daemon.players import Asked, Player
 from zonecluster.daemon.spellcasting import cast, select
 from zonecluster.protocol.bus import PortalEntered
 from zonecluster.protocol.from_client import (
@@ -35,62 +36,96 @@ from zonecluster.protocol.to_client import (
     Result,
     Surroundings,
 )
+from zonecluster.rules.budget import grant
 from zonecluster.rules.speech import clean_speech
+from zonecluster.rules.turns import Turns
 from zonecluster.simulation.instance import Sight
 
 log = structlog.get_logger(__name__)
 
 MAX_WAITING = 32  # commands of one player; more are refused
+MAX_WAIT_S = 5.0  # then a command is refused: the player learns more from that than from silence
 ON_DOCUMENT = Inventory | ChangeOfGoods  # what is raised in these is raised on the player's document
 BUDGET_NS = 15_000_000  # CPU time for commands in one tick: 30 % of it; the rest waits for the next
+# Of it, for those whose own budget is used up: the others cannot keep them waiting for ever.
+RESERVED_NS = 2_500_000
+KINDS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(Command)}
 
 
 class CommandQueues:
-    """Commands that wait, by player. Everybody with something waiting gets one command run in each turn."""
+    """Commands that wait, by player, served in turns by CPU time (rules/turns.py).
+
+    First those whose budget is not used up. The others get what is left, as far as the core would be idle:
+    that is borrowed from nobody and costs them nothing.
+    """
 
     def __init__(self, cluster: Cluster, clock_ns: Callable[[], int] = thread_time_ns) -> None:
         self._cluster = cluster
         self._clock_ns = clock_ns
-        self._turns: deque[Player] = deque()
+        self._turns: Turns[Player, Asked] = Turns()
+        self._granted = 0.0  # to each player, ns in a second
+        self._now = 0.0
+        self._swept_at = 0.0
 
     def put(self, session: UUID, command: Command) -> None:
         """Queue a command; refused at once where the player may not act or has too much waiting."""
         player = self._cluster.roster.find(session)
         if player is None:
             self._cluster.unknown(session, None)
-        elif player.is_frozen:
+            return
+        self._cluster.accounts.note_asked(player.row)
+        if player.is_frozen:
             reason = "You are between two places just now."
             self._refuse(player, command, "not_now", reason, "Try again in a moment.")
+        elif KINDS[type(command)] in self._cluster.handlers.off:
+            self._cluster.counters["commands_off"] += 1
+            reason = f"{KINDS[type(command)]!r} takes too long on this world just now and is switched off."
+            self._refuse(player, command, "not_now", reason, "The world's staff knows; try it again later.")
         elif len(player.commands) >= MAX_WAITING:
-            self._cluster.counters["commands_too_fast"] += 1
-            reason = f"{MAX_WAITING} of your commands are waiting already."
-            self._refuse(player, command, "too_fast", reason, "Wait for the answers, then send more.")
+            self._refuse_for_haste(player, command, f"{MAX_WAITING} of your commands are waiting already.")
         else:
-            if not player.commands:
-                self._turns.append(player)
-            player.commands.append(command)
+            self._turns.put(player.commands, Asked(command, self._cluster.clock()))
 
     def run(self) -> None:
         """Run what waits, in turns, until nothing does or the tick's budget is spent."""
-        spent = 0
-        while self._turns and spent < BUDGET_NS:
-            player = self._turns.popleft()
-            if not player.commands:  # removed meanwhile
-                continue
-            spent += self._run_one(player, player.commands.popleft())
-            if player.commands:
-                self._turns.append(player)
+        if not len(self._turns):
+            return
+        cluster = self._cluster
+        self._now, self._granted = cluster.clock(), grant(len(cluster.roster))
+        spent = self._turns.serve(BUDGET_NS - RESERVED_NS, self._run_on_budget, self._has_budget)
+        left = min(BUDGET_NS - spent, RESERVED_NS + self._idle_ns())
+        self._turns.serve(left, self._run_one)
+        if self._now - self._swept_at >= 1.0 or self._now < self._swept_at:
+            self._swept_at = self._now
+            self._refuse_overdue()
 
-    def _run_one(self, player: Player, command: Command) -> int:
+    def _idle_ns(self) -> int:
+        """Return how much of a tick's time nothing would use, as the last second was."""
+        pace = self._cluster.pace
+        if pace.dilation < 1:
+            return 0
+        return max(round((UTILISATION * pace.dt * 1000 - pace.tick_ms) * 1e6), 0)
+
+    def _has_budget(self, player: Player) -> bool:
+        player.bucket.fill(self._now, self._granted, self._cluster.accounts.tick_ns_of(player.row))
+        return not player.bucket.is_empty
+
+    def _run_on_budget(self, player: Player, asked: Asked) -> int:
+        """Run one command and take what it took out of the player's budget."""
+        took = self._run_one(player, asked)
+        player.bucket.take(took)
+        return took
+
+    def _run_one(self, player: Player, asked: Asked) -> int:
         """Run one command, whatever it does, on the player's account; returns the CPU time it took, in ns."""
-        before = self._clock_ns()
+        before, command = self._clock_ns(), asked.command
         try:
             run_command(self._cluster, player, command)
         except Exception as error:  # one player's command must not stop the zone for the others
             if isinstance(command, ON_DOCUMENT):
                 where = f"command:{type(command).__name__.lower()}"
                 self._cluster.poisoned(player, where, error)
-                return self._account(player, before)
+                return self._account(player, command, before)
             self._cluster.counters["commands_failed"] += 1
             log.exception("command_failed", session=str(player.session), command=type(command).__name__)
             self._refuse(
@@ -100,14 +135,31 @@ class CommandQueues:
                 "That went wrong on our side.",
                 "It is logged; try something else.",
             )
-        return self._account(player, before)
+        return self._account(player, command, before)
 
-    def _account(self, player: Player, before: int) -> int:
+    def _account(self, player: Player, command: Command, before: int) -> int:
         took = self._clock_ns() - before
         player.cpu_ns += took
         player.commands_run += 1
+        self._cluster.accounts.note_command(player.row, took)
+        self._cluster.handlers.note(KINDS[type(command)], took)
         self._cluster.counters["commands"] += 1
         return took
+
+    def _refuse_overdue(self) -> None:
+        """Refuse what has waited for too long."""
+        for queue in self._turns:
+            while queue.work and self._now - queue.work[0].at > MAX_WAIT_S:
+                reason = f"This zone had no time for it for {MAX_WAIT_S:g} s."
+                self._refuse_for_haste(queue.owner, queue.work.popleft().command, reason)
+
+    def _refuse_for_haste(self, player: Player, command: Command, reason: str) -> None:
+        """Refuse a command of somebody who gives more of them than there is time for."""
+        self._cluster.counters["commands_too_fast"] += 1
+        if player.bucket.is_empty:
+            self._cluster.counters["commands_over_budget"] += 1
+            reason = f"{reason} Your share of its computing time is used up."
+        self._refuse(player, command, "too_fast", reason, "Wait for the answers, then send more.")
 
     def _refuse(self, player: Player, command: Command, code: RefusalCode, reason: str, advice: str) -> None:
         self._cluster.tell(player, Refused(code, reason, advice, command.seq))

@@ -3,7 +3,7 @@
 The names are documented in docs/operating.md; a test compares.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from platform import python_version
 
@@ -21,6 +21,7 @@ PREFIX = "waystone_zone_"
 FRESH_S = 1.0  # however often it is asked for, it is made so often: that takes 1.5 ms
 EDGES = [f"{edge:g}" for edge in EDGES_S]
 DIRECTIONS = ("received", "sent")
+LABELS = ("zone", "instance")
 
 
 class Metrics:
@@ -61,6 +62,7 @@ class Metrics:
         yield from self._time()
         yield from self._people()
         yield from self._traffic()
+        yield from self._costs()
         yield from self._happenings()
         yield self._build()
 
@@ -121,6 +123,28 @@ class Metrics:
             "links_flooding", "Zone links put out for sending too much.", links.get("links_flooding", 0)
         )
 
+    def _costs(self) -> Iterable[Metric]:
+        cluster = self._cluster
+        accounts = cluster.accounts
+        cluster.settle(self._clock())
+        yield counters(
+            "account_cpu_seconds", "CPU time of the process, by whose it was.", "account", accounts.totals
+        )
+        cpu_s = CounterMetricFamily(
+            f"{PREFIX}instance_cpu_seconds", "CPU time of a zone instance.", labels=LABELS
+        )
+        commands = CounterMetricFamily(f"{PREFIX}instance_commands", "Commands run in it.", labels=LABELS)
+        players = GaugeMetricFamily(f"{PREFIX}instance_players", "Players in it.", labels=LABELS)
+        for number, instance in cluster.instances.items():
+            labels, place = [instance.content.slug, str(number)], instance.place_index
+            cpu_s.add_metric(labels, float(accounts.place_cpu_s[place]))
+            commands.add_metric(labels, float(accounts.place_commands[place]))
+            players.add_metric(labels, instance.player_count)
+        yield from (cpu_s, commands, players)
+        refused = cluster.counters["commands_over_budget"]
+        yield counter("budget_refusals", "Commands refused since the player's CPU time was used up.", refused)
+        yield gauge("handlers_off", "Kinds of commands that are switched off.", len(cluster.handlers.off))
+
     def _happenings(self) -> Iterable[Metric]:
         cluster = self._cluster
         corrected = {"wish_cut": cluster.tables.wishes_cut, "cursor_moved": cluster.tables.cursors_moved}
@@ -152,7 +176,7 @@ def counter(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(PREFIX + name, text, value=value)
 
 
-def counters(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+def counters(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
     """Return a counter with one label."""
     family = CounterMetricFamily(PREFIX + name, text, labels=[label])
     for key, value in values.items():

@@ -13,11 +13,13 @@ REMEMBERED_TICKS = 4096
 COUNTED_AT_ONCE = 64
 # receive: datagrams taken from the kernel since the last tick; open: headers, decryption; links: who came and
 # went; encode: snapshots as bytes; seal: encryption; send: datagrams given to the kernel; rest: heartbeats,
-# figures.
-PHASES = (
+# figures; bus: what other processes asked for; loop: all else that the thread did between ticks: waking up,
+# reading and writing for the bus.
+IN_TICK = (
     *("receive", "open", "links", "commands", "inputs", "simulation"),
     *("interest", "encode", "seal", "send", "rest"),
 )
+PHASES = (*IN_TICK, "bus", "loop")
 INDEX = {name: index for index, name in enumerate(PHASES)}
 # By the wall clock. wall: from begin to end; interval: from the begin of the last one; late: behind its due.
 TIMES = ("wall", "interval", "late")
@@ -78,7 +80,8 @@ class Series:
 class Phases:
     """A stopwatch for one tick after the other. `clock` in seconds: by itself CPU time of this thread.
 
-    By the wall clock whatever else uses the core would be put down to the phase that it happened in.
+    It never stops, so all phases together are all CPU time of the thread (accounts.py). By the wall clock
+    whatever else uses the core would be put down to the phase that it happened in.
     """
 
     def __init__(self, clock: Callable[[], float] = thread_time) -> None:
@@ -89,7 +92,7 @@ class Phases:
         self._now = [0.0] * len(PHASES)
 
     def start(self) -> None:
-        """What comes next is timed from here."""
+        """Time from here on: what was before the first tick is no tick's."""
         self._since = self._clock()
 
     def lap(self, phase: str) -> None:

@@ -1,6 +1,5 @@
 """Who is in play on this cluster: one record for each player, and the roster that finds them."""
 
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -11,7 +10,9 @@ from zonecluster.protocol.bus import Admit, Held, LineKind, encoder
 from zonecluster.protocol.character import CharacterState, Place
 from zonecluster.protocol.from_client import Command
 from zonecluster.protocol.to_client import ServerMessage
+from zonecluster.rules.budget import Bucket
 from zonecluster.rules.character import with_place
+from zonecluster.rules.turns import Queue
 from zonecluster.rules.wayfaring import visited, walked
 from zonecluster.simulation.instance import Stand, ZoneInstance
 
@@ -27,6 +28,14 @@ class News:
     serial: int
     message: ServerMessage | None = None
     shows: int = 0  # entity id of a thing on the ground; waits for the master's word
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A command that waits, and since when, in monotonic seconds."""
+
+    command: Command
+    at: float
 
 
 @dataclass(eq=False)
@@ -56,9 +65,13 @@ class Player:
     metres_owed: int = 0  # walked during a hold, to be counted after it
     after: UUID | None = None  # the newest exchange that the document knows
     line: LineKind = "main"
-    commands: deque[Command] = field(default_factory=deque)
     cpu_ns: int = 0  # spent on this player's commands
     commands_run: int = 0
+    bucket: Bucket = field(default_factory=Bucket)  # CPU time that it may still order
+    commands: "Queue[Player, Asked]" = field(init=False)  # that wait
+
+    def __post_init__(self) -> None:
+        self.commands = Queue(self)
 
     @property
     def is_frozen(self) -> bool:
@@ -269,7 +282,7 @@ class Roster:
             self._by_client.pop(client_id, None)
         del self._by_row[player.row]
         player.instance.remove(player.row)
-        player.commands.clear()
+        player.commands.work.clear()
 
     def reinstate(self, player: Player) -> None:
         """The leaving player stays after all: it is the session's only one again."""

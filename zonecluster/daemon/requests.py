@@ -14,6 +14,7 @@ from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
 from zonecluster.daemon.holds import hold, line_is, settle
 from zonecluster.daemon.players import Player, stand_in
+from zonecluster.daemon.slow_handlers import handlers_off
 from zonecluster.interest.visibility import LineOfSight
 from zonecluster.protocol import bus
 from zonecluster.protocol.to_client import Notice

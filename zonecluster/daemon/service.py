@@ -150,13 +150,15 @@ class Service:
 
     def handle_batch(self, messages: list) -> None:
         """Do what a batch of bus messages asks."""
+        self.cluster.phases.lap("loop")
         for message in messages:
             self.requests.handle(message)
+        self.cluster.phases.lap("bus")
 
     def receive(self) -> None:
         """Take what the zone links brought, and answer those who connect."""
         began = self._wall_clock()
-        self.cluster.phases.start()
+        self.cluster.phases.lap("loop")
         self.ticks.attempt(self.take_datagrams)
         self._received_s += self._wall_clock() - began
 
@@ -215,14 +217,10 @@ class Service:
     def make_figures(self) -> None:
         """Sum up the last seconds for the world daemon, when it is time."""
         cluster, now = self.cluster, self.clock()
+        if cluster.accounts.is_due(now):
+            cluster.settle(now)
         if self.meter.is_due(now):
-            self.meter.read(
-                cluster.links.statistics(),
-                cluster.tables,
-                len(cluster.roster.active),
-                cluster.pace.skipped_ticks,
-                now,
-            )
+            self.meter.read(cluster, now)
             cluster.figures = self.meter.latest
 
     def start_openings(self) -> None:

@@ -10,6 +10,7 @@ from zonecluster.daemon.announce import Rounds, announce_alive
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
 from zonecluster.daemon.config import CannotStart
+from zonecluster.daemon.slow_handlers import SlowHandlers
 from zonecluster.daemon.views import Views
 from zonecluster.interest.visibility import SightFault
 from zonecluster.protocol.bus import PortalEntered
@@ -48,6 +49,7 @@ class Ticks:
             ) from error
         self._alive_at = float("-inf")
         self._rounds = Rounds(cluster)
+        self._slow = SlowHandlers(cluster)
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -57,7 +59,7 @@ class Ticks:
     def run(self, now: float) -> None:
         """Do one tick; `now` is monotonic seconds. A step that fails is logged, and the others go on."""
         cluster, phases = self._cluster, self._cluster.phases
-        phases.start()
+        phases.lap("loop")
         for event in self.attempt(cluster.links.take_events) or ():
             self.attempt(self.take_link_event, event)
         phases.lap("links")
@@ -133,6 +135,7 @@ class Ticks:
         links, counters = self._cluster.links, self._cluster.counters
         arrivals = links.take_arrivals()
         rows = links.of_rows.rows[arrivals.slots]
+        self._cluster.accounts.note_datagrams(rows)
         inputs = decode_input_matrix(rows, arrivals.data[:, :MAX_INPUT_BYTES], arrivals.lengths)
         counters["payloads_dropped"] += int(np.count_nonzero(rows < 0))
         counters["inputs_refused"] += inputs.refused
@@ -152,6 +155,7 @@ class Ticks:
         viewers, slots = cluster.links.of_rows.viewers()
         clock = Clock(cluster.tables.tick, int(now * 1000), cluster.pace.dilation)
         payloads, lengths = self.views.snapshots(cluster.tables, viewers, slots, clock, cluster.phases.lap)
+        cluster.accounts.note_snapshots(viewers, lengths)
         cluster.links.send(slots, payloads, lengths)
 
     def clear_ground(self) -> None:
@@ -186,3 +190,4 @@ class Ticks:
         self._rounds.tell_when_due(now)
         for report in self._cluster.reports.due(now):
             self._cluster.to_daemon(report)
+        self._slow.tell_when_due(now)

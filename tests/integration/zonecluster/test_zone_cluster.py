@@ -14,6 +14,7 @@ from zonecluster.protocol.from_client import Describe, Look, Say, UsePortal
 from zonecluster.protocol.netcode import ClientState
 from zonecluster.protocol.to_client import Described, Heard, Notice, Refused, Result, Surroundings
 from zonecluster.protocol.zone_payloads import KIND_BITS, NO_ZONE_LINK
+from zonecluster.rules import turns
 from zonecluster.rules.character import new_character_state, with_place
 from zonecluster.simulation.instance import ZoneInstance
 
@@ -265,7 +266,10 @@ def test_look_and_describe_tell_who_is_near_and_the_ways_out(cluster: ClusterUnd
     assert [entity.name for entity in described.entities] == ["Bob"]
 
 
-def test_too_many_waiting_commands_are_refused_and_turns_are_fair(cluster: ClusterUnderTest) -> None:
+def test_too_many_waiting_commands_are_refused_and_turns_are_fair(
+    cluster: ClusterUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "QUANTUM_NS", 10_000)  # less than any command takes
     mallory, alice = cluster.admit("Mallory", link=6), cluster.admit("Alice", link=1)
     for seq in range(40):
         cluster.do(bus.SessionCommand(mallory.session, Say(seq, "spam")))

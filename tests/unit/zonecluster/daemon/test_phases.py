@@ -76,7 +76,7 @@ def test_a_bucket_holds_what_its_edges_say_whenever_it_is_read(values: np.ndarra
 
 
 def test_phases_are_those_that_the_figures_are_promised_for() -> None:
-    promised = "receive open links commands inputs simulation interest encode seal send rest"
+    promised = "receive open links commands inputs simulation interest encode seal send rest bus loop"
     assert " ".join(PHASES) == promised
 
 
