@@ -39,6 +39,8 @@ from accounts.levers import Told, lever
 from worlds import (  # noqa: F401  (register the world's own rows; the admin looks only for `admin`)
     quarantine_admin,
     world_admin,
+    restart_admin,
+    upkeep_admin,
 )
 from worlds.models import Pseudonym, Ticket, World, WorldKey
 from worlds.rules import gateway_fault, is_online, name_fault, name_key, slug_fault

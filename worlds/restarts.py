@@ -36,6 +36,9 @@ MAX_AHEAD = timedelta(days=60)
 WARNING_S = 60  # of a full restart that is brought forward: entries are refused, and the players are told
 STUCK_AFTER = timedelta(hours=2)
 OPEN_STATES = (Restart.State.PLANNED, Restart.State.RUNNING)
+ONE_AT_A_TIME = (
+    "A restart of this world is planned or under way. Postpone it, bring it forward, or call it off."
+)
 POLICY_ALARM, MISSED_ALARM, STUCK_ALARM = "restart_policy", "restart_missed", "restart_stuck"
 
 
@@ -135,6 +138,13 @@ def change_policy(*, row: RestartPolicy, now: datetime) -> None:
 # ---------------------------------------------------------------- what staff does
 
 
+def plan_fault(world: World, due_at: datetime, now: datetime) -> str:
+    """Return why a restart cannot be planned for this instant; empty if it can."""
+    if not now - timedelta(minutes=1) <= due_at <= now + MAX_AHEAD:
+        return f"Choose a time between now and {MAX_AHEAD.days} days ahead."
+    return ONE_AT_A_TIME if Restart.objects.filter(world=world, state__in=OPEN_STATES).exists() else ""
+
+
 def plan_restart(
     *, world: World, kind: str, due_at: datetime, reason: str, by: Account | None, now: datetime
 ) -> Restart:
@@ -142,8 +152,8 @@ def plan_restart(
 
     Raises: RestartRefused: one is planned already, or the instant is past or too far ahead.
     """
-    if not now - timedelta(minutes=1) <= due_at <= now + MAX_AHEAD:
-        raise RestartRefused(f"Choose a time between now and {MAX_AHEAD.days} days ahead.")
+    if fault := plan_fault(world, due_at, now):
+        raise RestartRefused(fault)
     with transaction.atomic():
         restart = _create(world, kind, due_at, reason, by, "", now)
         detail: dict[str, object] = {"kind": kind, "due_at": due_at.isoformat(), "reason": reason}
@@ -234,9 +244,7 @@ def _create(
         with transaction.atomic():
             row = Restart.objects.create(world=world, steps=document_of(step), **values)
     except IntegrityError as error:
-        raise RestartRefused(
-            "A restart of this world is planned or under way. Postpone it, bring it forward, or call it off."
-        ) from error
+        raise RestartRefused(ONE_AT_A_TIME) from error
     log.info("restart_planned", world=world.slug, kind=kind, due_at=due_at.isoformat(), why=why or reason)
     return row
 

@@ -69,6 +69,7 @@ class Config:
     database_url: str
     redis_url: str
     bind: str
+    web_bind: str  # address of the web process; of a world by itself loopback, unless it is set
     web_port: int
     gateway_port: int
     public_url: str  # of the site
@@ -134,6 +135,12 @@ class Config:
         own_hosts = ["127.0.0.1", "localhost", "[::1]", urlsplit(public_url).hostname or "localhost"]
         role = text("WAYSTONE_ROLE", "all")
         if role not in ("all", "master", "world"):
+        web_bind = text("WAYSTONE_WEB_BIND", "127.0.0.1" if role == "world" else bind)
+        reached_at, web_at = (
+            "127.0.0.1" if each in ("0.0.0.0", "::", "") else each for each in (bind, web_bind)
+        )
+        public_url = text("WAYSTONE_PUBLIC_URL", f"http://{web_at}:{web_port}").rstrip("/")
+        own_hosts = ["127.0.0.1", "localhost", "[::1]", urlsplit(public_url).hostname or "localhost"]
             raise ValueError(f"WAYSTONE_ROLE={role!r}: use all, master or world")
         log_format = text("WAYSTONE_LOG_FORMAT", "")
         if log_format not in ("", "json", "console"):
@@ -157,6 +164,7 @@ class Config:
             debug=text("WAYSTONE_DEBUG", "") == "1",
             database_url=text("DATABASE_URL", ""),
             redis_url=text("REDIS_URL", ""),
+            web_bind=web_bind,
             bind=bind,
             web_port=web_port,
             gateway_port=gateway_port,

@@ -24,7 +24,7 @@ def web_argv(config: Config) -> list[str]:
     """Return the command line of the web process."""
     return [
         *(sys.executable, "-m", "granian", "waystone.wsgi:application", "--interface", "wsgi", "--no-ws"),
-        *("--host", config.bind, "--port", str(config.web_port)),
+        *("--host", config.web_bind, "--port", str(config.web_port)),
         *("--workers", str(config.web_workers), "--blocking-threads", str(WEB_THREADS)),
         *("--workers-kill-timeout", "5"),
     ]

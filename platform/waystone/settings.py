@@ -123,6 +123,9 @@ MIDDLEWARE = [
     "accounts.middleware.PasswordCheckBusyMiddleware",
 ]
 
+if CONFIG.role == "world":  # the site and REST are the master's
+    MIDDLEWARE.insert(1, "waystone.world_only.WorldOnly")
+
 ROOT_URLCONF = "waystone.urls"
 WSGI_APPLICATION = "waystone.wsgi.application"
 ASGI_APPLICATION = "waystone.asgi.application"

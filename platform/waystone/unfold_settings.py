@@ -139,6 +139,10 @@ UNFOLD: dict[str, Any] = {
                     item("Receipts", "receipt_long", "worlds.storedreceipt"),
                 ],
             },
+                    item("Waiting players", "hourglass_top", "worlds.waitingplayer"),
+                    item("Announcements", "campaign", "worlds.announcement"),
+                    item("Restarts", "restart_alt", "worlds.restart"),
+                    item("Restart policies", "event_repeat", "worlds.restartpolicy"),
             {
                 "title": "Platform",
                 "separator": True,

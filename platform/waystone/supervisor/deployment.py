@@ -66,13 +66,11 @@ class Deployment:
 
     def process_specs(self, clusters: list[str]) -> list[Spec]:
         """Return our own processes. Args: clusters: names of the world's enabled zone clusters."""
-        specs = []
-        if self.config.role in ("all", "master"):
-            specs += [
-                self._spec("web", web_argv(self.config), STAGE_WEB, is_ready=self._web_answers),
-                self._spec("worker", worker_argv(), STAGE_BACKGROUND),
-                self._spec("beat", beat_argv(), STAGE_BACKGROUND),
-            ]
+        specs = [
+            self._spec("web", web_argv(self.config), STAGE_WEB, is_ready=self._web_answers),
+            self._spec("worker", worker_argv(), STAGE_BACKGROUND),
+            self._spec("beat", beat_argv(), STAGE_BACKGROUND),
+        ]
         if self.config.role in ("all", "world"):
             specs.append(self._spec("gateway", manage_argv("gateway"), STAGE_GATEWAY))
             specs.append(self._spec("worlddaemon", manage_argv("worlddaemon"), STAGE_DAEMON))
@@ -85,9 +83,8 @@ class Deployment:
 
     def claims(self, *, with_postgres: bool, with_valkey: bool) -> list[Claim]:
         """Return the TCP ports that the processes are going to listen on."""
-        config, claims = self.config, []
-        if config.role in ("all", "master"):
-            claims.append(Claim("WAYSTONE_WEB_PORT", "tcp", config.bind, config.web_port))
+        config = self.config
+        claims = [Claim("WAYSTONE_WEB_PORT", "tcp", config.web_bind, config.web_port)]
         if config.role in ("all", "world"):
             claims.append(Claim("WAYSTONE_GATEWAY_PORT", "tcp", config.bind, config.gateway_port))
         if with_postgres:
@@ -112,7 +109,7 @@ class Deployment:
         )
 
     def _web_answers(self) -> bool:
-        return answers_ok(self.config.bind, self.config.web_port, "/healthz")
+        return answers_ok(self.config.web_bind, self.config.web_port, "/healthz")
 
 
 def cluster_process(name: str) -> str:

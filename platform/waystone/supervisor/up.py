@@ -256,10 +256,12 @@ class Start:
             rows.append(("World link", config.gateway_url))
         if config.role == "world":
             rows.append(("World key, to register at the master", result["world_key"]))
+        else:
+            rows.append(("Admin of this world", f"{config.public_url}/admin/"))
         for login in result["logins"]:
             password = login["password"] or "(as you set it)"
             rows.append((f"Log-in, {login['role']}", f"{login['email']}  {password}"))
-        if config.role != "world" and not result["has_staff"]:
+        if not result["has_staff"]:
             rows.append(("Log-in, staff", "none yet; make one: python3 manage.py createsuperuser"))
         rows.append(("Settings", str(config.state_dir / "waystone.env")))
         rows.append(("Logs", str(self.deployment.logs)))

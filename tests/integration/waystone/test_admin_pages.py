@@ -3,7 +3,7 @@
 import secrets
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -52,6 +52,8 @@ from worlds.models import (
     StoredReceipt,
     Ticket,
     World,
+    Restart,
+    RestartPolicy,
     WorldKey,
     Zone,
     ZoneCluster,
@@ -118,6 +120,13 @@ def _make_content(world: World, now) -> None:
     make_play_session(world, "quay", started_at=now)
     StoredReceipt.objects.create(
         world=world, op_id=uuid.uuid4(), line=uuid.uuid4(), version=1, receipt="r", state=b"{}", at=now
+    Alarm.objects.create(world=world, key="cluster_dead:east", text="east is dead", began_at=now, last_at=now)
+    PopulationHour.objects.create(world=world, at=now, mean=2.5, most=4, samples=60)
+    ZoneCost.objects.create(zone=quay, hour=7, cpu_ms=3.5, players=2, commands=1, updated_at=now)
+    plan = PlacementPlan.objects.create(world=world, reason="one move", made_at=now)
+    plan.moves.create(world=world, zone="quay", source="east", target="west", reason="full", asked_at=now)
+    RestartPolicy.objects.create(world=world, when="fixed", at=time(4))
+    Restart.objects.create(world=world, kind="full", due_at=now, made_at=now)
     )
     Quarantine.objects.create(
         world=world, character=uuid.uuid4(), session=uuid.uuid4(), stay=1, document=b"{}", digest=b"", at=now

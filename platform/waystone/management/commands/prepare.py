@@ -45,8 +45,8 @@ class Command(BaseCommand):
         """
         config = settings.CONFIG
         self.migrate()
+        self.collect_static_files()
         if config.role != "world":
-            self.collect_static_files()
             ensure_signing_key(config.signing_keys_dir)
         result: dict[str, Any] = {"clusters": [], "logins": [], "world_key": ""}
         if config.role != "master":
