@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from tests.model_copies import ModelCopies
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import CharacterState, Place
 
@@ -57,6 +58,7 @@ class ModelCluster:
         self.entities: dict[tuple[UUID, int], Entity] = {}
         self.orders: dict[UUID, int] = {}
         self.numbers = count(1)
+        self.copies = ModelCopies(self)
 
     # ---------------------------------------------------------------- for subclasses
 
@@ -80,6 +82,9 @@ class ModelCluster:
 
     # ---------------------------------------------------------------- the contract
 
+    def is_inhabited(self, instance: int) -> bool:
+        return any(e.instance == instance for e in self.entities.values())
+
     def of(self, session: UUID) -> list[Entity]:
         return [e for e in self.entities.values() if e.session == session]
 
@@ -96,12 +101,14 @@ class ModelCluster:
         match m:
             case bus.Hail():
                 self.announce()
-            case bus.OpenInstance(instance, zone):
-                self.instances[instance] = zone
-                self.say(bus.InstanceOpened(self.name, self.incarnation, instance))
+            case bus.OpenInstance():
+                self.copies.open(m)
             case bus.CloseInstance(instance):
-                if not any(e.instance == instance for e in self.entities.values()):
+                if not self.is_inhabited(instance):
                     self.instances.pop(instance, None)
+                    self.copies.forget(instance)
+            case bus.ExportInstance() | bus.ImportInstance() | bus.ActivateInstance() | bus.ResumeInstance():
+                self.copies.take(m)
             case bus.Admit():
                 if m.incarnation == self.incarnation and not self.is_late(m):
                     self.admit(m)
@@ -243,7 +250,12 @@ class ModelCluster:
 
     def say_alive(self) -> None:
         instances = sorted(self.instances)
-        self.say(bus.ClusterAlive(self.name, self.incarnation, instances, len(self.entities), 1.0))
+        self.say(
+            bus.ClusterAlive(
+                self.name, self.incarnation, instances, len(self.entities), 1.0,
+                vacant=sorted(self.copies.vacant), exported=sorted(self.copies.exported),
+            )
+        )  # fmt: skip
 
     def resident(self, e: Entity) -> bus.Resident:
         place = e.state.places[self.world_name]

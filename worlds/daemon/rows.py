@@ -111,6 +111,10 @@ def _zone_info(zone: Zone) -> ZoneInfo:
         entry=Place(zone=zone.slug, position=(zone.entry_x, zone.entry_y, 0.0), heading_deg=heading),
         home_cluster=zone.home_cluster.name if zone.home_cluster else "",
         is_entry=zone.is_entry,
+        max_players=zone.max_players,
+        max_instances=zone.max_instances,
+        is_pinned=zone.is_pinned,
+        is_by_alliance=zone.instancing == Zone.Instancing.ALLIANCE,
     )
 
 

@@ -133,6 +133,8 @@ class ClusterAlive(BusMessage):
     figures: ClusterFigures | None = None  # made every 3 s
     metrics: str = ""  # host:port of its /metrics; empty: none
     handlers_off: list[str] = []  # kinds of commands that it refuses, see HandlersOff
+    vacant: list[int] = []  # of the instances: opened for a move and not activated
+    exported: list[int] = []  # of the instances: stilled by a move
 
 
 class Resident(Struct, frozen=True):
@@ -175,6 +177,29 @@ class InstanceOpened(BusMessage):
     cluster: str
     incarnation: Incarnation
     instance: int
+    error: str = ""
+
+
+class InstanceExported(BusMessage):
+    """Answer to ExportInstance: nothing stirs in it any more, and this is what is in it, players left out.
+
+    `cargo`: a Cargo of zonecluster/protocol/cargo.py as MessagePack; the daemon carries it unread.
+    """
+
+    cluster: str
+    incarnation: Incarnation
+    instance: int
+    move: Order
+    cargo: bytes
+
+
+class InstanceImported(BusMessage):
+    """Answer to ImportInstance; `error` is empty when it has been taken over."""
+
+    cluster: str
+    incarnation: Incarnation
+    instance: int
+    move: Order
     error: str = ""
 
 
@@ -308,12 +333,49 @@ class OpenInstance(BusMessage):
     instance: Annotated[int, Meta(ge=1, le=2**32 - 1)]
     zone: str
     is_again: bool = False  # it ran before, elsewhere or in a process that died: its chests begin empty
+    # Of a move: opened *vacant*, nothing stirs in it before ActivateInstance. One that runs already is opened
+    # anew, if nobody is in it. 0: of none; a vacant one stirs from then on, with nothing on the ground
+    move: Order = 0
 
 
 class CloseInstance(BusMessage):
     """Stop an empty instance."""
 
     instance: int
+
+
+class ExportInstance(BusMessage):
+    """First phase of a move: still everything but the players, and tell what is there → InstanceExported.
+
+    From then on nothing is laid down, picked up or looted there. It is answered once nothing on the ground
+    waits for its owner's document any more. `move` grows; one at or below an ended one counts for nothing.
+    """
+
+    instance: int
+    move: Order
+
+
+class ImportInstance(BusMessage):
+    """Have this in the vacant instance of that move → InstanceImported. Nothing stirs yet."""
+
+    instance: int
+    move: Order
+    cargo: bytes
+
+
+class ActivateInstance(BusMessage):
+    """The vacant instance is the one from now on: it stirs. Repeated while ClusterAlive calls it vacant."""
+
+    instance: int
+    move: Order
+
+
+class ResumeInstance(BusMessage):
+    """The move is off: what was stilled stirs again. Repeated while ClusterAlive calls it exported."""
+
+    instance: int
+    move: Order
+    is_emptied: bool = False  # what lay there and in chests is gone: the target may have shown it
 
 
 class Admit(BusMessage):
@@ -496,6 +558,8 @@ FromCluster = (
     ClusterAlive
     | Residents
     | InstanceOpened
+    | InstanceExported
+    | InstanceImported
     | Admitted
     | AdmitRefused
     | Frozen
@@ -514,6 +578,10 @@ ToCluster = (
     SessionCommand
     | OpenInstance
     | CloseInstance
+    | ExportInstance
+    | ImportInstance
+    | ActivateInstance
+    | ResumeInstance
     | Admit
     | MintToken
     | Attach

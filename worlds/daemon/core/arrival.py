@@ -49,6 +49,7 @@ def settle(w: World, s: Session, m: bus.Admitted) -> None:
     s.move(Phase.PLAYING, w.now)
     s.home, s.target = replace(s.there, entity=m.entity), None
     s.place, s.mint = s.goal, None
+    s.copy, s.is_following = s.here.instance, False
     s.is_dirty, s.serial, s.misses, s.is_unsettled = False, 0, 0, False
     s.checkpoint_at = w.now + CHECKPOINT_S * (0.5 + w.rng.random())  # spread, so that saves come evenly
     s.place_save_at = w.now + PLACE_SAVE_S

@@ -20,6 +20,10 @@ class ZoneInfo:
     entry: Place
     home_cluster: str = ""  # empty: the daemon chooses
     is_entry: bool = False
+    max_players: int = 500
+    max_instances: int = 8
+    is_pinned: bool = False
+    is_by_alliance: bool = False  # each alliance has a copy of its own
 
     def instance(self, copy: int = 1) -> int:
         """Return the number of a copy of this zone (1..999)."""

@@ -50,6 +50,8 @@ class Cluster:
     is_alive: bool = True
     alive_since: float = 0.0
     instances: frozenset[int] = frozenset()
+    vacant: frozenset[int] = frozenset()  # of those: being got ready by a move
+    exported: frozenset[int] = frozenset()  # of those: stilled by a move
     players: int = 0
     tick_ms: float = 0.0
     dilation: float = 1.0
@@ -71,6 +73,7 @@ class Instance:
     is_open: bool = False
     asked_at: float = -1e9
     used_at: float = 0.0
+    owner: str = ""  # whose own it is, where an alliance is by itself; empty: everybody's, or not known
 
 
 @dataclass
@@ -80,6 +83,10 @@ class Clusters:
     by_name: dict[str, Cluster] = field(default_factory=dict)
     instances: dict[int, Instance] = field(default_factory=dict)
     refused: dict[tuple[int, str], float] = field(default_factory=dict)  # (instance, cluster): not before
+    emptying: dict[str, str] = field(default_factory=dict)  # clusters where nothing is opened, and why
+    placed: dict[int, str] = field(default_factory=dict)  # instances that were moved on request: where to
+    # (instance, cluster) that are reported where the instance is elsewhere
+    split: set[tuple[int, str]] = field(default_factory=set)
     ran: set[int] = field(default_factory=set)  # instances that were open since this daemon began
 
     def hear(self, name: str, incarnation: int, now: float) -> tuple[bool, int | None]:
@@ -103,7 +110,8 @@ class Clusters:
             cluster.dead_incarnations.add(cluster.incarnation)
             self._forget_instances(name, cluster.incarnation)
             cluster.incarnation = incarnation
-            cluster.instances, cluster.reports, cluster.hearing = frozenset(), 0, Hearing()
+            cluster.instances = cluster.vacant = cluster.exported = frozenset()
+            cluster.reports, cluster.hearing = 0, Hearing()
         cluster.heard_at, cluster.is_alive = now, True
         return True, replaced
 

@@ -331,7 +331,7 @@ def on_recorded(w: World, s: Session) -> None:
 def open_and_admit(w: World, s: Session) -> None:
     """Ask a cluster to admit, once the instance is open."""
     s.place = w.catalog.place_or_entry(s.place)
-    instance = placement.open_instance(w, w.catalog.zones[s.place.zone]) if s.place else None
+    instance = placement.open_instance(w, w.catalog.zones[s.place.zone], s) if s.place else None
     if instance is not None and s.place is not None:
         arrival.ask_to_admit(w, s, P.ADMITTING, instance, s.head.state, s.place)
 

@@ -12,6 +12,7 @@ from zonecluster.protocol import bus
 from zonecluster.protocol.to_client import Notice
 
 P = Phase
+UNDER_WAY = frozenset({P.CROSSING, P.FREEZING, P.COMMITTING, P.ARRIVING, P.RETURNING})
 PAUSE_S = 3.0  # after a failed handoff, before the next one is tried
 EXCHANGING = "Your trade is just being written down. Take the way in a moment."
 FAILED = "The way is barred for the moment. Try again in a little while."
@@ -19,6 +20,9 @@ FAILED = "The way is barred for the moment. Try again in a little while."
 
 def on_portal(w: World, s: Session, m: bus.PortalEntered) -> None:
     """The player went into a portal: see where it leads."""
+    if is_following(s) and s.home is not None and m.cluster == s.here.cluster:
+        s.missed_portal = m.link  # it is gone into once the player has arrived
+        return
     if s.phase is not P.PLAYING or s.leave is not None or w.now < s.no_handoff_until or s.home is None:
         return
     if m.cluster != s.here.cluster or m.stay not in (0, s.here.order):
@@ -41,9 +45,33 @@ def on_portal(w: World, s: Session, m: bus.PortalEntered) -> None:
     cross(w, s)
 
 
+def is_following(s: Session) -> bool:
+    """Whether the player is on the way after an instance that has been moved."""
+    return s.is_following and s.phase in UNDER_WAY
+
+
+def go_on_into_portal(w: World, s: Session) -> None:
+    """The player has arrived, and had gone into a portal before it was handed over."""
+    link, s.missed_portal = s.missed_portal, ""
+    if link and s.phase is P.PLAYING and s.home is not None:
+        on_portal(w, s, bus.PortalEntered(s.here.cluster, s.id, link, s.here.order))
+
+
+def follow(w: World, s: Session) -> None:
+    """The instance has been moved: hand the player over to where it is now, in its own place."""
+    s.goal, s.is_following, s.missed_portal = s.place, True, ""
+    s.move(P.CROSSING, w.now)
+    cross(w, s)
+
+
 def cross(w: World, s: Session) -> None:
     """Freeze the player once the target instance is open."""
-    if placement.open_instance(w, w.catalog.zones[s.destination.zone]) is None:
+    instance = placement.open_instance(w, w.catalog.zones[s.destination.zone], s)
+    if instance is None:
+        return
+    if s.is_following and s.here.is_at(instance.cluster, instance.incarnation):  # it has come back
+        s.is_following = False
+        s.move(P.PLAYING, w.now)
         return
     s.move(P.FREEZING, w.now)
     request = w.new_id()
@@ -56,6 +84,9 @@ def on_frozen(w: World, s: Session, m: bus.Frozen) -> None:
     if departure.is_outdated(w, s, m.after, "frozen"):
         go_on_at_source(w, s)
         return
+    if s.is_following:
+        own = m.state.places.get(w.catalog.world)
+        s.goal = own if own is not None and own.zone == s.destination.zone else s.goal
     state = departure.with_place(m.state, w.catalog.world, s.goal)
     offered = departure.offer(w, s, "handoff", state, m.serial)
     s.serial = max(s.serial, m.serial)
@@ -69,7 +100,7 @@ def on_frozen(w: World, s: Session, m: bus.Frozen) -> None:
 def commit_done(w: World, s: Session) -> None:
     """The master has the state: admit at the target as soon as its instance is open (it nearly always is)."""
     s.commit_op = None
-    instance = placement.open_instance(w, w.catalog.zones[s.destination.zone])
+    instance = placement.open_instance(w, w.catalog.zones[s.destination.zone], s)
     if instance is not None:
         arrival.ask_to_admit(w, s, P.ARRIVING, instance, s.head.state, s.destination)
 
@@ -100,15 +131,17 @@ def go_on_at_source(w: World, s: Session) -> None:
     """Thaw the player where it was; if that place is gone meanwhile, recover it."""
     _keep_at_source(w, s)
     s.target = s.goal = s.commit_op = None
+    s.copy = s.home.instance if s.home is not None else s.copy
     s.no_handoff_until = w.now + PAUSE_S
     if s.home is None or not w.clusters.is_alive(s.here.cluster, s.here.incarnation):
         s.home = None
         w.route(s, "")
         s.move(P.RECOVERING, w.now)
     else:
-        thaw(w, s, FAILED)
+        thaw(w, s, "" if s.is_following else FAILED)
         s.move(P.PLAYING, w.now)
         arrival.resume_play(w, s)
+    s.is_following = False
     w.log("handoff_failed", "warning", session=str(s.id), place=s.place.zone if s.place else None)
     if s.leave is not None:
         departure.begin(w, s, s.leave)

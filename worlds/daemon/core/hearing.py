@@ -7,6 +7,7 @@ from worlds.daemon.core import (
     exchanges,
     gateways,
     handoff,
+    moves,
     placement,
     poison,
     recovery,
@@ -30,6 +31,9 @@ def from_bus(w: World, m: bus.BusMessage) -> None:
         case bus.LinkMessage() | bus.LinkClosed() | bus.LinksOpen():
             _from_gateway(w, m)
         case bus.ClusterAlive() | bus.Residents() | bus.InstanceOpened() | bus.Admitted() | bus.Removed():
+            if _is_of_the_living(w, m.cluster, m.incarnation):
+                _from_cluster(w, m)
+        case bus.InstanceExported() | bus.InstanceImported():
             if _is_of_the_living(w, m.cluster, m.incarnation):
                 _from_cluster(w, m)
         case bus.Unknown():
@@ -82,19 +86,26 @@ def _from_cluster(w: World, m: bus.BusMessage) -> None:
         case bus.ClusterAlive():
             cluster = w.clusters.by_name[m.cluster]
             cluster.instances, cluster.players = frozenset(m.instances), m.players
+            cluster.vacant, cluster.exported = frozenset(m.vacant), frozenset(m.exported)
             cluster.tick_ms, cluster.dilation = m.tick_ms, m.dilation
             cluster.figures, cluster.metrics = m.figures, m.metrics
             placement.on_reported(w, cluster)
+            moves.on_reported(w, cluster)
         case bus.Residents():
             recovery.on_residents(w, m)
         case bus.InstanceOpened():
-            placement.on_opened(w, m)
+            if not moves.on_opened(w, m):
+                placement.on_opened(w, m)
             for s in list(w.sessions.values()):
                 steps.advance(w, s)
         case bus.Admitted():
             _admitted(w, m)
         case bus.Removed():
             _removed(w, m)
+        case bus.InstanceExported():
+            moves.on_exported(w, m)
+        case bus.InstanceImported():
+            moves.on_imported(w, m)
 
 
 def _admitted(w: World, m: bus.Admitted) -> None:
@@ -105,6 +116,7 @@ def _admitted(w: World, m: bus.Admitted) -> None:
         arrival.on_minted(w, s, m)
     elif _answers(s, m) and s.phase in (P.ADMITTING, P.ARRIVING, P.READMITTING):
         arrival.settle(w, s, m)
+        handoff.go_on_into_portal(w, s)
 
 
 def _removed(w: World, m: bus.Removed) -> None:

@@ -88,6 +88,7 @@ def begin(w: World, s: Session) -> None:
     s.move(P.RECOVERING, w.now)
     w.route(s, "")
     w.to_link(s.link, Notice(text=LOST, level="warning"))
+    s.is_following = False
     if s.leave is not None:
         departure.begin(w, s, s.leave)
 
@@ -124,7 +125,7 @@ def recover(w: World, s: Session) -> None:
     place = w.catalog.place_or_entry(s.place or state.places.get(w.catalog.world))
     if place is None:
         return
-    instance = placement.open_instance(w, w.catalog.zones[place.zone])
+    instance = placement.open_instance(w, w.catalog.zones[place.zone], s)
     if instance is not None:
         arrival.ask_to_admit(w, s, P.READMITTING, instance, state, place)
 
@@ -296,6 +297,7 @@ def restore(w: World, s: Session) -> None:
         return
     resident = s.seen[(s.here.cluster, s.here.incarnation, s.here.instance)]
     s.seen.clear()
+    s.copy = s.here.instance
     s.move(P.PLAYING, w.now)
     # What the dead daemon had under way is not known, so a new document is asked for. One that was sent
     # before is not taken any more: the dead daemon may have saved a newer one.

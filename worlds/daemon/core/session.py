@@ -269,6 +269,9 @@ class Session:
     recover_by: float | None = None  # RECOVERING and READMITTING together last no longer
     no_handoff_until: float = 0.0
     no_gift_until: float = 0.0
+    copy: int = 0  # instance that the player was in last, or is to come back to
+    is_following: bool = False  # the handoff under way ends where it began: the instance has been moved
+    missed_portal: str = ""  # that was gone into meanwhile
 
     alliance: int = 0  # its number; 0: none
     exchange: UUID | None = None  # the trade or mail that is being written down

@@ -25,8 +25,9 @@ from worlds.daemon.core.effects import (
 )
 from worlds.daemon.core.events import ReceiptsLoaded, Unfinished
 from worlds.daemon.core.hosts import Hosts
+from worlds.daemon.core.moving import Move
 from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
-from worlds.daemon.core.upkeep import UpkeepLoaded
+from worlds.daemon.core.upkeep import Ended, UpkeepLoaded
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.to_client import RefusalCode, Refused, ServerMessage
@@ -161,6 +162,8 @@ class World:
     reoffering: Reoffering | None = None
     poison_reports: dict[tuple[UUID, int], PoisonReport] = field(default_factory=dict)  # by session and stay
     upkeep: UpkeepLoaded | None = None  # as last read; None: not yet
+    moves: dict[int, Move] = field(default_factory=dict)  # by instance
+    ended_moves: Ended = field(default_factory=Ended)
     unknown_clusters: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 

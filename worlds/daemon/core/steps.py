@@ -8,6 +8,7 @@ from worlds.daemon.core import (
     handoff,
     leases,
     meeting,
+    moves,
     placement,
     poison,
     recovery,
@@ -43,6 +44,7 @@ def tick(w: World) -> None:
         w.emit(ProbeJournal())
     for s in list(w.sessions.values()):
         _tick_session(w, s)
+    moves.step(w)
     alliances.sweep(w)
     trades.sweep(w)
     if w.is_loaded:
@@ -50,7 +52,7 @@ def tick(w: World) -> None:
         leases.report(w)
     if w.now >= w.housekeeping_at:
         w.housekeeping_at = w.now + HOUSEKEEPING_S
-        placement.send_idle_home(w)
+        placement.close_idle(w)
         meeting.forget_old(w, w.invitations)
         meeting.forget_old(w, w.trade_invitations)
 
@@ -58,6 +60,7 @@ def tick(w: World) -> None:
 def upkeep(w: World, event: UpkeepLoaded) -> None:
     """What staff, planner and Celery ask for was read."""
     w.upkeep = event
+    moves.on_loaded(w, event)
 
 
 def _tick_session(w: World, s: Session) -> None:

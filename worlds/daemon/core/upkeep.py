@@ -67,6 +67,9 @@ class UpkeepLoaded:
 # ---------------------------------------------------------------- what is written back
 
 
+MoveState = Literal["waiting", "moving", "done", "failed", "dropped"]
+
+
 @dataclass(frozen=True)
 class NoteMove:
     """Write what becomes of a move. `row` None: the daemon's own; written as a new row once it has ended."""
@@ -77,7 +80,7 @@ class NoteMove:
     source: str
     target: str
     reason: str
-    state: Literal["waiting", "moving", "done", "failed", "dropped"]
+    state: MoveState
     players: int = 0
     error: str = ""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tests.model_cluster import ModelCluster
+from tests.unit.worlds.daemon.model_master import Violation
 from zonecluster.protocol import bus
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Cluster(ModelCluster):
         return f"{self.name}-{number}"
 
     def live(self, rng: Random) -> None:
-        """A step of play: walk, earn, use portals."""
+        """A step of play: walk, earn, use portals, lay things down and pick them up."""
+        self.litter(rng)
         for entity in list(self.entities.values()):
             if entity.is_frozen:
                 continue
@@ -52,3 +54,18 @@ class Cluster(ModelCluster):
                 zone = self.instances[entity.instance]
                 links = sorted(link for source, link in self.sim.catalog.links if source == zone)
                 self.say(bus.PortalEntered(self.name, entity.session, rng.choice(links), entity.stay))
+
+    def litter(self, rng: Random) -> None:
+        """Things have no owners here: what matters is that nobody picks one up that somebody has."""
+        for number in sorted(self.instances):
+            lying = self.copies.ground.setdefault(number, [])
+            if self.copies.is_still(number) or not self.is_inhabited(number):
+                continue
+            if rng.random() < 0.02:
+                self.sim.things_laid += 1
+                lying.append(self.sim.things_laid)
+            if lying and rng.random() < 0.02:
+                thing = lying.pop(rng.randrange(len(lying)))
+                if thing in self.sim.things_taken:
+                    raise Violation(f"thing {thing} is picked up a second time, in {number} on {self.name}")
+                self.sim.things_taken.add(thing)

@@ -9,8 +9,8 @@ same run.
 import heapq
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
 from uuid import UUID
@@ -43,6 +43,7 @@ from worlds.daemon.core.events import (
     Unreachable,
 )
 from worlds.daemon.core.session import Phase
+from worlds.daemon.core.upkeep import MoveRow, NoteMove, UpkeepLoaded
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import Place
@@ -90,6 +91,7 @@ class Faults:
     misbehave: float = 0.15  # links cut, ghosts, log-outs, per player
     late: float = 0.03  # a write reaches the master long after it was given up
     refused: float = 0.1  # exchanges, for a reason that passes
+    moves: float = 0.05  # of an instance, asked for
 
 
 class Simulation:
@@ -119,6 +121,9 @@ class Simulation:
         self.counts: dict[str, int] = defaultdict(int)
         self.players = [Player(self, number) for number in range(players)]
         self.things = self.master.things()
+        self.move_rows: dict[int, MoveRow] = {}  # that are not ended
+        self.moved: list[NoteMove] = []
+        self.things_laid, self.things_taken = 0, set()
         self.stolen: set[str] = set()  # names of those whose lines another world has had
         self.master.refuses = faults.refused
 
@@ -167,11 +172,7 @@ class Simulation:
                     if self.now < cluster.zombies_until:  # it cannot be told about them either
                         cluster.zombies_until = cluster.jammed_until + ZOMBIE_S
                 if is_time(0.5):
-                    self.to_daemon(
-                        bus.ClusterAlive(
-                            name, cluster.incarnation, sorted(cluster.instances), len(cluster.entities), 1.0
-                        )
-                    )
+                    cluster.say_alive()
                 if is_time(1.0):
                     cluster.announce()
                 if rng.random() < f.cluster_deaths * STEP_S:
@@ -192,6 +193,10 @@ class Simulation:
             self.counts["master outages"] += 1
         if rng.random() < f.lease_thefts * STEP_S:
             self.steal_lease()
+        if rng.random() < f.moves * STEP_S:
+            self.ask_for_move()
+        if is_time(1.0):
+            self.read_upkeep()
         for player in self.players:
             player.act(rng, f.misbehave)
         if self.core is not None and rng.random() < f.daemon_deaths * STEP_S:
@@ -202,6 +207,31 @@ class Simulation:
         self.check_places()
         if self.master.things() != self.things:
             raise Violation(f"there were {self.things}, and now {self.master.things()}")
+
+    def ask_for_move(self) -> None:
+        """Staff or planner write a row."""
+        slug, zone = self.rng.choice(sorted(self.catalog.zones.items()))
+        target, number = self.rng.choice(["east", "west"]), len(self.moved) + len(self.move_rows) + 1
+        number += max(self.move_rows, default=0)
+        self.move_rows[number] = MoveRow(number, slug, zone.instance(), "", target, "a test", "waiting")
+
+    def read_upkeep(self) -> None:
+        wall = datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self.now)
+        event, generation = UpkeepLoaded(wall, tuple(self.move_rows.values())), self.generation
+        self.after(self.rng.uniform(0.001, 0.5), lambda: generation == self.generation and self.feed(event))
+
+    def note_move(self, note: NoteMove) -> None:
+        """Write a row. Raises: Violation: one that has ended is written again."""
+        if note.row is None:
+            return
+        if note.row not in self.move_rows:
+            raise Violation(f"a move that has ended is written again: {note}")
+        if note.state == "moving":
+            self.move_rows[note.row] = replace(self.move_rows[note.row], state="moving")
+        else:
+            del self.move_rows[note.row]
+            self.moved.append(note)
+            self.counts[f"moves {note.state}"] += 1
 
     def steal_lease(self) -> None:
         """Another world gets the line, and gives it back: whoever had it must drop the character."""
@@ -281,6 +311,9 @@ class Simulation:
                 self.rows.pop(session, None)
             case Journal(ticket):
                 self.after(self.rng.uniform(0.002, 0.03), lambda: self.journaled(ticket, generation))
+            case NoteMove():
+                core = self.core
+                self.after(0.05, lambda: self.core is core and self.note_move(effect))
             case Log(event, _, fields):
                 self.counts[event] += 1
                 self.check_loss(event, fields)
