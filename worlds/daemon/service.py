@@ -224,8 +224,8 @@ class DaemonService:
                 getattr(log, level)(name, **fields)
             case Journal() | ProbeJournal() | SetAside():
                 self._journal.put(effect)
-            case WantClusters(host, clusters) if self._door is not None:
-                self._door.tell(host, Wanted(clusters=clusters))
+            case WantClusters(host, clusters, processes) if self._door is not None:
+                self._door.tell(host, Wanted(clusters=clusters, processes=processes))
             case KillCluster(host, cluster, run) if self._door is not None:
                 self._door.tell(host, Kill(cluster=cluster, run=run))
             case _:

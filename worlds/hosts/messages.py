@@ -17,6 +17,7 @@ PROTOCOL = 1
 MAX_FRAME_BYTES = 64 * 1024
 LENGTH_BYTES = 4
 MAX_CLUSTERS = 256  # of one host
+MAX_PROCESSES = 16
 
 NONCE_BYTES = 32
 SECRET_BYTES = 32
@@ -71,6 +72,14 @@ class ClusterRun(Struct, frozen=True):
     reason: Text = ""
 
 
+class ProcessRun(Struct, frozen=True):
+    """Another process that the supervisor of the daemon's own machine runs, as the gateway."""
+
+    name: ClusterName
+    generation: Generation
+    state: RunState
+
+
 class Report(HostMessage):
     """What runs here, and what the machine has: once a second, and at once when something changed."""
 
@@ -79,6 +88,7 @@ class Report(HostMessage):
     memory_mb: Count
     free_memory_mb: Count = 0
     load: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
+    processes: Annotated[list[ProcessRun], Meta(max_length=MAX_PROCESSES)] = []
 
 
 # ---------------------------------------------------------------- daemon → agent
@@ -108,10 +118,11 @@ class Refused(HostMessage):
 class Wanted(HostMessage):
     """All clusters that shall run on this host, each with its generation; what is not named is to end.
 
-    At once when it changes, and every 2 s.
+    At once when it changes, and every 2 s. `processes`: of those that run anyway, which generation shall run.
     """
 
     clusters: Annotated[dict[ClusterName, Generation], Meta(max_length=MAX_CLUSTERS)]
+    processes: Annotated[dict[ClusterName, Generation], Meta(max_length=MAX_PROCESSES)] = {}
 
 
 class Kill(HostMessage):

@@ -11,10 +11,11 @@ from waystone.supervisor import capacity
 from waystone.supervisor.child import Child, Spec, State
 from waystone.supervisor.host_link import HostLink, LinkDown
 from waystone.supervisor.loop import Supervisor
-from worlds.hosts.messages import ClusterRun, Kill, Refused, Report, RunState, Wanted, Welcome
+from worlds.hosts.messages import ClusterRun, Kill, ProcessRun, Refused, Report, RunState, Wanted, Welcome
 
 REPORT_S = 1.0
 MAX_REASON = 400
+OTHER = "/"  # before the name of a process that is no cluster, where both are kept
 
 RUN_STATES: dict[State, RunState] = {
     State.STARTING: "starting",
@@ -41,35 +42,41 @@ class HostAgent:
         self._on_link = on_link
         self._clusters: dict[str, Child] = {}
         self._generations: dict[str, int] = {}
+        self._others: dict[str, Child] = {}  # that run anyway, and may be restarted
         self._report_at = 0.0
-        self._reported: list[ClusterRun] = []
+        self._reported: tuple[list[ClusterRun], list[ProcessRun]] = ([], [])
         self._cores = capacity.cores()
 
     def adopt(self, name: str, child: Child) -> None:
         """Take a cluster that was started before."""
         self._clusters[name], self._generations[name] = child, 0
 
+    def adopt_other(self, name: str, child: Child) -> None:
+        """Take a process that is no cluster: the daemon may have it restarted, not stopped."""
+        self._others[name], self._generations[OTHER + name] = child, 0
+
     def step(self, now: float) -> None:
         """Hear the daemon, do what it wants, and report. Args: now: seconds, monotonic."""
         for heard in self._link.step(now):
             match heard:
-                case Wanted(clusters):
+                case Wanted(clusters, processes):
                     self._want(clusters, now)
+                    self._want_others(processes, now)
                 case Kill(name, run):
                     self._kill(name, run)
                 case Refused(is_final=True):
                     self._want({}, now)
                     self._on_link(heard)
                 case Welcome():
-                    self._reported, self._report_at = [], now
+                    self._report_at = now
                     self._on_link(heard)
                 case _:
                     self._on_link(heard)
         self._forget_stopped()
-        runs = self._runs()
+        runs = self._runs(), self._other_runs()
         if now >= self._report_at or runs != self._reported:
             self._report_at, self._reported = now + REPORT_S, runs
-            self._link.report(self._report(runs), now)
+            self._link.report(self._report(*runs), now)
 
     def _want(self, wanted: dict[str, int], now: float) -> None:
         for name, generation in wanted.items():
@@ -82,6 +89,13 @@ class HostAgent:
                 child.stop(now, is_wanted_again=True)
         for name in self._clusters.keys() - wanted.keys():
             self._clusters[name].stop(now)
+
+    def _want_others(self, wanted: dict[str, int], now: float) -> None:
+        for name, generation in wanted.items():
+            child = self._others.get(name)
+            if child is not None and generation > self._generations[OTHER + name]:
+                self._generations[OTHER + name] = generation
+                child.stop(now, is_wanted_again=True)
 
     def _kill(self, name: str, run: int) -> None:
         child = self._clusters.get(name)
@@ -108,8 +122,19 @@ class HostAgent:
             for name, child in sorted(self._clusters.items())
         ]
 
-    def _report(self, runs: list[ClusterRun]) -> Report:
+    def _other_runs(self) -> list[ProcessRun]:
+        return [
+            ProcessRun(name=name, generation=self._generations[OTHER + name], state=RUN_STATES[child.state])
+            for name, child in sorted(self._others.items())
+        ]
+
+    def _report(self, runs: list[ClusterRun], others: list[ProcessRun]) -> Report:
         total_mb, free_mb = capacity.memory_mb()
         return Report(
-            clusters=runs, cores=self._cores, memory_mb=total_mb, free_memory_mb=free_mb, load=capacity.load()
+            clusters=runs,
+            cores=self._cores,
+            memory_mb=total_mb,
+            free_memory_mb=free_mb,
+            load=capacity.load(),
+            processes=others,
         )

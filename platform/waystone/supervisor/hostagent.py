@@ -151,8 +151,7 @@ class Agent:
 
     @property
     def _world(self) -> str:
-        # type: ignore[union-attr]
-        return self._joining.code.world if self._joining is not None else self._membership.world
+        return self._identity().world
 
     # ------------------------------------------------------------ the run
 

@@ -35,6 +35,7 @@ from worlds.hosts.messages import Refused, Welcome
 from worlds.hosts.sockets import own_socket_path
 
 DEATHS_BEFORE_GIVING_UP = 5  # of one process, before everything was ready once
+RESTARTED_WITH_THE_WORLD = ("gateway", "worlddaemon")
 REMIND_SECONDS = 60.0
 SMOKE_SECONDS = 300.0
 EXIT_CANNOT_START = 1
@@ -148,6 +149,9 @@ class Start:
         agent = HostAgent(supervisor, link, self.deployment.cluster_spec, self._on_link)
         for name in self.clusters:
             agent.adopt(name, children[cluster_process(name)])
+        for name in RESTARTED_WITH_THE_WORLD:
+            if name in children:
+                agent.adopt_other(name, children[name])
         return agent
 
     def _on_link(self, heard: Welcome | Refused | LinkDown) -> None:
@@ -252,12 +256,12 @@ class Start:
         if config.role in ("all", "master"):
             rows += [("Site", f"{config.public_url}/"), ("Admin", f"{config.public_url}/admin/")]
             rows.append(("REST", f"{config.public_url}/api/v1/docs/"))
+        else:
+            rows.append(("Admin of this world", f"{config.public_url}/admin/"))
         if config.role in ("all", "world"):
             rows.append(("World link", config.gateway_url))
         if config.role == "world":
             rows.append(("World key, to register at the master", result["world_key"]))
-        else:
-            rows.append(("Admin of this world", f"{config.public_url}/admin/"))
         for login in result["logins"]:
             password = login["password"] or "(as you set it)"
             rows.append((f"Log-in, {login['role']}", f"{login['email']}  {password}"))

@@ -29,10 +29,12 @@ class HostLost:
 
 @dataclass(frozen=True)
 class WantClusters:
-    """Tell an agent all clusters that shall run there, with their generations."""
+    """Tell an agent all clusters that shall run there, with their generations, and those of other
+    processes."""
 
     host: str
     clusters: dict[str, int]
+    processes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,9 @@ class Hosts:
     generations: dict[str, int] = field(
         default_factory=dict
     )  # of clusters; a higher one than reported: restart
+    process_generations: dict[str, int] = field(
+        default_factory=dict
+    )  # of gateway and daemon, on our own host
     watches: dict[str, Watch] = field(default_factory=dict)
     stepped_at: float | None = None
     judge_from: float = 0.0  # silence before this instant means nothing: our bus was down, or we stood still
@@ -105,6 +110,9 @@ class Hosts:
         for run in report.clusters:
             known = self.generations.get(run.name, 0)
             self.generations[run.name] = max(known, run.generation)
+        for process in report.processes if not name else ():
+            known = self.process_generations.get(process.name, 0)
+            self.process_generations[process.name] = max(known, process.generation)
         ready = {run.run for run in report.clusters if run.state == "ready"}
         host.ready_at = {run: host.ready_at.get(run, now) for run in ready}
         return host

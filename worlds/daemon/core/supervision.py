@@ -77,6 +77,28 @@ def is_restarted(w: World, cluster: str) -> bool:
     return is_new and w.clusters.is_alive(cluster, run.run)
 
 
+def restart_process(w: World, process: str) -> bool:
+    """Have the gateway or the daemon itself ended in order and started again; whether there is `up` that
+    will."""
+    own = w.hosts.by_name.get("")
+    if own is None or not own.is_connected or all(each.name != process for each in own.report.processes):
+        return False
+    w.hosts.process_generations[process] = w.hosts.process_generations.get(process, 0) + 1
+    w.log("process_restart_ordered", process=process, generation=w.hosts.process_generations[process])
+    _tell(w, own)
+    return True
+
+
+def is_process_restarted(w: World, process: str) -> bool:
+    """Whether the newest generation of a process of our own machine is ready."""
+    own = w.hosts.by_name.get("")
+    wanted = w.hosts.process_generations.get(process, 0)
+    return own is not None and any(
+        each.name == process and each.generation >= wanted and each.state == "ready"
+        for each in own.report.processes
+    )
+
+
 def capacity(w: World, host: str) -> tuple[float, int] | None:
     """Return cores and memory (MB) that clusters may use on a host: as set, else as reported; None:
     unknown."""
@@ -153,7 +175,7 @@ def step(w: World) -> None:
 def _tell(w: World, host: Host) -> None:
     wanted = _wanted(w, host)
     host.told, host.tell_at = wanted, w.now + TELL_S
-    w.emit(WantClusters(host.name, wanted))
+    w.emit(WantClusters(host.name, wanted, {} if host.name else dict(w.hosts.process_generations)))
 
 
 def _wanted(w: World, host: Host) -> dict[str, int]:
