@@ -9,7 +9,7 @@ from accounts.selectors import edition_of
 from characters.refusals import Refused
 from characters.selectors import summaries_for_world
 from worlds.models import World
-from worlds.tickets import pseudonym_of, redeem_ticket
+from worlds.tickets import is_operator, pseudonym_of, redeem_ticket
 from worlds.uplink.messages import Admission, Limits, Redeem, Refusal
 from worlds.uplink.ticket import TicketRefused
 
@@ -33,6 +33,7 @@ def admit(*, world: World, request: Redeem, now: datetime) -> Admission:
         edition=edition.value,
         limits=limits_message(edition),
         characters=summaries_for_world(ticket.account, world, now),
+        is_operator=is_operator(ticket.account, world),
     )
 
 

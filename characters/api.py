@@ -32,6 +32,7 @@ NO_TICKET_STATUSES = {
     "account_banned": status.HTTP_403_FORBIDDEN,
     "edition_needed": status.HTTP_403_FORBIDDEN,
     "world_suspended": status.HTTP_403_FORBIDDEN,
+    "world_maintenance": status.HTTP_503_SERVICE_UNAVAILABLE,
     "world_offline": status.HTTP_503_SERVICE_UNAVAILABLE,
     "too_many_tickets": status.HTTP_429_TOO_MANY_REQUESTS,
 }
@@ -203,7 +204,7 @@ class TicketsView(APIView):
                 404,
                 429,
                 _403="Banned, edition too small, or the world is suspended.",
-                _503="The world does not answer.",
+                _503="The world does not answer, or is being worked on.",
             ),
         },
     )

@@ -43,6 +43,7 @@ def receive_report(*, world: World, report: Report, now: datetime) -> Reported:
         is_trade_off="" in stops,
         kinds_off=sorted(stops - {""}),
         letters=characters_with_new_letters(world),
+        maintenance=None if world.maintenance_since is None else world.maintenance_text,
         collects_since=restored.collects_since if restored is not None else None,
     )
 

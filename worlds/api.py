@@ -52,6 +52,9 @@ class WorldSerializer(serializers.Serializer):
     is_online = serializers.BooleanField(help_text="The world reported within the last 15 s.")
     is_suspended = serializers.BooleanField(help_text="Staff suspended it: nobody can enter.")
     created_at = serializers.DateTimeField()
+    maintenance = serializers.CharField(
+        allow_null=True, help_text="Set: only its operators are let in; why. null: everybody is."
+    )
 
 
 class WorldsSerializer(serializers.Serializer):

@@ -5,7 +5,10 @@ import unicodedata
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+# An instance has the number zone × COPIES + copy (1..999), zone being its row: it alone tells the zone.
+COPIES = 1000
 ADMISSION_FOR = timedelta(hours=24)  # how long a world may acquire by one redeemed ticket
+MAINTENANCE = "The world is being worked on."
 ONLINE_FOR = timedelta(seconds=15)  # a world reports every 5 s: three reports may be lost
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -26,6 +29,16 @@ _PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 def is_online(last_report_at: datetime | None, now: datetime) -> bool:
     """Return whether a world has reported lately."""
     return last_report_at is not None and now - last_report_at <= ONLINE_FOR
+
+
+def maintenance_of(since: datetime | None, text: str, reported: str | None) -> str | None:
+    """Return why a world lets nobody in at present, for people; None: it lets people in.
+
+    Args: since, text: as the master's staff set it; reported: what the world says of itself.
+    """
+    if since is not None:
+        return text or MAINTENANCE
+    return None if reported is None else reported or MAINTENANCE
 
 
 def slug_fault(slug: str) -> str:

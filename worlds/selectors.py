@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 
 from worlds.models import World, Zone, ZoneCluster
-from worlds.rules import ONLINE_FOR, is_online
+from worlds.rules import ONLINE_FOR, is_online, maintenance_of
 
 ORDERS = {
     "name": ("name", "slug"),
@@ -23,6 +23,7 @@ DEFAULT_ORDER = "-players"
 _ROW_COLUMNS = (
     *("slug", "name", "tagline", "tier", "language", "region", "ruleset", "edition"),
     *("players", "max_players", "last_report_at", "suspended_at", "created_at"),
+    *("maintenance_since", "maintenance_text", "report__maintenance"),
 )
 
 
@@ -57,6 +58,7 @@ class WorldRow:
     is_online: bool
     is_suspended: bool
     created_at: datetime
+    maintenance: str | None = None  # why only its operators are let in
 
 
 @dataclass(frozen=True)
@@ -177,11 +179,18 @@ def place_names(places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], tupl
 
 def _row(values: dict[str, Any], now: datetime) -> WorldRow:
     last_report_at, suspended_at = values.pop("last_report_at"), values.pop("suspended_at")
+    since, text = values.pop("maintenance_since"), values.pop("maintenance_text")
     return WorldRow(
+        maintenance=maintenance_of(since, text, text_of_report(values.pop("report__maintenance"))),
         **values,
         is_online=suspended_at is None and is_online(last_report_at, now),
         is_suspended=suspended_at is not None,
     )
+
+
+def text_of_report(said: object) -> str | None:
+    """Return what a world's report says of its maintenance; what is no text says nothing."""
+    return said if isinstance(said, str) else None
 
 
 def platform_population(now: datetime) -> Population:

@@ -17,7 +17,8 @@ from accounts.models import Account
 from accounts.rules import LIMITS, Edition
 from accounts.selectors import edition_of
 from worlds.models import Pseudonym, Ticket, World
-from worlds.rules import ADMISSION_FOR, is_online
+from worlds.rules import ADMISSION_FOR, is_online, maintenance_of
+from worlds.selectors import text_of_report
 from worlds.signing import signing_keys
 from worlds.uplink.jws import sign
 from worlds.uplink.ticket import ISSUER, TICKET_LIFETIME_S, TICKET_TYPE, TicketRefused, check_ticket
@@ -82,7 +83,8 @@ def pseudonym_of(account: Account, world: World) -> Pseudonym:
 def issue_ticket(*, account: Account, world: World, now: datetime) -> IssuedTicket:
     """Sign a ticket for one entry into a world.
 
-    Raises: NoTicket: account_banned, edition_needed, world_suspended, world_offline or too_many_tickets.
+    Raises: NoTicket: account_banned, edition_needed, world_suspended, world_maintenance, world_offline or
+            too_many_tickets.
         NoSigningKey: the master has no key.
     """
     _check_may_enter(account, world, now)
@@ -120,6 +122,8 @@ def _check_may_enter(account: Account, world: World, now: datetime) -> None:
         raise NoTicket("world_suspended", f"{world.name} is suspended by the staff; choose another world.")
     if world.edition == Edition.PREMIUM and not LIMITS[edition_of(account, now)].may_enter_premium_worlds:
         raise NoTicket("edition_needed", f"{world.name} is for the Premium edition; upgrade to enter.")
+    if (text := _maintenance(world)) is not None and not is_operator(account, world):
+        raise NoTicket("world_maintenance", f"{world.name} lets nobody in at the moment: {text}")
     if not is_online(world.last_report_at, now):
         raise NoTicket("world_offline", f"{world.name} does not answer at the moment; try again in a minute.")
     redeemed = list(
@@ -127,6 +131,18 @@ def _check_may_enter(account: Account, world: World, now: datetime) -> None:
     )
     if redeemed.count(None) >= MAX_WAITING or len(redeemed) >= MAX_A_MINUTE:
         raise NoTicket("too_many_tickets", "You asked for too many tickets in a minute; wait for one.")
+
+
+def is_operator(account: Account, world: World) -> bool:
+    """Return whether an account is let in during maintenance, too: the world's owner, and staff."""
+    return account.is_staff or (world.owner_id is not None and world.owner_id == account.pk)
+
+
+def _maintenance(world: World) -> str | None:
+    report = world.report if isinstance(world.report, dict) else {}
+    return maintenance_of(
+        world.maintenance_since, world.maintenance_text, text_of_report(report.get("maintenance"))
+    )
 
 
 def redeem_ticket(*, token: str, world: World, now: datetime) -> Ticket:

@@ -80,6 +80,7 @@ class Admission(Struct, frozen=True):
     edition: str
     limits: Limits
     characters: list[CharacterSummary]
+    is_operator: bool = False  # the world's owner, or staff: let in during maintenance, too
 
 
 class Acquire(Struct, frozen=True):
@@ -287,12 +288,22 @@ class ClusterReport(Struct, frozen=True):
     tick_ms: float
 
 
+class PlannedRestart(Struct, frozen=True):
+    """The next restart of a world, told on the master's pages; rolling ones put nobody out."""
+
+    at: datetime
+    kind: Literal["rolling", "full"]
+
+
 class Report(Struct, frozen=True):
     """Every 5 s: the world is up. Populations in it are not believed: the master counts leases."""
 
     gateway_url: Annotated[str, Meta(max_length=200)]
     started_at: datetime
     clusters: Annotated[list[ClusterReport], Meta(max_length=1000)]
+    # Why nobody is let in at present, for players; None: they are. The master gives out no tickets then.
+    maintenance: Annotated[str, Meta(max_length=200)] | None = None
+    restart: PlannedRestart | None = None  # the next one, or the one under way
 
 
 class AccountNews(Struct, frozen=True):
@@ -316,6 +327,7 @@ class Reported(Struct, frozen=True):
     kinds_off: list[str] = []  # kinds of items that may not change hands here
     letters: list[UUID] = []  # characters in play here whose mailboxes have a letter that is new
     collects_since: datetime | None = None  # set: restored just now; offer what was accepted since then
+    maintenance: str | None = None  # set: the master's staff let nobody in; why, for players
 
 
 class OfferedVersion(Struct, frozen=True):

@@ -9,6 +9,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from zonecluster.protocol.sky import Weather
+
 EntityKind = Literal["player", "creature", "item", "chest", "vendor"]
 ENTITY_KINDS: tuple[EntityKind, ...] = get_args(EntityKind)  # in the order of their numbers in snapshots
 
@@ -25,7 +27,8 @@ RefusalCode = Literal[
     "character_locked",
     "quarantined",  # the rules cannot handle its document here; the operator has a report
     "character_elsewhere",  # another world holds its lease
-    "world_full",
+    "world_full",  # and so is its queue
+    "maintenance",  # nobody is let in but the world's operators; `reason` says why
     "world_unavailable",  # daemon or clusters are starting; try again
     "master_unavailable",
     "too_fast",
@@ -90,6 +93,31 @@ class Entered(ToClient):
     character: UUID
     name: str
     line: Literal["main", "fork"]
+
+
+class Queued(ToClient):
+    """The world is full: the player waits, and is let in by itself. Told again whenever it changes.
+
+    `place` counts from 1, `ahead` is how many are let in before. `estimate_s`: how long it will take if
+    players go on leaving as they did; None: unknown.
+    """
+
+    place: int
+    ahead: int
+    estimate_s: float | None = None
+
+
+class SkyIs(ToClient, tag="sky_is"):
+    """Game time and weather of the player's zone: on entering it, and when one of them changes its course.
+
+    `game_s`: seconds of game time since the world's first day began, when this was sent; from then on it
+    runs `rate` times as fast as a clock.
+    """
+
+    zone: str
+    weather: Weather
+    game_s: float
+    rate: float
 
 
 class ZoneAssigned(ToClient, tag="zone_assigned"):
@@ -322,7 +350,9 @@ class Pong(ToClient):
 ServerMessage = (
     Welcome
     | Entered
+    | Queued
     | ZoneAssigned
+    | SkyIs
     | Result
     | Heard
     | Surroundings

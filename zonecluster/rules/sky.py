@@ -10,14 +10,10 @@ drawn anew, whatever it was. From the newest such hour on a few steps lead to th
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate, takewhile
-from typing import Literal, get_args
 
-Weather = Literal["clear", "cloudy", "fog", "rain", "storm", "snow"]
-WEATHERS: tuple[Weather, ...] = get_args(Weather)
-Daylight = Literal["night", "dawn", "day", "dusk"]
+from zonecluster.protocol.sky import Weather
 
-DAY_S, HOUR_S = 86_400.0, 3_600.0  # of game time
-DAWN_H, MORNING_H, DUSK_H, NIGHT_H = 5, 7, 19, 21  # hours at which each part of a day begins
+HOUR_S = 3_600.0  # of game time
 FRONT = 0.15  # chance of an hour in which the sky is drawn anew
 STAYS = 0.6  # else: chance that it stays as it was; if not, it moves to a neighbour
 LONGEST_H = 400  # without a front: (1 - FRONT)^400 = 6e-29, which is never
@@ -60,33 +56,6 @@ class GameClock:
         if rate <= 0:
             raise ValueError(f"a clock does not run at rate {rate}")
         return GameClock(unix_s - self.game_s(unix_s) / rate, rate)
-
-
-@dataclass(frozen=True)
-class TimeOfDay:
-    """A game time as people say it: days are counted from 1."""
-
-    day: int
-    hour: int
-    minute: int
-
-    @property
-    def daylight(self) -> Daylight:
-        """Which part of the day it is."""
-        if DAWN_H <= self.hour < MORNING_H:
-            return "dawn"
-        if MORNING_H <= self.hour < DUSK_H:
-            return "day"
-        return "dusk" if DUSK_H <= self.hour < NIGHT_H else "night"
-
-    def __str__(self) -> str:
-        return f"day {self.day}, {self.hour:02}:{self.minute:02}"
-
-
-def time_of_day(game_s: float) -> TimeOfDay:
-    """Return day, hour and minute of a game time in seconds."""
-    minutes = int(game_s // 60)
-    return TimeOfDay(minutes // 1440 + 1, minutes // 60 % 24, minutes % 60)
 
 
 def hour_of(game_s: float) -> int:

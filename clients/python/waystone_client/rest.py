@@ -30,6 +30,7 @@ class World(Struct, frozen=True):
     region: str = ""
     language: str = ""
     ruleset: str = ""
+    maintenance: str | None = None  # why only its operators are let in
 
 
 class WorldList(Struct, frozen=True):

@@ -131,7 +131,7 @@ class LinkCore:
                 self._asked_at = None
                 if self.phase is Phase.ASKED:
                     self._back_to_new(now)
-            case to_client.Entered():
+            case to_client.Entered() | to_client.Queued():
                 self._asked_at = None
             case to_client.Goodbye():
                 self.session, self.cluster = None, ""
