@@ -9,6 +9,7 @@ from tests.unit.zonecluster.daemon.test_requests import INSTANCES, SESSIONS, adm
 from tests.unit.zonecluster.daemon.test_withhold import Zone
 from zonecluster.daemon.announce import announce
 from zonecluster.protocol import bus
+from zonecluster.protocol.character import Item
 from zonecluster.protocol.from_client import Move, Unequip
 from zonecluster.protocol.to_client import Notice, Result
 
@@ -178,6 +179,26 @@ def test_a_document_from_elsewhere_takes_back_what_was_not_saved(zone: Trading) 
     assert zone.player.state.money == 7 and zone.player.after == FIRST
     zone.cluster.save_changes()
     assert zone.said(bus.Checkpoint) == []
+
+
+@pytest.mark.parametrize("is_taken_back", [True, False])
+def test_what_was_laid_down_in_a_document_that_was_taken_back_is_never_shown(
+    zone: Trading, is_taken_back: bool
+) -> None:
+    """Else it would be there twice: on the ground, and in the document that came instead."""
+    instance = zone.player.instance
+    thing = instance.lay(zone.player.row, Item("apple", 1))
+    (row,) = instance.goods.ground
+    zone.cluster.change(
+        zone.player, replace(zone.player.state, money=4), Result(1, True, "Laid."), shows=thing
+    )
+    zone.cluster.save_changes()
+    if is_taken_back:
+        zone.settle(FIRST, money=5)
+    zone.hear(bus.TakeCheckpoint(ALICE))
+    newest = zone.said(bus.Checkpoint)[-1]
+    zone.hear(bus.Saved(ALICE, newest.serial, 5))
+    assert zone.cluster.tables.is_hidden[row] == is_taken_back
 
 
 def test_settled_twice_is_settled_once(zone: Trading) -> None:
