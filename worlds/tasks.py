@@ -4,7 +4,7 @@ from celery import shared_task
 from celery.schedules import crontab
 from django.utils import timezone
 
-from worlds import restarts, services
+from worlds import plans, restarts, services
 
 
 @shared_task(name="worlds.delete_old_receipts")
@@ -25,7 +25,14 @@ def plan_restarts() -> None:
     restarts.plan_by_policies(now=timezone.now())
 
 
+@shared_task(name="worlds.plan_placement")
+def plan_placement() -> None:
+    """See for each world whether zones would be better off on other clusters."""
+    plans.plan_when_due(now=timezone.now())
+
+
 BEAT_SCHEDULE = {
+    "worlds: plan placement": {"task": "worlds.plan_placement", "schedule": crontab(minute="*/10")},
     "worlds: plan restarts": {"task": "worlds.plan_restarts", "schedule": crontab()},  # every minute
     "worlds: delete old receipts": {
         "task": "worlds.delete_old_receipts",

@@ -25,6 +25,7 @@ from accounts.admin_parts import (
     rows_table,
 )
 from worlds.cluster_figures import figures_panel
+from worlds.cost_map import cost_map
 from worlds.models import (
     ContentPack,
     CreatureKind,
@@ -144,9 +145,10 @@ class ZoneAdmin(OfWorld, ViewOnlyAdmin):
         ("Map", {"fields": ("map",)}),
         ("Ways", {"fields": ("ways_out", "ways_in")}),
         ("Creatures", {"fields": ("creatures",)}),
+        ("What it costs, by hour of the week", {"fields": ("cost",)}),
         ("Figures", {"fields": ("extent", "entry", "top_speed", "max_players")}),
     )
-    readonly_fields = ("text", "map", "ways_out", "ways_in", "creatures", "extent", "entry")
+    readonly_fields = ("text", "map", "cost", "ways_out", "ways_in", "creatures", "extent", "entry")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Zone]:
         return super().get_queryset(request).annotate(link_count=Count("links", distinct=True))
@@ -178,6 +180,10 @@ class ZoneAdmin(OfWorld, ViewOnlyAdmin):
     @display(description="map")
     def map(self, zone: Any) -> SafeString:
         return zone_map(zone, list(zone.links.all()), list(zone.spawns.select_related("kind")))
+
+    @display(description="cost, UTC")
+    def cost(self, zone: Zone) -> SafeString | str:
+        return cost_map(zone)
 
     @display(description="ways out")
     def ways_out(self, zone: Any) -> SafeString | str:

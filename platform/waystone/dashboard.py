@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Account, AuditRecord
 from characters.models import Character, Line, Version
-from worlds.models import Ticket, World, WorldKey
+from worlds.models import Alarm, Ticket, World, WorldKey
 from worlds.rules import is_online
 from worlds.selectors import platform_population
 
@@ -123,6 +123,10 @@ def attention(now: datetime, clusters: list[ClusterRow]) -> list[tuple[str, str]
             found.append((f"{world} has no valid key and cannot reach the uplink.", address))
         elif world.is_listed and world.last_report_at and not is_online(world.last_report_at, now):
             found.append((f"{world} is silent since {world.last_report_at:%Y-%m-%d %H:%M:%S}.", address))
+    alarms = Alarm.objects.filter(ended_at=None).select_related("world").order_by("-level", "began_at")
+    found = [
+        (alarm.text, reverse("admin:worlds_alarm_change", args=[alarm.pk])) for alarm in alarms[:SHOWN]
+    ] + found
     found += [
         (f"Cluster {row.name} of {row.world} is dead.", _list("worlds_zonecluster"))
         for row in clusters

@@ -93,12 +93,13 @@ class Migration(migrations.Migration):
                 ('character_name', models.CharField(max_length=40)),
                 ('edition', models.CharField(max_length=16)),
                 ('rank', models.PositiveSmallIntegerField(help_text='Lower ones go first.')),
+                ('arrival', models.BigIntegerField(help_text='Grows; of one rank the lower one goes first.')),
                 ('since', models.DateTimeField()),
                 ('resume_digest', models.BinaryField(help_text='SHA-256 of the resume token.', max_length=32)),
                 ('world', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='waiting_players', to='worlds.world')),
             ],
             options={
-                'ordering': ['rank', 'since'],
+                'ordering': ['rank', 'arrival'],
                 'constraints': [models.UniqueConstraint(models.F('world'), models.F('pseudonym'), name='one_place_in_the_queue')],
             },
         ),
@@ -218,6 +219,7 @@ class Migration(migrations.Migration):
                 ('players', models.FloatField()),
                 ('commands', models.FloatField(help_text='In a second.')),
                 ('weeks', models.PositiveIntegerField(default=1, help_text='How many weeks are in it.')),
+                ('minutes', models.PositiveIntegerField(default=1, help_text='How many minutes were measured.')),
                 ('updated_at', models.DateTimeField()),
                 ('zone', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='costs', to='worlds.zone')),
             ],
@@ -245,6 +247,25 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-asked_at', 'id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='SlowHandler',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(help_text='Of the command, as clients name it.', max_length=40)),
+                ('cluster', models.CharField(help_text='That noticed it.', max_length=24)),
+                ('p99_ms', models.FloatField(help_text='CPU time that 99 of 100 runs took at most.')),
+                ('worst_ms', models.FloatField()),
+                ('runs', models.PositiveIntegerField(help_text='That were looked at.')),
+                ('off_at', models.DateTimeField()),
+                ('on_at', models.DateTimeField(blank=True, null=True)),
+                ('on_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('world', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='slow_handlers', to='worlds.world')),
+            ],
+            options={
+                'ordering': ['-off_at'],
+                'constraints': [models.UniqueConstraint(models.F('world'), models.F('kind'), condition=models.Q(('on_at__isnull', True)), name='handler_off_once_in_a_world')],
             },
         ),
         migrations.CreateModel(

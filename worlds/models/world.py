@@ -25,6 +25,11 @@ class World(models.Model):
         VERIFIED = "verified"
         OPEN = "open"
 
+    class Placement(models.TextChoices):
+        AUTOMATIC = "automatic", "the planner, by itself"
+        PROPOSED = "proposed", "the planner proposes, staff approves"
+        BY_HAND = "by_hand", "staff only"
+
     slug = models.CharField(max_length=40, unique=True, validators=[slug_validator])
     name = models.CharField(max_length=60)
     name_key = models.CharField(
@@ -75,6 +80,13 @@ class World(models.Model):
     )
     limited_at = models.DateTimeField(
         null=True, blank=True, help_text="Set: what it writes goes to its own forks, not to main."
+    )
+    placement = models.CharField(
+        "placement of zones",
+        max_length=16,
+        choices=Placement,
+        default=Placement.AUTOMATIC,
+        help_text="Who decides which zone runs on which cluster.",
     )
     maintenance_since = models.DateTimeField(
         null=True, blank=True, help_text="Set: nobody enters but the world's operators and staff."

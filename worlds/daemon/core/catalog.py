@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from worlds.rules import COPIES
 from zonecluster.protocol.character import Place
 from zonecluster.rules.items import ItemKind
-
-COPIES = 1000  # instance number = zone number × COPIES + copy, so the number alone tells the zone
+from zonecluster.rules.sky import DEFAULT_CLIMATE
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class ZoneInfo:
     entry: Place
     home_cluster: str = ""  # empty: the daemon chooses
     is_entry: bool = False
+    climate: str = DEFAULT_CLIMATE
     max_players: int = 500
     max_instances: int = 8
     is_pinned: bool = False
@@ -75,6 +76,9 @@ class Catalog:
     kinds: dict[str, ItemKind] = field(default_factory=dict)  # of items, by slug
     # characters that are not let in with that document: its digest (poison.digest_of); b"": with any
     quarantined: dict[UUID, bytes] = field(default_factory=dict)
+    max_queue: int = 500  # how many may wait for a place
+    game_rate: float = 24.0  # game time per time
+    game_epoch_s: float = 0.0  # when game time began, seconds since 1970
 
     def entry_zone(self) -> ZoneInfo | None:
         """Return the zone where new characters begin; else the first by name; None without any."""
