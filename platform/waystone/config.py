@@ -130,18 +130,15 @@ class Config:
         bind = text("WAYSTONE_BIND", "127.0.0.1")
         web_port = port("WAYSTONE_WEB_PORT", 8000)
         gateway_port = port("WAYSTONE_GATEWAY_PORT", 8001)
-        reached_at = "127.0.0.1" if bind in ("0.0.0.0", "::", "") else bind
-        public_url = text("WAYSTONE_PUBLIC_URL", f"http://{reached_at}:{web_port}").rstrip("/")
-        own_hosts = ["127.0.0.1", "localhost", "[::1]", urlsplit(public_url).hostname or "localhost"]
         role = text("WAYSTONE_ROLE", "all")
         if role not in ("all", "master", "world"):
+            raise ValueError(f"WAYSTONE_ROLE={role!r}: use all, master or world")
         web_bind = text("WAYSTONE_WEB_BIND", "127.0.0.1" if role == "world" else bind)
         reached_at, web_at = (
             "127.0.0.1" if each in ("0.0.0.0", "::", "") else each for each in (bind, web_bind)
         )
         public_url = text("WAYSTONE_PUBLIC_URL", f"http://{web_at}:{web_port}").rstrip("/")
         own_hosts = ["127.0.0.1", "localhost", "[::1]", urlsplit(public_url).hostname or "localhost"]
-            raise ValueError(f"WAYSTONE_ROLE={role!r}: use all, master or world")
         log_format = text("WAYSTONE_LOG_FORMAT", "")
         if log_format not in ("", "json", "console"):
             raise ValueError(f"WAYSTONE_LOG_FORMAT={log_format!r}: use json or console, or leave it out")
@@ -164,8 +161,8 @@ class Config:
             debug=text("WAYSTONE_DEBUG", "") == "1",
             database_url=text("DATABASE_URL", ""),
             redis_url=text("REDIS_URL", ""),
-            web_bind=web_bind,
             bind=bind,
+            web_bind=web_bind,
             web_port=web_port,
             gateway_port=gateway_port,
             public_url=public_url,
