@@ -37,10 +37,13 @@ from accounts.admin_parts import (
 )
 from accounts.levers import Told, lever
 from worlds import (  # noqa: F401  (register the world's own rows; the admin looks only for `admin`)
+    placement_admin,
     quarantine_admin,
     restart_admin,
+    upkeep_admin,
     world_admin,
 )
+from worlds.life_admin import LifeLevers
 from worlds.models import Pseudonym, Ticket, World, WorldKey
 from worlds.rules import gateway_fault, is_online, name_fault, name_key, slug_fault
 from worlds.selectors import with_players
@@ -85,19 +88,26 @@ def _checked(fault_of: Any, value: str) -> str:
 
 
 @admin.register(World)
-class WorldAdmin(AuditedAdmin):
+class WorldAdmin(LifeLevers, placement_admin.WithPlacement, AuditedAdmin):
     form = WorldForm
     list_display = ("name", "slug", "state", "tier_label", "players", "max_players", "region", "owner_link")
     list_filter = ("tier", "is_listed", "edition", "region", "language", "ruleset")
     search_fields = ("name", "slug", "tagline", "owner__email")
     list_select_related = ("owner",)
     autocomplete_fields = ("owner",)
-    actions_detail = ("limit", "lift_the_limit", "stop_trade", "suspend", "lift")
+    actions_detail = (
+        *LifeLevers.life_levers,
+        *("limit", "lift_the_limit", "stop_trade", "suspend", "lift", "plan_placement"),
+    )
     told = ("name", "tagline", "description", "motd", "language", "region", "ruleset")
-    rules = ("owner", "tier", "edition", "max_players", "is_listed", "gateway_url")
+    rules = (
+        *("owner", "tier", "edition", "max_players", "max_queue", "spawn_budget"),
+        *("is_listed", "gateway_url", "placement"),
+    )
     facts = (
         "state",
         "players",
+        *LifeLevers.life_facts,
         "created_at",
         "limited_at",
         "suspended_at",
@@ -151,7 +161,7 @@ class WorldAdmin(AuditedAdmin):
         description="state",
         label={
             "online": "success", "silent": "warning", "limited": "warning", "suspended": "danger",
-            "never seen": "info",
+            "never seen": "info", "maintenance": "warning",
         },
     )  # fmt: skip
     def state(self, world: World) -> str:
@@ -161,6 +171,8 @@ class WorldAdmin(AuditedAdmin):
             return "limited"
         if world.last_report_at is None:
             return "never seen"
+        if world.maintenance_since is not None:
+            return "maintenance"
         return "online" if is_online(world.last_report_at, timezone.now()) else "silent"
 
     @display(description="tier", ordering="tier", label={"official": "success", "verified": "info"})

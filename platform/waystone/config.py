@@ -94,7 +94,9 @@ class Config:
     packet_path: Literal["auto", "batch", "plain"]  # of zone clusters, see docs/packets.md
     zone_bytes_per_player: int  # bytes of snapshots a second, at most
     metrics_bind: tuple[str, int] | None  # of zone clusters' /metrics; port 0: any free; None: nowhere
-    hosts_bind: tuple[str, int] | None  # where host agents of other machines reach the world daemon; None: not
+    hosts_bind: (
+        tuple[str, int] | None
+    )  # where host agents of other machines reach the world daemon; None: not
     hosts_public: str  # host:port that they use; empty: the bound one
     backup: BackupConfig
     udp_port_base: int  # cluster i of the demo world, by name, listens on this + i; 0: any free port

@@ -42,11 +42,14 @@ from characters.models import (
 )
 from tests.integration.worlds.makers import make_account, make_play_session, make_world
 from worlds.models import (
+    Alarm,
     ContentPack,
     CreatureKind,
     CreatureSpawn,
     ItemKind,
+    PlacementPlan,
     PlaySession,
+    PopulationHour,
     Pseudonym,
     Quarantine,
     Restart,
@@ -57,6 +60,7 @@ from worlds.models import (
     WorldKey,
     Zone,
     ZoneCluster,
+    ZoneCost,
     ZoneLink,
 )
 
@@ -116,6 +120,11 @@ def _make_content(world: World, now) -> None:
     )
     kind = CreatureKind.objects.create(world=world, slug="gull", name="gull")
     CreatureSpawn.objects.create(zone=quay, kind=kind, count=3, x=50, y=50, radius=9)
+    Alarm.objects.create(world=world, key="cluster_dead:east", text="east is dead", began_at=now, last_at=now)
+    PopulationHour.objects.create(world=world, at=now, mean=2.5, most=4, samples=60)
+    ZoneCost.objects.create(zone=quay, hour=7, cpu_ms=3.5, players=2, commands=1, updated_at=now)
+    plan = PlacementPlan.objects.create(world=world, reason="one move", made_at=now)
+    plan.moves.create(world=world, zone="quay", source="east", target="west", reason="full", asked_at=now)
     RestartPolicy.objects.create(world=world, when="fixed", at=time(4))
     Restart.objects.create(world=world, kind="full", due_at=now, made_at=now)
     ItemKind.objects.create(world=world, slug="bread", name="bread", stack_size=20)
