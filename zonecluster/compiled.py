@@ -29,11 +29,13 @@ PARTS = (
     "zonecluster.packets.batch_path",
     "zonecluster.interest.grid",
     "zonecluster.snapshots.encode_compiled",
+    "zonecluster.documents.compiled_check",
 )
 # Constants that compiled code has built in, besides those of its own package.
 SHARED = (
     *("compiled.py", "protocol/zone_payloads.py"),
     *("protocol/netcode/wire.py", "protocol/netcode/drops.py"),  # the order of drops is that of counters
+    *("protocol/canonical.py", "protocol/character.py"),
 )
 BESIDE = HERE / "__pycache__" / "numba"  # where nobody named a place (scripts without the settings)
 UNUSED_DAYS = 7

@@ -7,6 +7,11 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "waystone.settings")
 django = get_wsgi_application()
 
-from waystone.bodies import PatientBodies  # noqa: E402  (it logs, which Django has configured now)
+from django.conf import settings  # noqa: E402  (all below needs the settings that the lines above set up)
 
+from characters.checking import checking  # noqa: E402
+from waystone.bodies import PatientBodies  # noqa: E402
+
+if settings.CONFIG.role != "world":  # a world without its master takes no saves
+    checking.prepare_beside(settings.CONFIG.packet_path)
 application = PatientBodies(django)

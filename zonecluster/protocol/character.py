@@ -18,6 +18,8 @@ GENESIS_CHAIN = bytes(32)  # prev_chain of the first version of a line that was 
 
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+Attribute = Annotated[int, Meta(ge=-(2**31), le=2**31)]
+Stack = Annotated[int, Meta(ge=1, le=1_000_000)]  # how many of one kind are together
 
 
 class Place(Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +37,7 @@ class Item(Struct, frozen=True, forbid_unknown_fields=True):
     """A stack of one kind of item; `id` is set for valuables, which have one owner each."""
 
     kind: Name
-    count: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    count: Stack = 1
     id: UUID | None = None
 
 
@@ -43,7 +45,7 @@ class CharacterState(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole truth about a character, one document, at most 64 KB as canonical JSON."""
 
     schema: Annotated[int, Meta(ge=1, le=1)] = 1
-    attributes: dict[Name, Annotated[int, Meta(ge=-(2**31), le=2**31)]] = {}
+    attributes: dict[Name, Attribute] = {}
     skills: dict[Name, Count] = {}
     bags: dict[Name, list[Item]] = {}
     money: Count = 0
