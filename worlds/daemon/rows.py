@@ -16,6 +16,7 @@ from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
 from worlds.daemon.core.effects import (
     CloseSession,
     EndQuarantine,
+    ForgetWaiting,
     LoadReceipts,
     RecordSession,
     SessionRow,
@@ -23,6 +24,7 @@ from worlds.daemon.core.effects import (
     StoreHead,
     StorePoison,
     StoreReceipt,
+    StoreWaiting,
     UpdateSession,
 )
 from worlds.daemon.core.events import OpenSession, ReceiptsLoaded
@@ -35,6 +37,7 @@ from worlds.daemon.core.upkeep import (
     UpkeepEffect,
 )
 from worlds.daemon.host_rows import DoorStatus, HostStatus, load_hosts, write_host
+from worlds.daemon.queue_rows import write_queue
 from worlds.daemon.upkeep_rows import write_upkeep
 from worlds.models import ItemKind, PlaySession, StoredReceipt, World, Zone, ZoneCluster, ZoneLink
 from worlds.uplink.jws import BadToken
@@ -62,6 +65,8 @@ RowEffect = (
     RecordSession
     | UpdateSession
     | CloseSession
+    | StoreWaiting
+    | ForgetWaiting
     | StoreReceipt
     | StoreExchange
     | StoreHead
@@ -98,6 +103,9 @@ def load_catalog(slug: str, gateway_url: str) -> Catalog:
         },
         hosts=load_hosts(world),
         quarantined=quarantines.standing(world),
+        max_queue=world.max_queue,
+        game_rate=world.game_rate,
+        game_epoch_s=world.game_epoch.timestamp(),
     )
 
 
@@ -111,6 +119,7 @@ def _zone_info(zone: Zone) -> ZoneInfo:
         entry=Place(zone=zone.slug, position=(zone.entry_x, zone.entry_y, 0.0), heading_deg=heading),
         home_cluster=zone.home_cluster.name if zone.home_cluster else "",
         is_entry=zone.is_entry,
+        climate=zone.climate,
         max_players=zone.max_players,
         max_instances=zone.max_instances,
         is_pinned=zone.is_pinned,
@@ -179,6 +188,8 @@ def write_rows(slug: str, effects: Sequence[RowEffect], now: datetime) -> None:
                     rows.update(last_seen_at=seen_at, status=status)
                 case HostStatus() | DoorStatus():
                     write_host(world, effect)
+                case StoreWaiting() | ForgetWaiting():
+                    write_queue(world, effect, now)
                 case NoteMove() | NoteRestart() | NoteAnnouncement() | RaiseAlarm() | EndAlarm():
                     write_upkeep(world, effect, now)
         receipts = [_receipt(world, receipt, now) for effect in effects for receipt in receipts_in(effect)]

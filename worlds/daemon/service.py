@@ -19,7 +19,7 @@ from channels.layers import get_channel_layer
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
 from worlds.bus import BUS_ERRORS, Outbox, cluster_channel, gateway_channel, gateways_group
-from worlds.daemon import host_rows, rows, upkeep_rows
+from worlds.daemon import host_rows, queue_rows, rows, upkeep_rows
 from worlds.daemon.bus_worker import BusWorker
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.daemon import DaemonCore
@@ -168,7 +168,8 @@ class DaemonService:
         sessions = await sync_to_async(rows.load_open_sessions)(self._slug)
         self.handle(JournalLoaded([unfinished_of(write) for write in self._unfinished]))
         self._unfinished = []
-        self.handle(SessionsLoaded(sessions))
+        waiting = await sync_to_async(queue_rows.load_queue)(self._slug, datetime.now(UTC))
+        self.handle(SessionsLoaded(sessions, waiting))
 
     async def _finish(self) -> None:
         """No more entries; outstanding writes get a few seconds; players stay in their clusters."""

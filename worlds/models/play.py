@@ -56,12 +56,13 @@ class WaitingPlayer(models.Model):
     character_name = models.CharField(max_length=40)
     edition = models.CharField(max_length=16)
     rank = models.PositiveSmallIntegerField(help_text="Lower ones go first.")
+    arrival = models.BigIntegerField(help_text="Grows; of one rank the lower one goes first.")
     since = models.DateTimeField()
     resume_digest = models.BinaryField(max_length=32, help_text="SHA-256 of the resume token.")
 
     class Meta:
         constraints = [models.UniqueConstraint("world", "pseudonym", name="one_place_in_the_queue")]
-        ordering = ["rank", "since"]
+        ordering = ["rank", "arrival"]
 
     def __str__(self) -> str:
         return self.character_name

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from worlds.daemon.core import alliances, departure, standing, trades, withholding
+from worlds.daemon.core import alliances, departure, maintenance, skies, standing, trades, withholding
 from worlds.daemon.core.clusters import Instance
 from worlds.daemon.core.session import ClusterRequest, Phase, Session, Stay
 from worlds.daemon.core.state import REPEAT_S, World
@@ -48,7 +48,7 @@ def settle(w: World, s: Session, m: bus.Admitted) -> None:
     old = s.home
     s.move(Phase.PLAYING, w.now)
     s.home, s.target = replace(s.there, entity=m.entity), None
-    s.place, s.mint = s.goal, None
+    s.place, s.mint, s.arrival = s.goal, None, 0
     s.copy, s.is_following = s.here.instance, False
     s.is_dirty, s.serial, s.misses, s.is_unsettled = False, 0, 0, False
     s.checkpoint_at = w.now + CHECKPOINT_S * (0.5 + w.rng.random())  # spread, so that saves come evenly
@@ -77,6 +77,8 @@ def tell_entered(w: World, s: Session) -> None:
         if s.alliance:
             alliances.tell(w, s)
         trades.tell(w, s)
+        if s.is_operator:
+            maintenance.tell_operator(w, s)
 
 
 def tell_zone(w: World, s: Session, m: bus.Admitted) -> None:
@@ -94,6 +96,7 @@ def tell_zone(w: World, s: Session, m: bus.Admitted) -> None:
         connect_token=m.connect_token,
     )
     w.to_link(s.link, message)
+    skies.tell(w, s)
 
 
 def attach(w: World, s: Session) -> None:

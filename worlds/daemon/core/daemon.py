@@ -7,7 +7,9 @@ from worlds.daemon.core import (
     answers,
     exchanges,
     hearing,
+    life,
     poison,
+    queueing,
     recovery,
     reoffers,
     replay,
@@ -85,9 +87,10 @@ class DaemonCore:
             case HostLost(host):
                 supervision.lost(w, host)
             case CatalogLoaded(catalog):
-                w.catalog = catalog
-            case SessionsLoaded(rows):
+                life.on_catalog(w, catalog)
+            case SessionsLoaded(rows, waiting):
                 recovery.load(w, rows)
+                queueing.load(w, waiting)
                 w.emit(HailAll())
             case BusLost():
                 w.is_bus_up = False

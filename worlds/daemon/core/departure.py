@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import replay
+from worlds.daemon.core import queueing, replay
 from worlds.daemon.core.saving import InvalidState, Offer, backoff
 from worlds.daemon.core.session import Failure, Leave, Phase, Session, Stay
 from worlds.daemon.core.state import World
@@ -17,6 +17,7 @@ LINK_LOST = Leave("link lost", "The connection was lost for too long.")
 IDLE = Leave(
     "no character chosen", "No character was chosen for ten minutes. Log in again when you want to play."
 )
+WAITED = Leave("waited for a day", "You have waited for a place for nearly a day. Log in again to wait on.")
 NO_CLUSTER = Leave(
     "no cluster", "No zone could be opened for two minutes. Your character is safe; try again later."
 )
@@ -32,6 +33,10 @@ QUARANTINED = Leave(
     "did harm. The world's operator has a report and can let it in again.",
 )
 STALE = Leave("stale", "Your character was taken over elsewhere, so this world may not write it any more.")
+
+
+# Who came by the queue and was refused for one of these waits on: it was not the player's doing.
+NO_FAULT = ("master_unavailable", "world_unavailable", "not_now")
 
 
 def with_place(state: CharacterState, world: str, place: Place | None) -> CharacterState:
@@ -75,7 +80,7 @@ def begin(w: World, s: Session, leave: Leave) -> None:
     """Start to put a player out, or remember it until the present step is over."""
     s.leave = s.leave or leave
     match s.phase:
-        case P.REDEEMING | P.WELCOMED | P.QUEUED | P.ACQUIRING:
+        case P.REDEEMING | P.WELCOMED | P.WAITING | P.QUEUED | P.ACQUIRING:
             goodbye(w, s, is_saved=True)
             end(w, s)
         case P.RECORDING | P.OPENING:
@@ -185,11 +190,14 @@ def released(w: World, s: Session) -> None:
 
 
 def back_to_choice(w: World, s: Session) -> None:
-    """Entering failed: the player may choose again. Says why."""
+    """Entering failed: the player may choose again, or waits on. Says why."""
     w.free_character(s)
+    if s.failure is not None and s.failure.code in NO_FAULT and queueing.go_back(w, s):
+        s.home = s.target = s.goal = s.place = s.writer = s.failure = None
+        return
     s.move(P.WELCOMED, w.now)
     s.character = s.home = s.target = s.goal = s.place = s.writer = None
-    s.has_entered = False
+    s.has_entered, s.arrival = False, 0
     if s.failure is not None:
         w.refuse(s.link, s.failure.code, s.failure.reason, s.failure.advice)
         s.failure = None
@@ -269,5 +277,6 @@ def goodbye(w: World, s: Session, *, is_saved: bool) -> None:
 
 def end(w: World, s: Session) -> None:
     """Forget the session."""
+    queueing.note_departure(w, s, is_lost=s.leave is LINK_LOST or s.leave is NO_CLUSTER)
     s.move(P.ENDED, w.now)
     w.forget(s)

@@ -100,6 +100,35 @@ class CloseSession:
 
 
 @dataclass(frozen=True)
+class WaitingRow:
+    """Somebody in the queue of a full world, as it is now: the whole WaitingPlayer row but its instant."""
+
+    id: UUID
+    account: UUID
+    admission: UUID
+    character: UUID
+    name: str
+    edition: str
+    rank: int
+    arrival: int
+    resume_digest: bytes
+
+
+@dataclass(frozen=True)
+class StoreWaiting:
+    """Keep somebody's place in the queue, so that a restarted daemon knows it."""
+
+    row: WaitingRow
+
+
+@dataclass(frozen=True)
+class ForgetWaiting:
+    """That session does not wait any more."""
+
+    session: UUID
+
+
+@dataclass(frozen=True)
 class StoreReceipt:
     """Keep the master's receipt and the state it stands for; then the write is finished in the journal."""
 
@@ -196,6 +225,8 @@ Effect = (
     | RecordSession
     | UpdateSession
     | CloseSession
+    | StoreWaiting
+    | ForgetWaiting
     | StoreReceipt
     | StoreExchange
     | StoreHead

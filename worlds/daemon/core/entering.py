@@ -2,7 +2,17 @@
 
 from hashlib import sha256
 
-from worlds.daemon.core import arrival, departure, exchanges, handoff, placement, poison, standing
+from worlds.daemon.core import (
+    arrival,
+    departure,
+    exchanges,
+    handoff,
+    maintenance,
+    placement,
+    poison,
+    queueing,
+    standing,
+)
 from worlds.daemon.core.saving import WriteHead, backoff
 from worlds.daemon.core.session import (
     GOING,
@@ -17,7 +27,7 @@ from worlds.daemon.core.session import (
 from worlds.daemon.core.state import World
 from worlds.uplink import messages as uplink
 from zonecluster.protocol.from_client import PROTOCOL_VERSION, Enter, Hello
-from zonecluster.protocol.to_client import CharacterSummary, Goodbye, Notice, Welcome
+from zonecluster.protocol.to_client import CharacterSummary, Goodbye, Notice, RefusalCode, Welcome
 
 P = Phase
 LOG_IN_AGAIN = "Log in again to get a fresh ticket, and connect with that."
@@ -89,6 +99,7 @@ def on_admission(w: World, s: Session, answer: uplink.Admission) -> None:
     """The master has redeemed the ticket."""
     s.admission, s.account, s.edition = answer.admission, answer.account, answer.edition
     s.level_cap, s.characters = answer.limits.level_cap, answer.characters
+    s.is_operator = answer.is_operator
     s.move(P.WELCOMED, w.now)
     welcome(w, s)
 
@@ -171,6 +182,8 @@ def rejoin(w: World, s: Session) -> None:
     if s.leave is departure.QUARANTINED:
         return
     match s.phase:
+        case P.WAITING:
+            queueing.came_back(w, s)
         case P.FREEZING_OUT | P.SAVING_OUT if s.home and w.clusters.is_alive(
             s.here.cluster, s.here.incarnation
         ):
@@ -202,7 +215,7 @@ def on_enter(w: World, s: Session, m: Enter) -> None:
         return
     if s.character == m.character and s.phase in ENTERING:
         return
-    if s.phase is not P.WELCOMED:
+    if s.phase not in (P.WELCOMED, P.WAITING):
         w.refuse(s.link, "not_now", "A character is in play on this link.", "Log out first.")
         return
     summary = next((one for one in s.characters if one.id == m.character), None)
@@ -226,30 +239,57 @@ def choose(w: World, s: Session) -> None:
             s.move(P.QUEUED, w.now)
     elif other is not None:
         take_over(w, other, s)
-    elif problem := _no_room(w):
-        w.refuse(s.link, *problem)  # type: ignore[arg-type]
-        if s.phase is P.QUEUED:
-            s.move(P.WELCOMED, w.now)
-        s.character = None
+    elif s.phase is P.WAITING:
+        queueing.join(w, s)  # with another character, or asked again; `come_in` when it is its turn
+    elif problem := _why_not(w, s):
+        _refuse_entry(w, s, problem)
+    elif not queueing.must_wait(w, s):
+        _acquire(w, s)
+    elif not queueing.join(w, s):
+        _refuse_entry(w, s, _full(w))
+
+
+def come_in(w: World, s: Session) -> None:
+    """It is the turn of a player who has waited: there is a place."""
+    if w.who_plays(s.character) is None and not w.is_replaying(s.character):
+        _acquire(w, s)
     else:
-        s.move(P.ACQUIRING, w.now)
-        w.by_character[s.chosen] = s.id
-        w.begin_acquire(s)
+        choose(w, s)
 
 
-def _no_room(w: World) -> tuple[str, str, str] | None:
+def _acquire(w: World, s: Session) -> None:
+    s.move(P.ACQUIRING, w.now)
+    w.by_character[s.chosen] = s.id
+    w.begin_acquire(s)
+
+
+def _refuse_entry(w: World, s: Session, problem: tuple[RefusalCode, str, str]) -> None:
+    w.refuse(s.link, *problem)
+    if s.phase is P.QUEUED:
+        s.move(P.WELCOMED, w.now)
+    s.character, s.arrival = None, 0
+
+
+def _why_not(w: World, s: Session) -> tuple[RefusalCode, str, str] | None:
+    """Return why this player cannot enter now: code, reason, advice."""
+    if maintenance.bars(w, s):
+        return "maintenance", maintenance.text_of(w) or "", "Try again later, or choose another world."
+    return closed(w)
+
+
+def closed(w: World) -> tuple[RefusalCode, str, str] | None:
     """Return why nobody can enter now: code, reason, advice."""
     if w.is_stopping or w.is_suspended:
         return "world_unavailable", "The world admits nobody at the moment.", TRY_AGAIN
     if not w.clusters.alive() or not w.catalog.zones:
         return "world_unavailable", "No zone of the world is running.", TRY_AGAIN
-    if len(w.by_character) >= w.catalog.max_players:
-        return (
-            "world_full",
-            f"All {w.catalog.max_players} places are taken.",
-            "Try again later, or choose another world.",
-        )
     return None
+
+
+def _full(w: World) -> tuple[RefusalCode, str, str]:
+    waiting = f", and {w.catalog.max_queue} players wait for one" if w.catalog.max_queue else ""
+    reason = f"All {w.catalog.max_players} places are taken{waiting}."
+    return "world_full", reason, "Try again later, or choose another world."
 
 
 def take_over(w: World, old: Session, new: Session) -> None:
@@ -266,6 +306,7 @@ def take_over(w: World, old: Session, new: Session) -> None:
         return
     take_link(w, old, link, "You have logged in again elsewhere.")
     old.admission, old.edition, old.level_cap = new.admission, new.edition, new.level_cap
+    old.is_operator = new.is_operator
     old.characters, old.ticket_digest = new.characters, new.ticket_digest
     digest = new.resume_digest
     w.void_resume_tokens(new)

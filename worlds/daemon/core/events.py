@@ -1,6 +1,6 @@
 """What can happen to a world daemon: the input of its core. Messages of the bus come as they are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -49,10 +49,27 @@ class OpenSession:
 
 
 @dataclass(frozen=True)
+class WaitingSession:
+    """A WaitingPlayer row: somebody who was in the queue when the last daemon ended."""
+
+    id: UUID
+    account: UUID
+    admission: UUID
+    character: UUID
+    name: str
+    edition: str
+    rank: int
+    arrival: int
+    resume_digest: bytes
+    waited_s: float
+
+
+@dataclass(frozen=True)
 class SessionsLoaded:
     """All open rows, once, at start."""
 
     sessions: list[OpenSession]
+    waiting: list[WaitingSession] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import alliances, arrival, departure, entering, mail, trades
+from worlds.daemon.core import alliances, arrival, departure, entering, mail, queueing, trades
 from worlds.daemon.core.session import IN_PLAY, PLAYABLE, LinkRef, Phase, Session
 from worlds.daemon.core.state import Gateway, World
 from zonecluster.protocol import bus
@@ -133,8 +133,11 @@ def _check_link(w: World, link: LinkRef, session_id: UUID | None) -> None:
     s = w.find(session_id)
     if s is not None and s.link is None and s.can_come_back:
         # the daemon was restarted under a link that stayed open
-        s.link, s.grace_until, s.attached_at, s.has_entered = link, None, w.now, True
+        s.link, s.grace_until, s.attached_at, s.has_entered = link, None, w.now, s.phase is not Phase.WAITING
         w.by_link[link] = s.id
+        if s.phase is Phase.WAITING:
+            queueing.came_back(w, s)
+            return
         arrival.attach(w, s)
         alliances.tell(w, s)
         trades.tell(w, s)

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import departure, entering, mail, reoffers, standing
+from worlds.daemon.core import departure, entering, mail, maintenance, reoffers, standing
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.saving import backoff
 from worlds.daemon.core.session import GOING, Phase
@@ -47,7 +47,12 @@ def report(w: World) -> None:
         uplink.ClusterReport(name=c.name, is_alive=c.is_alive, players=c.players, tick_ms=c.tick_ms)
         for c in sorted(w.clusters.by_name.values(), key=lambda c: c.name)
     ]
-    message = uplink.Report(gateway_url=w.catalog.gateway_url, started_at=w.started_at, clusters=clusters)
+    message = uplink.Report(
+        gateway_url=w.catalog.gateway_url,
+        started_at=w.started_at,
+        clusters=clusters,
+        maintenance=maintenance.own_text(w),
+    )
     w.report_call = w.call(None, message)
 
 
@@ -63,6 +68,7 @@ def on_reported(w: World, answer: uplink.Reported | uplink.Refusal | Unreachable
         is_suspended = answer.is_suspended
         standing.note_limit(w, answer.is_limited)
         standing.note_trade(w, answer)
+        w.life.master_maintenance = answer.maintenance
         mail.on_news(w, answer.letters)
         _take_news(w, answer.accounts)
         reoffers.on_reported(w, answer)

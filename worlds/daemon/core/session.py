@@ -13,7 +13,7 @@ from worlds.daemon.core.effects import SessionRow
 from worlds.daemon.core.saving import WriteHead
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import Place
-from zonecluster.protocol.to_client import CharacterSummary, RefusalCode
+from zonecluster.protocol.to_client import CharacterSummary, Queued, RefusalCode
 
 COPIES = 257  # a command this far behind the newest of its link is so old that it may be a copy
 GRACE_S = 60.0  # how long a player without a world link stays in the world
@@ -24,6 +24,7 @@ class Phase(StrEnum):
 
     REDEEMING = "redeeming"  # the master is asked about the ticket
     WELCOMED = "welcomed"  # admitted, no character chosen
+    WAITING = "waiting"  # the world is full: in its queue
     QUEUED = "queued"  # the chosen character is just leaving by another session
     ACQUIRING = "acquiring"  # the master is asked for the lease
     RECORDING = "recording"  # the session's row is being written
@@ -50,9 +51,10 @@ class Phase(StrEnum):
 P = Phase
 TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     P.REDEEMING: frozenset({P.WELCOMED, P.ENDED}),
-    P.WELCOMED: frozenset({P.QUEUED, P.ACQUIRING, P.ENDED}),
-    P.QUEUED: frozenset({P.ACQUIRING, P.WELCOMED, P.ENDED}),
-    P.ACQUIRING: frozenset({P.RECORDING, P.WELCOMED, P.ENDED}),
+    P.WELCOMED: frozenset({P.WAITING, P.QUEUED, P.ACQUIRING, P.ENDED}),
+    P.WAITING: frozenset({P.QUEUED, P.ACQUIRING, P.WELCOMED, P.ENDED}),
+    P.QUEUED: frozenset({P.ACQUIRING, P.WAITING, P.WELCOMED, P.ENDED}),
+    P.ACQUIRING: frozenset({P.RECORDING, P.WAITING, P.WELCOMED, P.ENDED}),
     P.RECORDING: frozenset({P.OPENING, P.RELEASING, P.REMOVING}),
     P.OPENING: frozenset({P.ADMITTING, P.RELEASING, P.REMOVING}),
     P.ADMITTING: frozenset({P.PLAYING, P.OPENING, P.WITHDRAWING, P.RELEASING, P.REMOVING}),
@@ -68,7 +70,7 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     P.FREEZING_OUT: frozenset({P.SAVING_OUT, P.PLAYING, P.REMOVING}),
     P.SAVING_OUT: frozenset({P.RELEASING, P.KEEPING, P.PLAYING, P.RECOVERING, P.REMOVING}),
     P.KEEPING: frozenset({P.RELEASING, P.RECOVERING, P.REMOVING}),
-    P.RELEASING: frozenset({P.REMOVING, P.WELCOMED}),
+    P.RELEASING: frozenset({P.REMOVING, P.WAITING, P.WELCOMED}),
     P.REMOVING: frozenset({P.ENDED}),
     P.WITHDRAWING: frozenset({P.RELEASING, P.REMOVING}),
     P.ENDED: frozenset(),
@@ -78,6 +80,7 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
 DEADLINES: dict[Phase, tuple[float | None, str]] = {
     P.REDEEMING: (10.0, "refused: master_unavailable"),
     P.WELCOMED: (600.0, "put out: no character chosen"),
+    P.WAITING: (82_800.0, "put out: the admission, good for 24 hours, is about to end"),
     P.QUEUED: (15.0, "refused: not_now"),
     P.ACQUIRING: (10.0, "refused: master_unavailable"),
     P.RECORDING: (10.0, "refused: world_unavailable; the lease is released"),
@@ -102,7 +105,7 @@ DEADLINES: dict[Phase, tuple[float | None, str]] = {
 }
 
 IN_PLAY = frozenset(P) - {
-    P.REDEEMING, P.WELCOMED, P.QUEUED, P.ACQUIRING, P.RECORDING, P.OPENING, P.ADMITTING,
+    P.REDEEMING, P.WELCOMED, P.WAITING, P.QUEUED, P.ACQUIRING, P.RECORDING, P.OPENING, P.ADMITTING,
     P.RELEASING, P.REMOVING, P.WITHDRAWING, P.ENDED,
 }  # fmt: skip
 PLAYABLE = frozenset({P.PLAYING, P.CROSSING})  # commands run and checkpoints are taken
@@ -227,6 +230,7 @@ class Session:
     admission: UUID | None = None
     edition: str = ""
     level_cap: int | None = None
+    is_operator: bool = False  # of the world, or staff: let in during maintenance, and when it is full
     characters: list[CharacterSummary] = field(default_factory=list)
     ticket_digest: bytes = b""
     resume_digest: bytes = b""  # of the newest resume token; the client may not have it yet
@@ -272,6 +276,12 @@ class Session:
     copy: int = 0  # instance that the player was in last, or is to come back to
     is_following: bool = False  # the handoff under way ends where it began: the instance has been moved
     missed_portal: str = ""  # that was gone into meanwhile
+
+    rank: int = 0  # in the queue, see queueing
+    arrival: int = 0  # in the queue, grows; 0: never waited
+    wait_until: float = 0.0  # not let in before
+    told_place: Queued | None = None
+    told_place_at: float = 0.0
 
     alliance: int = 0  # its number; 0: none
     exchange: UUID | None = None  # the trade or mail that is being written down

@@ -25,6 +25,7 @@ from worlds.daemon.core.effects import (
 )
 from worlds.daemon.core.events import ReceiptsLoaded, Unfinished
 from worlds.daemon.core.hosts import Hosts
+from worlds.daemon.core.living import Life
 from worlds.daemon.core.moving import Move
 from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
 from worlds.daemon.core.upkeep import Ended, UpkeepLoaded
@@ -162,6 +163,8 @@ class World:
     reoffering: Reoffering | None = None
     poison_reports: dict[tuple[UUID, int], PoisonReport] = field(default_factory=dict)  # by session and stay
     upkeep: UpkeepLoaded | None = None  # as last read; None: not yet
+    wall: tuple[datetime, float] | None = None  # the instant (UTC) of that read, and `now` then
+    life: Life = field(default_factory=Life)
     moves: dict[int, Move] = field(default_factory=dict)  # by instance
     ended_moves: Ended = field(default_factory=Ended)
     unknown_clusters: set[str] = field(default_factory=set)

@@ -7,6 +7,7 @@ from worlds.daemon.core import (
     gateways,
     handoff,
     leases,
+    life,
     meeting,
     moves,
     placement,
@@ -47,6 +48,7 @@ def tick(w: World) -> None:
     moves.step(w)
     alliances.sweep(w)
     trades.sweep(w)
+    life.step(w)
     if w.is_loaded:
         leases.renew(w)
         leases.report(w)
@@ -55,12 +57,14 @@ def tick(w: World) -> None:
         placement.close_idle(w)
         meeting.forget_old(w, w.invitations)
         meeting.forget_old(w, w.trade_invitations)
+        life.housekeeping(w)
 
 
 def upkeep(w: World, event: UpkeepLoaded) -> None:
     """What staff, planner and Celery ask for was read."""
-    w.upkeep = event
+    w.upkeep, w.wall = event, (event.wall, w.now)
     moves.on_loaded(w, event)
+    life.on_upkeep(w, event)
 
 
 def _tick_session(w: World, s: Session) -> None:
@@ -108,6 +112,8 @@ def _overdue(w: World, s: Session) -> None:
             entering.redeem_failed(w, s, "no answer in 10 s")
         case P.WELCOMED:
             departure.begin(w, s, departure.IDLE)
+        case P.WAITING:
+            departure.begin(w, s, departure.WAITED)
         case P.QUEUED:
             s.failure = Failure("not_now", "The character is still leaving.", entering.TRY_AGAIN)
             departure.back_to_choice(w, s)

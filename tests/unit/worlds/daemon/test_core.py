@@ -1,5 +1,6 @@
 """What the core answers, step by step: one player, one cluster, a master that is the test."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -244,7 +245,8 @@ def test_lease_the_master_refuses(core: Core, refusal: str, code: str) -> None:
     assert core.asked(uplink.Acquire), "the player may choose again"
 
 
-def test_full_world(core: Core) -> None:
+def test_full_world_without_a_queue(core: Core) -> None:
+    core.core.world.catalog = replace(catalog(), max_queue=0)
     core.core.world.by_character = {uuid4(): uuid4() for _ in range(100)}
     core.log_in()
     core.say(Enter(HERO))
