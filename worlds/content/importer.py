@@ -28,7 +28,7 @@ from worlds.models import (
 )
 
 _ZONE_FIELDS = (
-    *("name", "description", "size", "top_speed", "max_players"),
+    *("name", "description", "size", "top_speed", "max_players", "climate"),
     *("is_entry", "entry_x", "entry_y", "entry_heading_deg"),
 )
 _ITEM_FIELDS = ("name", "stack_size", "value", "weight", "is_valuable", "slot")

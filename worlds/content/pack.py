@@ -147,6 +147,7 @@ class ZoneContent:
     entry_heading_deg: float
     top_speed: float  # m/s
     max_players: int
+    climate: str
     links: tuple[LinkContent, ...]
     spawns: tuple[SpawnContent, ...]
     walls: tuple[WallContent, ...]

@@ -28,6 +28,7 @@ from worlds.content.problems import Problem, Severity
 from worlds.content.schema import Field, Flag, Number, OneOf, Reader, Slug, Text, Whole
 from worlds.content.toml_lines import KeyPath, key_lines
 from zonecluster.rules.items import SLOTS
+from zonecluster.rules.sky import CLIMATES, DEFAULT_CLIMATE
 
 FORMAT = 1
 PACK_FILE, CLUSTERS_FILE, CREATURES_FILE, ITEMS_FILE, ZONES_FOLDER = (
@@ -65,6 +66,7 @@ _ZONE: dict[str, Field] = {
     "entry_heading_deg": _HEADING,
     "top_speed": Number(0.5, 50, default=5.0, unit="m/s"),
     "max_players": Whole(1, 10_000, default=500),
+    "climate": OneOf(tuple(CLIMATES), default=DEFAULT_CLIMATE),
 }
 _LINK: dict[str, Field] = {
     "slug": Slug(),

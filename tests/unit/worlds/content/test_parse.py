@@ -33,6 +33,7 @@ def test_a_good_pack():
     hill, quay = pack.zones
     assert (quay.slug, quay.size, quay.cluster, quay.is_entry) == ("quay", 100.0, "east", True)
     assert (hill.is_entry, hill.top_speed, hill.max_players, hill.entry_heading_deg) == (False, 5.0, 500, 0.0)
+    assert hill.climate == "temperate"
     assert (quay.links[0].target, quay.links[0].radius, hill.links[0].radius) == ("hill", 2.0, 2.0)
     assert (quay.spawns[0].creature, quay.spawns[0].count) == ("gull", 3)
 
@@ -56,6 +57,7 @@ ONE_FAULT = [
     ("creatures.toml", 'name = "gull"', 'nmae = "gull"', 0, "did you mean name?"),
     ("creatures.toml", 'name = "gull"', 'name = "a\\u0007b"', 0, "U+0007"),
     ("zones/quay.toml", 'name = "Quay"', 'name = "' + "x" * 61 + '"', 0, "61 characters; at most 60"),
+    ("zones/quay.toml", "size = 100", 'size = 100\nclimate = "lunar"', 1, "climate must be one of temperate, "),
     ("zones/quay.toml", "size = 100", "size = inf", 0, "size must be a finite number, not inf"),
     ("zones/quay.toml", "size = 100", "size = nan", 0, "size must be a finite number, not nan"),
     ("zones/quay.toml", "size = 100", "size = 1e400", 0, "size must be a finite number"),
