@@ -37,6 +37,8 @@ from accounts.admin_parts import (
 )
 from accounts.levers import Told, lever
 from worlds import (  # noqa: F401  (register the world's own rows; the admin looks only for `admin`)
+    host_admin,
+    handler_admin,
     placement_admin,
     quarantine_admin,
     restart_admin,

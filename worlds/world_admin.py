@@ -5,7 +5,9 @@ Content is shown and not changed: it comes from a pack, and the next import woul
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -30,6 +32,7 @@ from worlds.models import (
     ContentPack,
     CreatureKind,
     CreatureSpawn,
+    Host,
     ItemKind,
     PlaySession,
     StoredReceipt,
@@ -71,16 +74,33 @@ class ContentPackAdmin(OfWorld, ViewOnlyAdmin):
         return pack.digest[:12]
 
 
+class ClusterForm(forms.ModelForm):
+    """A cluster runs on a host of its own world."""
+
+    def clean_host(self) -> Host | None:
+        host = self.cleaned_data.get("host")
+        world = self.instance.world_id or getattr(self.cleaned_data.get("world"), "pk", None)
+        if host is not None and host.world_id != world:
+            raise ValidationError(f"{host} is a host of another world.")
+        return host
+
+
 @admin.register(ZoneCluster)
 class ZoneClusterAdmin(OfWorld, AuditedAdmin):
-    """Where clusters listen is the operator's business; a change counts from the cluster's next start."""
+    """Where clusters run and listen is the operator's business.
 
-    list_display = ("name", "world_link", "state", "address", "zone_count", "max_players", "is_enabled")
-    list_filter = (WORLD, "is_enabled")
+    Another host, and whether it is enabled, counts within 15 s; what it binds from its next start on.
+    """
+
+    form = ClusterForm
+    list_display = (
+        *("name", "world_link", "state", "host_link", "address", "zone_count", "max_players", "is_enabled"),
+    )
+    list_filter = (WORLD, ("host", AutocompleteSelectFilter), "is_enabled")
     search_fields = ("name", "world__slug")
-    list_select_related = ("world",)
-    autocomplete_fields = ("world",)
-    settings_fields = ("udp_host", "udp_port", "public_host", "max_players", "is_enabled")
+    list_select_related = ("world", "host")
+    autocomplete_fields = ("world", "host")
+    settings_fields = ("host", "udp_host", "udp_port", "public_host", "max_players", "is_enabled")
     facts = ("state", "last_seen_at", "zone_links", "figures", "status_document")
     fieldsets = (
         (None, {"fields": ("world", "name", "state", "last_seen_at", "zone_links", "figures")}),
@@ -103,6 +123,10 @@ class ZoneClusterAdmin(OfWorld, AuditedAdmin):
         if cluster.last_seen_at is None:
             return "never seen"
         return "alive" if is_online(cluster.last_seen_at, timezone.now()) else "silent"
+
+    @display(description="host", ordering="host__name")
+    def host_link(self, cluster: ZoneCluster) -> SafeString | str:
+        return link_to(cluster.host)
 
     @display(description="binds")
     def address(self, cluster: ZoneCluster) -> str:

@@ -128,6 +128,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     item("Zone clusters", "dns", "worlds.zonecluster"),
+                    item("Hosts", "computer", "worlds.host"),
                     item("Alarms", "notifications_active", "worlds.alarm"),
                     item("Placement plans", "balance", "worlds.placementplan"),
                     item("Zone costs", "speed", "worlds.zonecost"),

@@ -44,9 +44,7 @@ def admit(*, world: str, claim: Claimed, now: datetime) -> tuple[str, bytes]:
     if row is None:
         raise HostRefused(f"This world has no host {claim.hello.host}.", JOIN_AGAIN)
     if row.public_key is None:
-        raise HostRefused(
-            f"Host {row.name} has no key: it has not joined, or it was revoked.", JOIN_AGAIN, row.name
-        )
+        raise HostRefused(f"Host {row.name} has no key: it has not joined, or it was revoked.", JOIN_AGAIN)
     if not claim.is_proven(bytes(row.public_key)):
         raise HostRefused(f"This is not the key of host {row.name}.", JOIN_AGAIN, row.name)
     return row.name, bytes(row.public_key)
@@ -83,7 +81,7 @@ def door_of(world: World) -> tuple[str, bytes]:
     return address, bytes.fromhex(fingerprint)
 
 
-def make_join_code(*, host: Host, by: Account | None, now: datetime) -> JoinCode:
+def make_join_code(*, host: Host, reason: str, by: Account | None, now: datetime) -> JoinCode:
     """Return a code by which an agent joins as this host, once, within an hour; an older one is void.
 
     Until it is used, the key that the host has stays good. Raises: NoDoor.
@@ -93,7 +91,8 @@ def make_join_code(*, host: Host, by: Account | None, now: datetime) -> JoinCode
     host.join_digest, host.join_until = digest_of(code.secret), now + CODE_LIFETIME
     with transaction.atomic():
         host.save(update_fields=["join_digest", "join_until"])
-        detail: dict[str, object] = {"world": host.world.slug, "until": host.join_until.isoformat()}
+        until = host.join_until.isoformat()
+        detail: dict[str, object] = {"reason": reason, "world": host.world.slug, "until": until}
         record_audit(
             action="host_join_code_made",
             account=by,

@@ -197,11 +197,15 @@ class Agent:
         match heard:
             case Welcome(_, host):
                 self._joined(host)
+                self._cause = ""
                 self._screen.say(f"[green]✓[/] the world daemon knows us as host {escape(host)}")
                 notify_ready(f"host {host}")
             case Refused(reason, advice, is_final):
                 if self._joining is not None:
                     raise CannotStart(f"{reason} {advice}")
+                if reason == self._cause:
+                    return  # said before
+                self._cause = reason
                 stops = " The clusters here end." if is_final else ""
                 self._screen.say(
                     f"[red]✗[/] refused by the world daemon: {escape(reason)} {escape(advice)}{stops}"

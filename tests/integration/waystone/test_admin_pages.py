@@ -46,6 +46,7 @@ from worlds.models import (
     ContentPack,
     CreatureKind,
     CreatureSpawn,
+    Host,
     ItemKind,
     PlacementPlan,
     PlaySession,
@@ -96,8 +97,13 @@ def make_everything() -> None:
 
 def _make_content(world: World, now) -> None:
     ContentPack.objects.create(world=world, name="p", version="1", digest="0" * 64, imported_at=now)
+    runs = [{"name": "east", "state": "ready", "pid": 1, "generation": 0, "deaths": 0, "reason": ""}]
+    machine = {"cores": 2.0, "memory_mb": 4096, "free_memory_mb": 1024, "load": 0.5, "clusters": runs}
+    host = Host.objects.create(
+        world=world, name="second", public_key=bytes(32), last_seen_at=now, status=machine
+    )
     cluster = ZoneCluster.objects.create(
-        world=world, name="east", udp_port=0, last_seen_at=now, status={"a": 1}
+        world=world, name="east", host=host, udp_port=0, last_seen_at=now, status={"a": 1}
     )
     quay, hill = (
         Zone.objects.create(

@@ -115,6 +115,15 @@ class Clusters:
         cluster.heard_at, cluster.is_alive = now, True
         return True, replaced
 
+    def end(self, name: str, incarnation: int) -> bool:
+        """Mark a process as dead that is known to have ended; whether it was believed alive."""
+        cluster = self.by_name.get(name)
+        if cluster is None or not cluster.is_alive or cluster.incarnation != incarnation:
+            return False
+        cluster.is_alive = False
+        self._forget_instances(name, incarnation)
+        return True
+
     def silent(self, now: float) -> list[Cluster]:
         """Mark and return the clusters that have just been silent for too long."""
         died = [c for c in self.by_name.values() if c.is_alive and now - c.heard_at > SILENCE_S]

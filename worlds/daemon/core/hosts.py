@@ -76,6 +76,7 @@ class Watch:
     not_before: float = 0.0  # it is not killed again
     trouble_at: float = -1e9
     is_calm: bool = False  # its alarms are ended
+    ended: dict[int, float] = field(default_factory=dict)  # incarnations that its agent has seen end: when
     strangers: dict[int, float] = field(default_factory=dict)  # incarnations that are not its agent's: since
     claims: dict[int, float] = field(
         default_factory=dict

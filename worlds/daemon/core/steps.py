@@ -2,6 +2,8 @@
 
 from worlds.daemon.core import (
     alliances,
+    claims,
+    costs,
     departure,
     entering,
     gateways,
@@ -38,6 +40,7 @@ def tick(w: World) -> None:
         gateways.silent(w)
     if w.is_loaded:
         supervision.step(w)
+        claims.judge(w)
     replay.step(w)
     reoffers.step(w)
     if w.journal_broken_since is not None and w.now >= w.probe_at:

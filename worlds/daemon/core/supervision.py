@@ -8,7 +8,8 @@ run where (`WantClusters`), that a process which lives but is silent on the bus 
 which of two processes of one name is the right one: that of the agent.
 """
 
-from worlds.daemon.core.hosts import FRESH_S, Host, KillCluster, WantClusters
+from worlds.daemon.core import recovery
+from worlds.daemon.core.hosts import FRESH_S, Host, KillCluster, WantClusters, Watch
 from worlds.daemon.core.state import World
 from worlds.daemon.core.upkeep import EndAlarm, RaiseAlarm
 from worlds.hosts.messages import ClusterRun, Report
@@ -23,6 +24,8 @@ KILL_PAUSES_S = (8.0, 15.0, 30.0, 60.0)  # after a kill, until the next of the s
 STOOD_STILL_S = 1.0  # between two steps: the daemon itself stood still, and has not read what others said
 STRANGER_S = 2.0  # a process that is not the agent's is told to end after so long
 STRANGERS = 8  # are remembered of one name
+LAST_WORDS_S = 0.5  # after a process has ended, what it said last may still arrive
+ENDED = 8  # processes that have ended are remembered of one name
 DEATHS = 5  # in a row, of one cluster: an alarm
 LOST_HOST_S = 30.0  # without its agent: an alarm
 CALM_S = 60.0  # without trouble: the alarms of a cluster are over
@@ -38,13 +41,23 @@ def heard(w: World, name: str, report: Report) -> None:
     """An agent reports."""
     known = w.hosts.by_name.get(name)
     is_news = known is None or not known.is_connected
+    before = {} if known is None else {run.run: run.name for run in known.runs.values() if _is_process(run)}
     host = w.hosts.hear(name, report, w.now)
+    for run in host.runs.values():
+        if _is_process(run):
+            before.pop(run.run, None)
+    for incarnation, cluster in before.items():
+        w.hosts.watch(cluster).ended.setdefault(incarnation, w.now)
     if is_news:
         w.log("host_connected", host=name or "(own)", cores=report.cores, memory_mb=report.memory_mb)
         _end_alarm(w, f"host_lost:{name}")
     for run in host.runs.values():
         _judge_deaths(w, name, run)
     _tell(w, host)
+
+
+def _is_process(run: ClusterRun) -> bool:
+    return run.state != "waiting"
 
 
 def lost(w: World, name: str) -> None:
@@ -118,11 +131,13 @@ def is_right(w: World, cluster: str, incarnation: int) -> bool:
 
     Another one of that name is told to end, once its agent has reported again and still knows nothing of it.
     """
+    watch = w.hosts.watch(cluster)
+    if w.now - watch.ended.get(incarnation, w.now) > LAST_WORDS_S:
+        return False  # late: its agent has seen it end
     found = w.hosts.run_of(cluster, w.now)
     if found is None:
         return True
     host, run = found
-    watch = w.hosts.watch(cluster)
     if run.run == incarnation or run.state == "waiting":
         watch.strangers.pop(incarnation, None)
         return True
@@ -168,6 +183,8 @@ def step(w: World) -> None:
         if w.now - host.heard_at <= FRESH_S:
             for run in host.runs.values():
                 _judge_silence(w, host, run)
+    for name, watch in hosts.watches.items():
+        _bury(w, name, watch)
     for cluster in w.clusters.alive():
         _calm(w, cluster.name)
 
@@ -201,6 +218,15 @@ def _is_free_for(w: World, cluster: str, host: Host) -> bool:
     living = w.clusters.by_name.get(cluster)
     started_by_hand = living is not None and living.is_alive and cluster not in (host.told or {})
     return not started_by_hand
+
+
+def _bury(w: World, cluster: str, watch: Watch) -> None:
+    """A process that its agent has seen end is dead at once, not only after seconds of silence."""
+    for incarnation, at in list(watch.ended.items()):
+        if w.now - at > LAST_WORDS_S and w.clusters.end(cluster, incarnation):
+            recovery.cluster_lost(w, cluster, incarnation)
+    while len(watch.ended) > ENDED:
+        del watch.ended[next(iter(watch.ended))]
 
 
 def _judge_silence(w: World, host: Host, run: ClusterRun) -> None:
@@ -243,7 +269,8 @@ def _judge_deaths(w: World, host: str, run: ClusterRun) -> None:
 
 def _judge_lost(w: World, host: Host) -> None:
     info = w.catalog.hosts.get(host.name)
-    if host.name and info is not None and info.is_enabled and w.now - host.lost_at >= LOST_HOST_S:
+    is_expected = info is not None and info.is_enabled and info.key
+    if host.name and is_expected and w.now - host.lost_at >= LOST_HOST_S:
         _alarm(
             w,
             f"host_lost:{host.name}",
