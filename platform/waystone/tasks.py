@@ -6,10 +6,12 @@ from django.utils import timezone
 
 from waystone.backups.cycle import judge_age, look_after
 from waystone.backups.keeping import Busy, backup_config
+from waystone.backups.replicating import is_wanted, keep_replicating
 
 log = structlog.get_logger(__name__)
 
 BEAT_SCHEDULE = {
+    "waystone: write receipts elsewhere": {"task": "waystone.write_receipts_elsewhere", "schedule": 20.0},
     "waystone: look after backups": {"task": "waystone.look_after_backups", "schedule": 300.0},
 }
 
@@ -26,6 +28,13 @@ def look_after_backups() -> None:
     except Busy:
         return  # another worker, or somebody's command
     judge_age(config, timezone.now())
+
+
+@shared_task(name="waystone.write_receipts_elsewhere")
+def write_receipts_elsewhere() -> None:
+    """Write the world's new receipts to WAYSTONE_REPLICA_TARGET, if that is set."""
+    if is_wanted():
+        keep_replicating(timezone.now())
 
 
 @shared_task(name="waystone.back_up_now")

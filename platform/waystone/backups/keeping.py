@@ -4,6 +4,7 @@ One process at a time looks after them: it holds an advisory lock of the databas
 it ends. Who gets the lock next finds by the rows what was left half-way.
 """
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -114,7 +115,7 @@ def tidy(config: BackupConfig, now: datetime) -> None:
         _fail(row, "The process that made it ended before it was done.", now)
     for file in config.folder.glob(f".*{TEMPORARY}"):
         file.unlink(missing_ok=True)
-    for place in {drill_server(config), own_database()}:
+    for place in (own_database(), *([drill_server(config)] if config.drill_url else [])):
         for name in _scratch_names(place):
             place.named(name).drop()
             log.warning("scratch_database_dropped", database=name)
@@ -128,8 +129,19 @@ def drill_server(config: BackupConfig) -> Database:
 def _scratch_names(place: Database) -> list[str]:
     with place.named("postgres").connect() as opened:
         rows = opened.execute("SELECT datname FROM pg_database").fetchall()
-    prefix = own_database().name + SCRATCH
-    return [str(name) for (name,) in rows if str(name).startswith(prefix)]
+    return [str(name) for (name,) in rows if str(name).startswith(_scratch_prefix())]
+
+
+def scratch_name(now: datetime) -> str:
+    """Return what a scratch database is called that is made now."""
+    return f"{_scratch_prefix()}{now:%Y%m%d%H%M%S}"
+
+
+def _scratch_prefix() -> str:
+    """Return how our scratch databases are called: another deployment's on the same server are not ours."""
+    own = own_database()
+    ours = f"{own.keywords.get('host')} {own.keywords.get('port')} {own.name} {deployment().state_dir}"
+    return f"{own.name[:30]}{SCRATCH}{hashlib.sha256(ours.encode()).hexdigest()[:8]}_"
 
 
 def adopt(config: BackupConfig, now: datetime) -> None:
@@ -252,9 +264,8 @@ def prove_backup(config: BackupConfig, row: Backup, now: datetime, on_progress: 
 
     Raises: what EXPECTED names; the row says it, too.
     """
-    own = own_database()
     server = drill_server(config)
-    name = f"{own.name[:40]}{SCRATCH}{now:%Y%m%d%H%M%S}"
+    name = scratch_name(now)
     try:
         manifest = read_manifest(config.folder / f"{row.name}{SUFFIX}")
         job = new_job(config, server, _kept_in(row, on_progress))

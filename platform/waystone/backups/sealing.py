@@ -78,5 +78,7 @@ def unseal(source: IO[bytes], sink: Any, identity: Identity) -> None:
     """
     try:
         pyrage.decrypt_io(source, sink, [identity])
-    except pyrage.DecryptError as error:
+    except (pyrage.DecryptError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # a disk's, a pipe's: the cipher's own have no number
         raise NotWhole(f"It cannot be decrypted: another key, or the file was changed ({error}).") from error
