@@ -6,11 +6,13 @@ import msgspec
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from worlds.models import ZoneCluster
-from worlds.rules import is_online
-from zonecluster.protocol.figures import ClusterFigures, PhaseFigures
+from worlds.models import Zone, ZoneCluster
+from worlds.rules import COPIES, is_online
+from zonecluster.protocol.figures import ClusterFigures, Consumer, InstanceFigures, PhaseFigures
 
 TICK_MS = 50.0
+FULL_CORE_MS = 900.0  # of CPU time in a second: little is left
+SHOWN_INSTANCES = 20
 LEAST_SCALE_MS = 1.0  # of the bars: an idle cluster's phases are not drawn as if they were long
 
 
@@ -36,6 +38,8 @@ def figures_panel(cluster: ZoneCluster, now: datetime) -> SafeString:
         "tiles": _tiles(cluster, figures) if figures else [],
         "phases": _bars(figures.phases) if figures else [],
         "drops": _drops(figures) if figures else [],
+        "consumers": _consumers(figures) if figures else [],
+        "instances": _instances(cluster, figures) if figures else [],
     }
     return SafeString(render_to_string("admin/worlds/cluster_figures.html", context))
 
@@ -65,6 +69,13 @@ def _tiles(cluster: ZoneCluster, figures: ClusterFigures) -> list[tuple[str, str
             f"{figures.received_bytes_per_player_s / 1000:.1f} kB/s received",
             False,
         ),
+        (
+            "CPU time",
+            f"{figures.cpu_ms / 10:.1f} %",
+            f"of a core; {figures.unassigned_ms / 10:.1f} % is nobody's; "
+            f"{figures.budget_refusals:,} commands refused for it",
+            figures.cpu_ms > FULL_CORE_MS,
+        ),
         ("Ticks skipped", f"{figures.skipped_ticks:,}", f"of {figures.ticks:,} since the start", False),
     ]
 
@@ -74,6 +85,19 @@ def _drops(figures: ClusterFigures) -> list[tuple[str, str]]:
     return [
         (reason, f"{count:,}") for reason, count in sorted(figures.drops.items(), key=lambda item: -item[1])
     ]
+
+
+def _consumers(figures: ClusterFigures) -> list[tuple[Consumer, str]]:
+    """Return the dearest players, each with its share of the process's CPU time."""
+    return [(consumer, f"{consumer.share:.1%}") for consumer in figures.consumers]
+
+
+def _instances(cluster: ZoneCluster, figures: ClusterFigures) -> list[tuple[InstanceFigures, str]]:
+    """Return the dearest instances, each with the name of its zone."""
+    dearest = sorted(figures.instances, key=lambda each: -each.cpu_ms)[:SHOWN_INSTANCES]
+    numbers = {each.instance // COPIES for each in dearest}
+    names = dict(Zone.objects.filter(world=cluster.world, pk__in=numbers).values_list("pk", "name"))
+    return [(each, names.get(each.instance // COPIES, "a zone that is gone")) for each in dearest]
 
 
 def _bars(phases: list[PhaseFigures]) -> list[tuple[PhaseFigures, float, float]]:

@@ -131,6 +131,7 @@ UNFOLD: dict[str, Any] = {
                     item("Hosts", "computer", "worlds.host"),
                     item("Alarms", "notifications_active", "worlds.alarm"),
                     item("Placement plans", "balance", "worlds.placementplan"),
+                    item("Slow handlers", "hourglass_disabled", "worlds.slowhandler"),
                     item("Zone costs", "speed", "worlds.zonecost"),
                     item("Population by hour", "groups", "worlds.populationhour"),
                     item("Zones", "map", "worlds.zone"),

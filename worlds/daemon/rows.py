@@ -1,7 +1,7 @@
 """The world daemon's tables: its catalog, sessions, receipts, and its clusters' status. Sync; one thread."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
-from worlds import quarantines
+from worlds import costs, quarantines, slow_handlers
 from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
 from worlds.daemon.core.effects import (
     CloseSession,
@@ -28,6 +28,7 @@ from worlds.daemon.core.effects import (
     UpdateSession,
 )
 from worlds.daemon.core.events import OpenSession, ReceiptsLoaded
+from worlds.daemon.core.measuring import MeasuringEffect, RecordMinute, SwitchOff
 from worlds.daemon.core.upkeep import (
     EndAlarm,
     NoteAnnouncement,
@@ -76,6 +77,7 @@ RowEffect = (
     | HostStatus
     | DoorStatus
     | UpkeepEffect
+    | MeasuringEffect
 )
 
 
@@ -192,6 +194,10 @@ def write_rows(slug: str, effects: Sequence[RowEffect], now: datetime) -> None:
                     write_queue(world, effect, now)
                 case NoteMove() | NoteRestart() | NoteAnnouncement() | RaiseAlarm() | EndAlarm():
                     write_upkeep(world, effect, now)
+                case RecordMinute(zones, players):
+                    costs.record_minute(world, zones, players, now)
+                case SwitchOff():
+                    slow_handlers.switch_off(world=world, now=now, **asdict(effect))
         receipts = [_receipt(world, receipt, now) for effect in effects for receipt in receipts_in(effect)]
         StoredReceipt.objects.bulk_create(receipts, ignore_conflicts=True)
 

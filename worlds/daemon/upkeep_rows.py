@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from worlds import alarms
+from worlds import alarms, slow_handlers
 from worlds.daemon.core.upkeep import (
     AnnouncementRow,
     EndAlarm,
@@ -41,6 +41,7 @@ def load_upkeep(slug: str, now: datetime) -> UpkeepLoaded:
         moves=tuple(_move(row) for row in moves[:MOST_AT_ONCE]),
         restarts=tuple(_restart(row) for row in restarts[:MOST_AT_ONCE]),
         announcements=tuple(AnnouncementRow(row.pk, row.text) for row in due[:MOST_AT_ONCE]),
+        handlers_off=slow_handlers.handlers_off(world),
         maintenance=Maintenance(since, world.maintenance_text) if since is not None else None,
     )
 

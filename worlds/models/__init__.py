@@ -7,7 +7,7 @@ world-only): all others; they name their World too, whose row a world-only deplo
 from worlds.models.content import ContentPack, CreatureKind, CreatureSpawn, ItemKind, Zone, ZoneLink
 from worlds.models.placing import PlacementPlan, PopulationHour, ZoneCost, ZoneMove
 from worlds.models.play import PlaySession, Quarantine, StoredReceipt, WaitingPlayer
-from worlds.models.running import Host, ZoneCluster
+from worlds.models.running import Host, SlowHandler, ZoneCluster
 from worlds.models.upkeep import Alarm, Announcement, Backup, Restart, RestartPolicy
 from worlds.models.world import Pseudonym, Ticket, World, WorldKey, slug_validator
 
@@ -27,6 +27,7 @@ __all__ = [
     "Quarantine",
     "Restart",
     "RestartPolicy",
+    "SlowHandler",
     "StoredReceipt",
     "WaitingPlayer",
     "Ticket",

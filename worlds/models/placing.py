@@ -19,6 +19,7 @@ class ZoneCost(models.Model):
     players = models.FloatField()
     commands = models.FloatField(help_text="In a second.")
     weeks = models.PositiveIntegerField(default=1, help_text="How many weeks are in it.")
+    minutes = models.PositiveIntegerField(default=1, help_text="How many minutes were measured.")
     updated_at = models.DateTimeField()
 
     class Meta:

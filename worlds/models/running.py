@@ -1,5 +1,6 @@
 """Where a world runs: machines, and the zone cluster processes on them."""
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator
 from django.db import models
 
@@ -74,3 +75,30 @@ class ZoneCluster(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class SlowHandler(models.Model):
+    """A kind of command that kept taking too long. Until staff switches it on again, this world refuses it."""
+
+    world = models.ForeignKey(World, on_delete=models.CASCADE, related_name="slow_handlers")
+    kind = models.CharField(max_length=40, help_text="Of the command, as clients name it.")
+    cluster = models.CharField(max_length=24, help_text="That noticed it.")
+    p99_ms = models.FloatField(help_text="CPU time that 99 of 100 runs took at most.")
+    worst_ms = models.FloatField()
+    runs = models.PositiveIntegerField(help_text="That were looked at.")
+    off_at = models.DateTimeField()
+    on_at = models.DateTimeField(null=True, blank=True)
+    on_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "world", "kind", condition=models.Q(on_at__isnull=True), name="handler_off_once_in_a_world"
+            )
+        ]
+        ordering = ["-off_at"]
+
+    def __str__(self) -> str:
+        return f"{self.world}: {self.kind}"

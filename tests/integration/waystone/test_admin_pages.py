@@ -55,6 +55,7 @@ from worlds.models import (
     Quarantine,
     Restart,
     RestartPolicy,
+    SlowHandler,
     StoredReceipt,
     Ticket,
     World,
@@ -128,6 +129,10 @@ def _make_content(world: World, now) -> None:
     CreatureSpawn.objects.create(zone=quay, kind=kind, count=3, x=50, y=50, radius=9)
     Alarm.objects.create(world=world, key="cluster_dead:east", text="east is dead", began_at=now, last_at=now)
     PopulationHour.objects.create(world=world, at=now, mean=2.5, most=4, samples=60)
+    by = world.owner
+    SlowHandler.objects.create(
+        world=world, kind="look", cluster="east", p99_ms=7, worst_ms=60, runs=500, off_at=now, on_by=by
+    )
     ZoneCost.objects.create(zone=quay, hour=7, cpu_ms=3.5, players=2, commands=1, updated_at=now)
     plan = PlacementPlan.objects.create(world=world, reason="one move", made_at=now)
     plan.moves.create(world=world, zone="quay", source="east", target="west", reason="full", asked_at=now)

@@ -1,6 +1,7 @@
 """How a zone cluster keeps time, as the admin shows it: to staff, and to nobody else."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -11,9 +12,9 @@ from django.utils import timezone
 from accounts.models import Account
 from tests.integration.worlds.makers import make_account, make_world
 from worlds.cluster_figures import figures_of, figures_panel
-from worlds.models import ZoneCluster
+from worlds.models import Zone, ZoneCluster
 from zonecluster.daemon.phases import PHASES
-from zonecluster.protocol.figures import ClusterFigures, PhaseFigures
+from zonecluster.protocol.figures import ClusterFigures, Consumer, InstanceFigures, PhaseFigures
 
 pytestmark = pytest.mark.django_db
 
@@ -84,6 +85,31 @@ def test_staff_see_every_phase_and_the_large_numbers(client) -> None:
     assert "sent_bytes_per_player_s" not in text  # drawn, not repeated as a document
 
 
+def test_staff_see_who_uses_most_and_what_zones_cost(client) -> None:
+    client.force_login(make_account("alice", is_staff=True, is_superuser=True))
+    cluster = make_cluster()
+    zone = Zone.objects.create(
+        world=cluster.world, slug="harbour", name="The Harbour", size=100, entry_x=1, entry_y=1
+    )
+    costs = figures(
+        window=3.0,
+        cpu_ms=412.0,
+        unassigned_ms=20.0,
+        budget_refusals=1234,
+        consumers=[Consumer(UUID(int=1), "Mallory", 87.654, 0.2127, 31.5, zone.pk * 1000 + 1)],
+        instances=[
+            InstanceFigures(zone.pk * 1000 + 1, 200, 55, 333.333, 40.0),
+            InstanceFigures(7, 0, 0, 0.0, 0.0),
+        ],
+    )
+    cluster.status["figures"] = msgspec.to_builtins(costs)
+    cluster.save()
+    text = client.get(address(cluster)).content.decode()
+    for shown in ("Mallory", "87.65", "21.3%", "31.5", "The Harbour", "333.33", "a zone that is gone"):
+        assert shown in text, shown
+    assert "41.2 %" in text and "1,234 commands refused" in text
+
+
 def test_slow_time_is_marked_by_more_than_colour() -> None:
     slow = make_cluster(dilation=0.47, figures=msgspec.to_builtins(figures(tick_p99_ms=103.0)))
     panel = figures_panel(slow, timezone.now())
@@ -119,10 +145,16 @@ def test_a_status_of_another_release_breaks_nothing(client, status) -> None:
 def test_texts_from_a_cluster_are_no_markup() -> None:
     cluster = make_cluster(
         metrics="<script>alert(1)</script>",
-        figures=msgspec.to_builtins(figures(drops={"<b>x</b>": 1}, phases=[PhaseFigures("<i>", 1, 1)])),
+        figures=msgspec.to_builtins(
+            figures(
+                drops={"<b>x</b>": 1},
+                phases=[PhaseFigures("<i>", 1, 1)],
+                consumers=[Consumer(UUID(int=1), "<u>M</u>", 1.0, 0.1)],
+            )
+        ),
     )
     panel = figures_panel(cluster, timezone.now())
-    assert not any(mark in panel for mark in ("<script", "<b>", "<i>"))
+    assert not any(mark in panel for mark in ("<script", "<b>", "<i>", "<u>"))
 
 
 @pytest.mark.parametrize("role", ["anonymous", "player", "owner", "staff without the right"])

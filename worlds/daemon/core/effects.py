@@ -7,6 +7,7 @@ from uuid import UUID
 
 from worlds.daemon.core.events import Unfinished
 from worlds.daemon.core.hosts import HostEffect
+from worlds.daemon.core.measuring import MeasuringEffect
 from worlds.daemon.core.upkeep import UpkeepEffect
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
@@ -237,6 +238,7 @@ Effect = (
     | StorePoison
     | EndQuarantine
     | UpkeepEffect
+    | MeasuringEffect
     | HostEffect
     | Log
 )

@@ -2,10 +2,12 @@
 
 from worlds.daemon.core import (
     arrival,
+    costs,
     departure,
     entering,
     exchanges,
     gateways,
+    handlers,
     handoff,
     moves,
     placement,
@@ -43,6 +45,9 @@ def from_bus(w: World, m: bus.BusMessage) -> None:
             if _is_of_the_living(w, m.cluster, m.incarnation):
                 poison.on_poisoned(w, m)
         case bus.Held():
+        case bus.HandlerSlow():
+            if _is_of_the_living(w, m.cluster, m.incarnation):
+                handlers.on_slow(w, m)
             exchanges.on_held(w, m)
         case bus.Settled():
             exchanges.on_settled(w, m)
@@ -90,6 +95,8 @@ def _from_cluster(w: World, m: bus.BusMessage) -> None:
             cluster.tick_ms, cluster.dilation = m.tick_ms, m.dilation
             cluster.figures, cluster.metrics = m.figures, m.metrics
             placement.on_reported(w, cluster)
+            costs.on_alive(w, m)
+            handlers.on_alive(w, m)
             moves.on_reported(w, cluster)
         case bus.Residents():
             recovery.on_residents(w, m)

@@ -26,6 +26,7 @@ from worlds.daemon.core.effects import (
 from worlds.daemon.core.events import ReceiptsLoaded, Unfinished
 from worlds.daemon.core.hosts import Hosts
 from worlds.daemon.core.living import Life
+from worlds.daemon.core.measuring import Measured
 from worlds.daemon.core.moving import Move
 from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
 from worlds.daemon.core.upkeep import Ended, UpkeepLoaded
@@ -168,6 +169,7 @@ class World:
     moves: dict[int, Move] = field(default_factory=dict)  # by instance
     ended_moves: Ended = field(default_factory=Ended)
     unknown_clusters: set[str] = field(default_factory=set)
+    measured: Measured = field(default_factory=Measured)  # costs, and which commands are off
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     # ---------------------------------------------------------------- effects

@@ -7,6 +7,7 @@ from worlds.daemon.core import (
     departure,
     entering,
     gateways,
+    handlers,
     handoff,
     leases,
     life,
@@ -64,6 +65,7 @@ def tick(w: World) -> None:
 
 
 def upkeep(w: World, event: UpkeepLoaded) -> None:
+        costs.step(w)
     """What staff, planner and Celery ask for was read."""
     w.upkeep, w.wall = event, (event.wall, w.now)
     moves.on_loaded(w, event)
@@ -72,6 +74,7 @@ def upkeep(w: World, event: UpkeepLoaded) -> None:
 
 def _tick_session(w: World, s: Session) -> None:
     if s.grace_until is not None and w.now >= s.grace_until and s.link is None and s.leave is None:
+    handlers.on_rows(w, event.handlers_off)
         departure.begin(w, s, departure.LINK_LOST)
     if s.deadline is not None and w.now >= s.deadline:
         _overdue(w, s)

@@ -64,6 +64,7 @@ class UpkeepLoaded:
     maintenance: Maintenance | None = None
 
 
+    handlers_off: frozenset[str] = frozenset()  # kinds of commands that are refused
 # ---------------------------------------------------------------- what is written back
 
 
