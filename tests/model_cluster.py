@@ -120,6 +120,8 @@ class ModelCluster:
                     self.obey(m)
             case bus.MintToken(session, request):
                 self.mint(session, request)
+            case bus.HandlersOff():
+                pass  # no commands are played here
             case _:
                 for entity in self.of(m.session):
                     if getattr(m, "stay", 0) in (0, entity.stay):

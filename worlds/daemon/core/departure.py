@@ -87,14 +87,14 @@ def begin(w: World, s: Session, leave: Leave) -> None:
             release(w, s)
         case P.ADMITTING:
             withdraw(w, s, None)
-        case P.PLAYING | P.CROSSING | P.FREEZING:
+        case P.PLAYING | P.CROSSING | P.FREEZING | P.PAUSING:
             freeze_out(w, s)
         case P.COMMITTING:  # frozen already, and the handoff's write is the last one
             if s.commit_op is None:
                 save_out(w, s, s.head.newest, s.serial)
             else:
                 s.move(P.SAVING_OUT, w.now)
-        case P.RECOVERING:
+        case P.RECOVERING | P.PAUSED:
             save_out(w, s, with_place(s.head.newest, w.catalog.world, s.place), s.serial)
 
 

@@ -11,6 +11,7 @@ from worlds.daemon.core import (
     placement,
     poison,
     queueing,
+    restart_telling,
     standing,
 )
 from worlds.daemon.core.saving import WriteHead, backoff
@@ -281,6 +282,8 @@ def closed(w: World) -> tuple[RefusalCode, str, str] | None:
     """Return why nobody can enter now: code, reason, advice."""
     if w.is_stopping or w.is_suspended:
         return "world_unavailable", "The world admits nobody at the moment.", TRY_AGAIN
+    if restart_telling.is_closed(w):
+        return "world_unavailable", restart_telling.CLOSED, "Try again in two minutes."
     if not w.clusters.alive() or not w.catalog.zones:
         return "world_unavailable", "No zone of the world is running.", TRY_AGAIN
     return None

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import departure, entering, mail, maintenance, reoffers, standing
+from worlds.daemon.core import departure, entering, mail, maintenance, reoffers, restart_telling, standing
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.saving import backoff
 from worlds.daemon.core.session import GOING, Phase
@@ -52,6 +52,7 @@ def report(w: World) -> None:
         started_at=w.started_at,
         clusters=clusters,
         maintenance=maintenance.own_text(w),
+        restart=restart_telling.planned(w),
     )
     w.report_call = w.call(None, message)
 

@@ -84,16 +84,17 @@ def put_out(w: World, s: Session, m: bus.Poisoned) -> None:
     is_of_home = s.home is not None and s.here.order == m.stay
     is_of_target = s.target is not None and s.there.order == m.stay
     match s.phase:
-        case P.PLAYING | P.CROSSING | P.FREEZING if not is_of_home:  # a late report: it has played on since
+        case P.PLAYING | P.CROSSING | P.FREEZING | P.PAUSING if not is_of_home:
+            # a late report: it has played on since
             departure.begin(w, s, s.leave)
-        case P.PLAYING | P.CROSSING | P.FREEZING | P.FREEZING_OUT if is_of_home:
+        case P.PLAYING | P.CROSSING | P.FREEZING | P.PAUSING | P.FREEZING_OUT if is_of_home:
             s.home = None
             if s.phase is not P.FREEZING_OUT:
                 s.move(P.FREEZING_OUT, w.now)
                 w.route(s, "")
             newest = departure.with_place(s.head.newest, w.catalog.world, s.place)
             departure.save_out(w, s, newest, s.serial)
-        case P.COMMITTING | P.RECOVERING:
+        case P.COMMITTING | P.RECOVERING | P.PAUSED:
             departure.begin(w, s, s.leave)
         case P.ARRIVING if is_of_target:  # the place it comes from still has it: it leaves from there
             s.move(P.RETURNING, w.now)

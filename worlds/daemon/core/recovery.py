@@ -68,8 +68,10 @@ def home_lost(w: World, s: Session) -> None:
     """The cluster that had the player is gone. `home` is kept: one that was only silent may come back."""
     s.mint = None
     match s.phase:
-        case P.PLAYING | P.CROSSING | P.FREEZING:
+        case P.PLAYING | P.CROSSING | P.FREEZING | P.PAUSING:
             begin(w, s)
+        case P.PAUSED:
+            s.home = None  # as was meant
         case P.COMMITTING:
             s.place = s.goal  # what is being committed
             begin(w, s)

@@ -36,6 +36,8 @@ class Phase(StrEnum):
     COMMITTING = "committing"  # handoff: the frozen state is being saved
     ARRIVING = "arriving"  # handoff: the target is asked to admit
     RETURNING = "returning"  # handoff failed: the target is told to forget the player
+    PAUSING = "pausing"  # the world restarts: asked its cluster to freeze
+    PAUSED = "paused"  # frozen, saved or about to be; its cluster is restarted
     RECOVERING = "recovering"  # the cluster died: waiting for an instance of the zone
     READMITTING = "readmitting"  # ... which is asked to admit
     RESTORING = "restoring"  # the daemon was restarted: lease and whereabouts are being found out
@@ -58,10 +60,12 @@ TRANSITIONS: dict[Phase, frozenset[Phase]] = {
     P.RECORDING: frozenset({P.OPENING, P.RELEASING, P.REMOVING}),
     P.OPENING: frozenset({P.ADMITTING, P.RELEASING, P.REMOVING}),
     P.ADMITTING: frozenset({P.PLAYING, P.OPENING, P.WITHDRAWING, P.RELEASING, P.REMOVING}),
-    P.PLAYING: frozenset({P.CROSSING, P.RECOVERING, P.FREEZING_OUT, P.REMOVING}),
+    P.PLAYING: frozenset({P.CROSSING, P.PAUSING, P.RECOVERING, P.FREEZING_OUT, P.REMOVING}),
     P.CROSSING: frozenset({P.FREEZING, P.PLAYING, P.RECOVERING, P.FREEZING_OUT, P.REMOVING}),
     P.FREEZING: frozenset({P.COMMITTING, P.PLAYING, P.RECOVERING, P.FREEZING_OUT, P.REMOVING}),
     P.COMMITTING: frozenset({P.ARRIVING, P.PLAYING, P.RECOVERING, P.SAVING_OUT, P.REMOVING}),
+    P.PAUSING: frozenset({P.PAUSED, P.PLAYING, P.RECOVERING, P.FREEZING_OUT, P.REMOVING}),
+    P.PAUSED: frozenset({P.PLAYING, P.RECOVERING, P.SAVING_OUT, P.REMOVING}),
     P.ARRIVING: frozenset({P.PLAYING, P.RETURNING, P.REMOVING}),
     P.RETURNING: frozenset({P.PLAYING, P.RECOVERING, P.REMOVING}),
     P.RECOVERING: frozenset({P.READMITTING, P.PLAYING, P.SAVING_OUT, P.REMOVING}),
@@ -92,6 +96,8 @@ DEADLINES: dict[Phase, tuple[float | None, str]] = {
     P.COMMITTING: (5.0, "goes on where it was, with a notice; the write is repeated until it is answered"),
     P.ARRIVING: (5.0, "returns to the source"),
     P.RETURNING: (5.0, "goes on where it was"),
+    P.PAUSING: (3.0, "goes on where it was; tried again"),
+    P.PAUSED: (180.0, "goes on where it was, or is admitted again"),
     P.RECOVERING: (120.0, "put out: saved, released"),
     P.READMITTING: (5.0, "tries another instance"),
     P.RESTORING: (3600.0, "a warning in the log; the player plays on"),

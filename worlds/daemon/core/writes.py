@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import arrival, departure, exchanges, handoff, standing, withholding
+from worlds.daemon.core import arrival, departure, exchanges, handoff, pausing, standing, withholding
 from worlds.daemon.core.effects import StoreReceipt
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.saving import Outcome, Write
@@ -117,6 +117,8 @@ def _after(w: World, s: Session, outcome: Outcome, detail: str) -> None:
             w.log("state_refused", "error", session=str(s.id), character=str(s.character), cause=detail)
             if s.phase is P.COMMITTING:
                 handoff.go_on_at_source(w, s)
+            elif s.phase is P.PAUSED:
+                pausing.go_on(w, s)
             s.commit_op = None
             text = (
                 "The master did not accept your character's last changes; the world's operator has been told."
