@@ -10,7 +10,6 @@ from worlds.daemon.core import (
     handlers,
     handoff,
     moves,
-    pausing,
     placement,
     poison,
     recovery,
@@ -45,10 +44,10 @@ def from_bus(w: World, m: bus.BusMessage) -> None:
         case bus.Poisoned():
             if _is_of_the_living(w, m.cluster, m.incarnation):
                 poison.on_poisoned(w, m)
-        case bus.Held():
         case bus.HandlerSlow():
             if _is_of_the_living(w, m.cluster, m.incarnation):
                 handlers.on_slow(w, m)
+        case bus.Held():
             exchanges.on_held(w, m)
         case bus.Settled():
             exchanges.on_settled(w, m)
@@ -95,9 +94,9 @@ def _from_cluster(w: World, m: bus.BusMessage) -> None:
             cluster.vacant, cluster.exported = frozenset(m.vacant), frozenset(m.exported)
             cluster.tick_ms, cluster.dilation = m.tick_ms, m.dilation
             cluster.figures, cluster.metrics = m.figures, m.metrics
-            placement.on_reported(w, cluster)
             costs.on_alive(w, m)
             handlers.on_alive(w, m)
+            placement.on_reported(w, cluster)
             moves.on_reported(w, cluster)
         case bus.Residents():
             recovery.on_residents(w, m)
@@ -153,8 +152,6 @@ def _of_session(w: World, m: bus.AdmitRefused | bus.Frozen | bus.Checkpoint | bu
             handoff.on_portal(w, s, m)
         case bus.Frozen() if _answers(s, m) and s.phase is P.FREEZING:
             handoff.on_frozen(w, s, m)
-        case bus.Frozen() if _answers(s, m) and s.phase is P.PAUSING:
-            pausing.on_frozen(w, s, m)
         case bus.Frozen() if _answers(s, m) and s.phase is P.FREEZING_OUT:
             departure.on_frozen(w, s, m)
         case bus.AdmitRefused() if _answers(s, m):
@@ -182,7 +179,7 @@ def _unknown(w: World, m: bus.Unknown) -> None:
     is_asked = s.request is not None and s.request.id == m.request
     if s.mint is not None and s.mint.id == m.request:
         s.mint = None
-    if is_asked and s.phase in (P.FREEZING, P.PAUSING):
+    if is_asked and s.phase is P.FREEZING:
         s.home = None
         recovery.begin(w, s)
     elif is_asked and s.phase is P.FREEZING_OUT:

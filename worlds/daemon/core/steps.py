@@ -13,13 +13,11 @@ from worlds.daemon.core import (
     life,
     meeting,
     moves,
-    pausing,
     placement,
     poison,
     recovery,
     reoffers,
     replay,
-    restarts,
     supervision,
     trades,
     withholding,
@@ -55,7 +53,6 @@ def tick(w: World) -> None:
     alliances.sweep(w)
     trades.sweep(w)
     life.step(w)
-    restarts.step(w)
     if w.is_loaded:
         leases.renew(w)
         leases.report(w)
@@ -65,20 +62,19 @@ def tick(w: World) -> None:
         meeting.forget_old(w, w.invitations)
         meeting.forget_old(w, w.trade_invitations)
         life.housekeeping(w)
+        costs.step(w)
 
 
 def upkeep(w: World, event: UpkeepLoaded) -> None:
-        costs.step(w)
     """What staff, planner and Celery ask for was read."""
     w.upkeep, w.wall = event, (event.wall, w.now)
-    restarts.on_loaded(w, event)
     moves.on_loaded(w, event)
     life.on_upkeep(w, event)
+    handlers.on_rows(w, event.handlers_off)
 
 
 def _tick_session(w: World, s: Session) -> None:
     if s.grace_until is not None and w.now >= s.grace_until and s.link is None and s.leave is None:
-    handlers.on_rows(w, event.handlers_off)
         departure.begin(w, s, departure.LINK_LOST)
     if s.deadline is not None and w.now >= s.deadline:
         _overdue(w, s)
@@ -137,8 +133,6 @@ def _overdue(w: World, s: Session) -> None:
             departure.withdraw(w, s, entering.no_zone("The zone did not answer."))
         case P.CROSSING | P.FREEZING | P.COMMITTING:
             handoff.go_on_at_source(w, s)
-        case P.PAUSING | P.PAUSED:
-            pausing.go_on(w, s)
         case P.ARRIVING:
             handoff.arrival_failed(w, s)
         case P.RETURNING:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from worlds.restart_steps import Step
-
 # ---------------------------------------------------------------- what rows say
 
 
@@ -64,9 +62,9 @@ class UpkeepLoaded:
     restarts: tuple[RestartRow, ...] = ()
     announcements: tuple[AnnouncementRow, ...] = ()
     maintenance: Maintenance | None = None
-
-
     handlers_off: frozenset[str] = frozenset()  # kinds of commands that are refused
+
+
 # ---------------------------------------------------------------- what is written back
 
 
@@ -90,16 +88,12 @@ class NoteMove:
 
 @dataclass(frozen=True)
 class NoteRestart:
-    """Write what becomes of a restart; `steps` are added to those it has.
-
-    `due_at`: only if it is still planned for that instant: staff may just have put it off, or called it off.
-    """
+    """Write what becomes of a restart; `steps` are all of it so far."""
 
     row: int
-    state: Literal["planned", "running", "done", "failed", "cancelled"]
-    steps: tuple[Step, ...] = ()
+    state: Literal["running", "done", "failed", "cancelled"]
+    steps: tuple[dict[str, Any], ...] = ()
     error: str = ""
-    due_at: datetime | None = None
 
 
 @dataclass(frozen=True)
