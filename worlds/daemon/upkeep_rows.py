@@ -17,6 +17,7 @@ from worlds.daemon.core.upkeep import (
     UpkeepEffect,
     UpkeepLoaded,
 )
+from worlds.daemon.restart_rows import OPEN_STATES, note_restart
 from worlds.models import Alarm, Announcement, PlacementPlan, Restart, World, ZoneMove
 
 MAX_TEXT = 400  # characters of an error or a reason
@@ -24,16 +25,14 @@ MOST_AT_ONCE = 200  # rows of a kind in one read; the others come when these are
 
 M, R = ZoneMove.State, Restart.State
 OPEN_MOVES = (M.WAITING, M.MOVING)
-OPEN_RESTARTS = (R.PLANNED, R.RUNNING)
 ENDED_MOVES = (M.DONE, M.FAILED, M.DROPPED)
-ENDED_RESTARTS = (R.DONE, R.FAILED, R.CANCELLED)
 
 
 def load_upkeep(slug: str, now: datetime) -> UpkeepLoaded:
     """Read what this world's daemon is asked for. Args: now: UTC. Raises: World.DoesNotExist."""
     world = World.objects.only("id", "maintenance_since", "maintenance_text").get(slug=slug)
     moves = ZoneMove.objects.filter(world=world, state__in=OPEN_MOVES).order_by("state", "asked_at", "id")
-    restarts = Restart.objects.filter(world=world, state__in=OPEN_RESTARTS).order_by("due_at", "id")
+    restarts = Restart.objects.filter(world=world, state__in=OPEN_STATES).order_by("due_at", "id")
     due = Announcement.objects.filter(world=world, said_at__isnull=True, at__lte=now).order_by("at", "id")
     since = world.maintenance_since
     return UpkeepLoaded(
@@ -76,7 +75,7 @@ def write_upkeep(world: World, effect: UpkeepEffect, now: datetime) -> None:
         case NoteMove():
             _note_move(world, effect, now)
         case NoteRestart():
-            _note_restart(world, effect, now)
+            note_restart(world, effect, now)
         case NoteAnnouncement(row, heard):
             rows = Announcement.objects.filter(world=world, pk=row, said_at__isnull=True)
             rows.update(said_at=now, heard=heard)
@@ -121,13 +120,3 @@ def _end_plan(world: World, move: int, now: datetime) -> None:
             plan.state = PlacementPlan.State.FAILED if M.FAILED in states else PlacementPlan.State.DONE
             plan.ended_at = now
             plan.save(update_fields=["state", "ended_at"])
-
-
-def _note_restart(world: World, note: NoteRestart, now: datetime) -> None:
-    rows = Restart.objects.filter(world=world, pk=note.row, state__in=OPEN_RESTARTS)
-    if note.state == R.RUNNING:
-        rows.filter(started_at__isnull=True).update(started_at=now)
-    fields: dict[str, Any] = {"state": note.state, "steps": list(note.steps), "error": note.error[:MAX_TEXT]}
-    if note.state in ENDED_RESTARTS:
-        fields["ended_at"] = now
-    rows.update(**fields)

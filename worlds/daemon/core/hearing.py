@@ -10,6 +10,7 @@ from worlds.daemon.core import (
     handlers,
     handoff,
     moves,
+    pausing,
     placement,
     poison,
     recovery,
@@ -152,6 +153,8 @@ def _of_session(w: World, m: bus.AdmitRefused | bus.Frozen | bus.Checkpoint | bu
             handoff.on_portal(w, s, m)
         case bus.Frozen() if _answers(s, m) and s.phase is P.FREEZING:
             handoff.on_frozen(w, s, m)
+        case bus.Frozen() if _answers(s, m) and s.phase is P.PAUSING:
+            pausing.on_frozen(w, s, m)
         case bus.Frozen() if _answers(s, m) and s.phase is P.FREEZING_OUT:
             departure.on_frozen(w, s, m)
         case bus.AdmitRefused() if _answers(s, m):
@@ -179,7 +182,7 @@ def _unknown(w: World, m: bus.Unknown) -> None:
     is_asked = s.request is not None and s.request.id == m.request
     if s.mint is not None and s.mint.id == m.request:
         s.mint = None
-    if is_asked and s.phase is P.FREEZING:
+    if is_asked and s.phase in (P.FREEZING, P.PAUSING):
         s.home = None
         recovery.begin(w, s)
     elif is_asked and s.phase is P.FREEZING_OUT:

@@ -28,6 +28,7 @@ from worlds.daemon.core.hosts import Hosts
 from worlds.daemon.core.living import Life
 from worlds.daemon.core.measuring import Measured
 from worlds.daemon.core.moving import Move
+from worlds.daemon.core.restart_work import Work
 from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
 from worlds.daemon.core.upkeep import Ended, UpkeepLoaded
 from worlds.uplink import messages as uplink
@@ -165,6 +166,8 @@ class World:
     poison_reports: dict[tuple[UUID, int], PoisonReport] = field(default_factory=dict)  # by session and stay
     upkeep: UpkeepLoaded | None = None  # as last read; None: not yet
     wall: tuple[datetime, float] | None = None  # the instant (UTC) of that read, and `now` then
+    restart: Work | None = None  # the one that is next, or under way
+    restarts_ended: Ended = field(default_factory=Ended)
     life: Life = field(default_factory=Life)
     measured: Measured = field(default_factory=Measured)  # costs, and which commands are off
     moves: dict[int, Move] = field(default_factory=dict)  # by instance

@@ -13,11 +13,13 @@ from worlds.daemon.core import (
     life,
     meeting,
     moves,
+    pausing,
     placement,
     poison,
     recovery,
     reoffers,
     replay,
+    restarts,
     supervision,
     trades,
     withholding,
@@ -53,6 +55,7 @@ def tick(w: World) -> None:
     alliances.sweep(w)
     trades.sweep(w)
     life.step(w)
+    restarts.step(w)
     if w.is_loaded:
         leases.renew(w)
         leases.report(w)
@@ -68,6 +71,7 @@ def tick(w: World) -> None:
 def upkeep(w: World, event: UpkeepLoaded) -> None:
     """What staff, planner and Celery ask for was read."""
     w.upkeep, w.wall = event, (event.wall, w.now)
+    restarts.on_loaded(w, event)
     moves.on_loaded(w, event)
     life.on_upkeep(w, event)
     handlers.on_rows(w, event.handlers_off)
@@ -133,6 +137,8 @@ def _overdue(w: World, s: Session) -> None:
             departure.withdraw(w, s, entering.no_zone("The zone did not answer."))
         case P.CROSSING | P.FREEZING | P.COMMITTING:
             handoff.go_on_at_source(w, s)
+        case P.PAUSING | P.PAUSED:
+            pausing.go_on(w, s)
         case P.ARRIVING:
             handoff.arrival_failed(w, s)
         case P.RETURNING:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from worlds.restart_steps import Step
+
 # ---------------------------------------------------------------- what rows say
 
 
@@ -88,12 +90,16 @@ class NoteMove:
 
 @dataclass(frozen=True)
 class NoteRestart:
-    """Write what becomes of a restart; `steps` are all of it so far."""
+    """Write what becomes of a restart; `steps` are added to those it has.
+
+    `due_at`: only if it is still planned for that instant: staff may just have put it off, or called it off.
+    """
 
     row: int
-    state: Literal["running", "done", "failed", "cancelled"]
-    steps: tuple[dict[str, Any], ...] = ()
+    state: Literal["planned", "running", "done", "failed", "cancelled"]
+    steps: tuple[Step, ...] = ()
     error: str = ""
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True)
