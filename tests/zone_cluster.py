@@ -47,7 +47,7 @@ class ClusterUnderTest:
         self.cluster = self.service.cluster
         self.outbox = self.cluster.outbox = RecordingOutbox()
         for number, slug in ((HARBOUR, "harbour"), (MOSSGATE, "mossgate")):
-            zone_loaded(self.cluster, number, load_zone("demo", slug))
+            zone_loaded(self.cluster, bus.OpenInstance(number, slug), load_zone("demo", slug))
         self.orders = 0
         self.outbox.put_messages.clear()
 

@@ -119,7 +119,7 @@ def fill(service: MeasuredService, players: int, zones: int, workload: str) -> l
     each = -(-players // zones)
     content = zone_content(each, workload)
     for zone in range(zones):
-        zone_loaded(service.cluster, zone + 1, content)
+        zone_loaded(service.cluster, bus.OpenInstance(zone + 1, content.slug), content)
     sessions = []
     for number, (x, y) in enumerate(places(players, workload, rng).tolist()):
         message = bus.Admit(

@@ -26,6 +26,8 @@ def announce_alive(cluster: Cluster) -> None:
             figures=cluster.figures,
             metrics=cluster.metrics,
             handlers_off=sorted(cluster.handlers.off),
+            vacant=sorted(cluster.copies.vacant),
+            exported=sorted(cluster.copies.exported),
         )
     )
 

@@ -16,6 +16,7 @@ import structlog
 from worlds.bus import Outbox, daemon_channel, gateway_channel
 from zonecluster.daemon.accounts import Accounts
 from zonecluster.daemon.config import ClusterConfig
+from zonecluster.daemon.copies import Copies
 from zonecluster.daemon.orders import Orders
 from zonecluster.daemon.pace import Pace
 from zonecluster.daemon.phases import Phases
@@ -63,6 +64,7 @@ class Cluster:
     instances: dict[int, ZoneInstance] = field(default_factory=dict)
     sights: dict[int, LineOfSight] = field(default_factory=dict)  # by place, of instances that have one
     openings: list[OpenInstance] = field(default_factory=list)  # to be loaded by the service
+    copies: Copies = field(default_factory=Copies)
     changed: dict[Player, None] = field(default_factory=dict)  # by commands, in their order; to be saved
     reports: Reports = field(default_factory=Reports)
     handlers: Handlers = field(default_factory=Handlers)  # of players' commands
@@ -191,5 +193,6 @@ class Cluster:
     def close(self, number: int) -> None:
         """Run an instance, in which nobody is, no more."""
         instance = self.instances.pop(number)
+        self.copies.forget(number)
         self.sights.pop(instance.place_index, None)
         instance.close()

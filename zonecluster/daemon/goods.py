@@ -44,6 +44,7 @@ from zonecluster.rules.trading import MAX_BOUGHT, bought, sold
 from zonecluster.simulation.tables import CHEST, ITEM, VENDOR
 
 MAX_SHOWN = 300  # stacks in one InventoryIs: three times what the bags hold
+OF_THE_PLACE = (Drop, Loot, PickUp)  # not while the place is moved to another cluster
 MAX_NEWS = 64  # changes of one player that may wait to be durable
 
 # ---------------------------------------------------------------- questions
@@ -90,6 +91,9 @@ def change_goods(cluster: Cluster, player: Player, command: ChangeOfGoods) -> No
         if player.held is not None:
             text = "A trade or a letter of yours is just being written down. Try again in a moment."
             raise NotPossible("trading", text)
+        if player.instance.is_still and isinstance(command, OF_THE_PLACE):
+            text = "This place is just being set up anew. Try again in a moment."
+            raise NotPossible("moving", text)
         if len(player.news) >= MAX_NEWS:
             text = f"{MAX_NEWS} of your changes are being written down; wait for the answers."
             raise NotPossible("too_many_changes", text)

@@ -13,6 +13,15 @@ from zonecluster.daemon.announce import announce
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
 from zonecluster.daemon.holds import hold, line_is, settle
+from zonecluster.daemon.moving import (
+    activate_instance,
+    begin_plain,
+    begin_vacant,
+    export_instance,
+    import_instance,
+    may_open_anew,
+    resume_instance,
+)
 from zonecluster.daemon.players import Player, stand_in
 from zonecluster.daemon.slow_handlers import handlers_off
 from zonecluster.interest.visibility import LineOfSight
@@ -80,10 +89,19 @@ class Requests:
 def open_instance(cluster: Cluster, message: bus.OpenInstance) -> None:
     """Answer for an instance that runs; else have the service load the zone's content."""
     running = cluster.instances.get(message.instance)
+    if message.move and cluster.copies.is_over(message.instance, message.move):
+        return  # late
+    if running is not None and message.move:
+        if fault := may_open_anew(cluster, message):
+            instance_opened(cluster, message.instance, fault)
+            return
+        running = cluster.instances.get(message.instance)
     if running is None:
         if all(waiting.instance != message.instance for waiting in cluster.openings):
             cluster.openings.append(message)
     elif running.content.slug == message.zone:
+        if not message.move:
+            begin_plain(cluster, message.instance)
         instance_opened(cluster, message.instance)
     else:
         instance_opened(cluster, message.instance, f"instance {message.instance} runs {running.content.slug}")
@@ -91,21 +109,21 @@ def open_instance(cluster: Cluster, message: bus.OpenInstance) -> None:
 
 def zone_loaded(
     cluster: Cluster,
-    number: int,
+    message: bus.OpenInstance,
     content: ZoneContent,
     sight: LineOfSight | None = None,
-    *,
-    is_again: bool = False,
 ) -> None:
-    """Open the instance whose content has come, and with it who is in sight there.
-
-    Args: is_again: it ran before: what was in its chests may have been taken.
-    """
+    """Open the instance whose content has come, and with it who is in sight there."""
+    number = message.instance
     if number not in cluster.instances:
         cluster.open(number, content, sight)
-        if is_again:
+        if message.is_again:  # what was in its chests may have been taken
             cluster.instances[number].goods.empty_chests()
+        if message.move:
+            begin_vacant(cluster, number, message.move)
         log.info("instance_opened", instance=number, zone=content.slug)
+    elif not message.move:
+        begin_plain(cluster, number)
     instance_opened(cluster, number)
 
 
@@ -321,6 +339,10 @@ def stand_down(cluster: Cluster, message: bus.StandDown) -> None:
 HANDLERS: dict[type, Callable[[Cluster, Any], None]] = {
     bus.OpenInstance: open_instance,
     bus.CloseInstance: close_instance,
+    bus.ExportInstance: export_instance,
+    bus.ImportInstance: import_instance,
+    bus.ActivateInstance: activate_instance,
+    bus.ResumeInstance: resume_instance,
     bus.Admit: admit,
     bus.MintToken: mint_token,
     bus.Attach: attach,

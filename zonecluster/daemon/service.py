@@ -234,7 +234,7 @@ class Service:
             content, sight = await sync_to_async(_load_zone, thread_sensitive=False)(
                 self.cluster.config.world, message.zone
             )
-            zone_loaded(self.cluster, message.instance, content, sight, is_again=message.is_again)
+            zone_loaded(self.cluster, message, content, sight)
         except Exception as error:  # noqa: BLE001  (content may be anything; the daemon waits for an answer)
             is_known = isinstance(error, UnknownZone | DatabaseError | ValueError)
             report = log.warning if is_known else log.exception

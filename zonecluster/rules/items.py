@@ -35,6 +35,7 @@ Why = Literal[
     "withheld",  # the character cannot be saved at the moment
     "too_many_changes",  # wait until those before are written down
     "trading",  # nothing changes until the outcome of an exchange is known
+    "moving",  # the place is just being moved to another cluster
     "other_line",  # what lies on the ground is main's or a fork's
 ]
 

@@ -115,6 +115,11 @@ class Goods:
             end_tick = self._tables.tick + round(GROUND_S / TICK_S)
             self.ground[row] = Laid(self.ground[row].item, end_tick, line)
 
+    def show_until(self, row: int, line: LineKind, end_tick: int) -> None:
+        """Let everybody see a thing that was shown elsewhere before, until it vanishes."""
+        self._tables.is_hidden[row] = False
+        self.ground[row] = Laid(self.ground[row].item, end_tick, line)
+
     def taken_by(self, row: int, line: LineKind) -> Item:
         """Return what lies there, for a character of that line. Raises: NotPossible: it is another line's."""
         laid = self.ground[row]

@@ -63,6 +63,7 @@ class ZoneInstance:
         content.check()
         self.number = number
         self.content = content
+        self.is_still = False  # by a move: creatures stand, goods do not change hands
         self.tables = tables
         goods = len(content.vendors) + len(content.chests) + MAX_ON_GROUND
         rows = content.creature_count() + content.max_players + goods

@@ -28,7 +28,7 @@ def cellar(world: World, cluster: ClusterUnderTest) -> ClusterUnderTest:
         world=world, slug="cellar", name="Cellar", size=100, entry_x=10, entry_y=10, walls=[[50, 0, 50, 100]]
     )
     content = load_zone("demo", "cellar")
-    zone_loaded(cluster.cluster, CELLAR, content, load_sight(content))
+    zone_loaded(cluster.cluster, bus.OpenInstance(CELLAR, content.slug), content, load_sight(content))
     return cluster
 
 
