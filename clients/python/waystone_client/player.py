@@ -24,6 +24,7 @@ from waystone_client.errors import LinkLost, Refusal, WaystoneError, ZoneLinkFai
 from waystone_client.exchanges import Mail, Trade
 from waystone_client.interpolation import Shown
 from waystone_client.rest import Master
+from waystone_client.sky import Sky
 from waystone_client.world_link import Event, LinkDown, LinkOver, LinkUp, WorldLink
 from waystone_client.zone_link import Snapshot, ZoneLink
 from zonecluster.protocol.effects import effect_names
@@ -37,8 +38,10 @@ from zonecluster.protocol.to_client import (
     Heard,
     NearbyEntity,
     Notice,
+    Queued,
     Refused,
     Result,
+    SkyIs,
     Surroundings,
     TradeChanged,
     TradeEnded,
@@ -82,6 +85,7 @@ class Player:
         self.alliance = Alliance(link)
         self.trade = Trade(link)
         self.mail = Mail(link)
+        self.sky = Sky()
         self.zone_link: ZoneLink | None = None
         self.zone: ZoneAssigned | None = None
         self.character: UUID | None = None
@@ -103,8 +107,18 @@ class Player:
     # ------------------------------------------------------------ coming and going
 
     @classmethod
-    async def enter(cls, master: Master, world: str, character: str | UUID, **link: object) -> Self:
+    async def enter(
+        cls,
+        master: Master,
+        world: str,
+        character: str | UUID,
+        *,
+        on_queued: Callable[[Queued], None] | None = None,
+        **link: object,
+    ) -> Self:
         """Get a ticket, open the world link, play a character (by name or id), and wait for its zone.
+
+        A full world lets wait; `on_queued` is told the place whenever it changes.
 
         Raises: MasterError, Refusal, LinkLost, ZoneLinkFailed.
         """
@@ -112,7 +126,7 @@ class Player:
         player = cls(WorldLink(ticket.gateway_url, **link))  # type: ignore[arg-type]
         try:
             welcome = await player.link.open(ticket=ticket.ticket)
-            await player._begin(_choose(welcome, character))
+            await player._begin(_choose(welcome, character), on_queued=on_queued)
         except BaseException:
             await player.leave()
             raise
@@ -133,11 +147,17 @@ class Player:
             raise
         return player
 
-    async def _begin(self, chosen: CharacterSummary, *, is_playing: bool = False) -> None:
+    async def _begin(
+        self,
+        chosen: CharacterSummary,
+        *,
+        is_playing: bool = False,
+        on_queued: Callable[[Queued], None] | None = None,
+    ) -> None:
         self.character, self.name = chosen.id, chosen.name
         self._tasks = [asyncio.create_task(self._follow_events(), name="player-events")]
         if not is_playing:
-            await self.link.enter(chosen.id)
+            await self.link.enter(chosen.id, on_queued)
         self._tasks.append(asyncio.create_task(self._keep_zone_link(), name="player-zone"))
         await self.wait_until(lambda: self.snapshot is not None, 30.0, "a first snapshot of the zone")
 
@@ -396,6 +416,8 @@ class Player:
                     self.errors.append(reason)
                 case LinkDown(cause=cause):
                     self.errors.append(f"world link lost: {cause}")
+                case SkyIs():
+                    self.sky.hear(event)
                 case Goodbye():
                     pass
                 case Heard() | Notice() | Refused():

@@ -6,7 +6,7 @@ waited for raises LinkLost, and `events` tells LinkDown and LinkUp.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from zonecluster.protocol.to_client import (
     InventoryIs,
     MailIs,
     Pong,
+    Queued,
     Refused,
     Result,
     ServerMessage,
@@ -39,6 +40,7 @@ BACK_OFF_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # between attempts to resume; the last o
 GIVE_UP_S = 120.0  # without a world link for so long, the world has logged the player out: stop trying
 MAX_EVENTS = 10_000  # not yet looked at; the oldest are forgotten
 FINAL_REFUSALS = ("bad_resume_token", "bad_protocol_version")
+UNKNOWN = "Whether it was done is not known."
 UNREACHABLE = (OSError, TimeoutError, ConnectionClosed, InvalidHandshake)
 
 
@@ -84,6 +86,7 @@ class WorldLink:
         self._seq = 0
         self._by_seq: dict[int, asyncio.Future[Any]] = {}
         self._answer: asyncio.Future[Any] | None = None
+        self._entering: asyncio.Queue[Event] | None = None  # while `enter` waits
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._runner: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -117,6 +120,7 @@ class WorldLink:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
         self._fail_pending("The world link was closed.")
+        self._of_entering(LinkOver("The world link was closed.", is_saved=True))
 
     def abort(self) -> None:
         """Break the connection as a crash or a pulled cable would: no closing handshake, then resume."""
@@ -130,12 +134,35 @@ class WorldLink:
 
     # ------------------------------------------------------------ asking
 
-    async def enter(self, character: UUID) -> Entered:
+    async def enter(self, character: UUID, on_queued: Callable[[Queued], None] | None = None) -> Entered:
         """Play a character. ZoneAssigned follows as an event.
+
+        While the world is full this waits in its queue, for as long as that takes and over lost links; the
+        place is told to `on_queued`, and as an event, whenever it changes. `log_out` gives the place up.
 
         Raises: Refusal, LinkLost.
         """
-        return await self._ask(Enter(character))
+        answers = self._entering = asyncio.Queue()
+        try:
+            await self.send(Enter(character))
+            answer = await _next_in_time(answers)
+            has_place = False
+            while not isinstance(answer, Entered):
+                match answer:
+                    case Queued():
+                        has_place = True
+                        if on_queued is not None:
+                            on_queued(answer)
+                    case Refused():
+                        raise Refusal(answer.code, answer.reason, answer.advice)
+                    case LinkDown() if not has_place:
+                        raise LinkLost("link_lost", f"The world link broke ({answer.cause}).", UNKNOWN)
+                    case LinkOver():
+                        raise LinkLost("link_over", answer.reason)
+                answer = await answers.get()
+            return answer
+        finally:
+            self._entering = None
 
     async def log_out(self) -> Goodbye:
         """Leave the world: saved and released, as the Goodbye says; then the link is over."""
@@ -288,11 +315,17 @@ class WorldLink:
                 self._resolve(self._by_seq.get(seq), message)
             case Refused(seq=int(seq)):
                 self._reject(self._by_seq.get(seq), message)
-            case Welcome() | Entered():
+            case Welcome():
                 if not self._resolve(self._answer, message):
                     self._tell(message)
+            case Entered():
+                if not self._of_entering(message):
+                    self._tell(message)
+            case Queued():
+                self._of_entering(message)
+                self._tell(message)
             case Refused():
-                if not self._reject(self._answer, message):
+                if not self._reject(self._answer, message) and not self._of_entering(message):
                     self._tell(message)
             case Goodbye():
                 self._is_closing = True
@@ -302,7 +335,15 @@ class WorldLink:
             case _:
                 self._tell(message)
 
+    def _of_entering(self, event: Event) -> bool:
+        """Give to `enter` what it waits for; whether it does wait."""
+        if self._entering is not None:
+            self._entering.put_nowait(event)
+        return self._entering is not None
+
     def _tell(self, event: Event) -> None:
+        if isinstance(event, LinkDown | LinkOver):
+            self._of_entering(event)
         if self._events.qsize() >= MAX_EVENTS:
             self._events.get_nowait()
         self._events.put_nowait(event)
@@ -324,7 +365,15 @@ class WorldLink:
     def _fail_pending(self, reason: str) -> None:
         for future in [*self._by_seq.values(), self._answer]:
             if future is not None and not future.done():
-                future.set_exception(LinkLost("link_lost", reason, "Whether it was done is not known."))
+                future.set_exception(LinkLost("link_lost", reason, UNKNOWN))
+
+
+async def _next_in_time(answers: asyncio.Queue[Event]) -> Event:
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return await answers.get()
+    except TimeoutError as error:
+        raise LinkLost("no_answer", f"The world did not answer within {ANSWER_S:.0f} s.") from error
 
 
 async def _in_time(answer: asyncio.Future[Any], patience_s: float = ANSWER_S) -> Any:

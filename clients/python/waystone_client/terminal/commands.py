@@ -49,7 +49,8 @@ invite NAME       into your alliance       accept NAME, decline NAME
 leave             your alliance
 {bargains.HELP}
 exits             the ways out             where          where you are
-map               draw the surroundings    help           this
+map               draw the surroundings    time           what time it is here, and the weather
+help              this
 quit              log out: saved, then good night"""
 
 
@@ -117,7 +118,7 @@ class Ally:
 
 @dataclass(frozen=True)
 class Plain:
-    """A word that stands for itself: stop, look, who, exits, where, map, inventory, help, quit."""
+    """A word that stands for itself: stop, look, who, exits, where, map, time, inventory, help, quit."""
 
     word: str
 
@@ -167,6 +168,8 @@ WORDS = {
     "zone": "look",
     "where": "where",
     "map": "map",
+    "time": "time",
+    "weather": "time",
     "help": "help",
     "?": "help",
     "quit": "quit",

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from waystone_client.errors import MasterError, WaystoneError
 from waystone_client.rest import Character, Master, World
+from zonecluster.protocol.to_client import Queued
 
 T = TypeVar("T")
 
@@ -21,6 +22,20 @@ class Wishes:
     world: str = ""
     character: str = ""
     is_new: bool = False  # register rather than log in
+
+
+def place_in_words(queued: Queued) -> str:
+    """Return what somebody in the queue of a full world is told."""
+    before = "you are next" if not queued.ahead else f"{queued.ahead} before you"
+    return f"The world is full. Your place in its queue: {queued.place} ({before}); {_estimate(queued)}."
+
+
+def _estimate(queued: Queued) -> str:
+    if queued.estimate_s is None:
+        return "how long it takes is not known yet"
+    if queued.estimate_s < 90:
+        return f"about {queued.estimate_s:.0f} s"
+    return f"about {queued.estimate_s / 60:.0f} minutes"
 
 
 def ask(question: str) -> str:
@@ -78,7 +93,13 @@ async def _choose_world(master: Master, wanted: str, say: Callable[[str], None])
         raise WaystoneError("no_world", "No world is online just now.", "Try again in a minute.")
     if len(worlds) == 1:
         return worlds[0]
-    return _pick("World", worlds, lambda w: f"{w.name} ({w.slug}): {w.players} in play. {w.tagline}", say)
+    return _pick("World", worlds, lambda w: f"{w.name} ({w.slug}): {_state(w)}. {w.tagline}", say)
+
+
+def _state(world: World) -> str:
+    if world.maintenance is not None:
+        return f"lets nobody in ({world.maintenance.rstrip('.')})"
+    return f"{world.players} in play" + (", full" if world.players >= world.max_players else "")
 
 
 async def _choose_character(master: Master, wanted: str, say: Callable[[str], None]) -> str:

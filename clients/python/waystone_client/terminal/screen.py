@@ -31,7 +31,7 @@ EFFECT_MARKS = {"haste": "»", "slow": "~", "root": "+", "light": "*", "shield":
 WORDS = [
     *("say", "select", "cast", "look", "who", "exits", "where", "walk to", "go", "stop", "help", "quit"),
     *("inventory", "wares", "buy", "sell", "loot", "take", "drop", "equip", "unequip", "deposit", "withdraw"),
-    *("invite", "accept", "decline", "leave"),
+    *("invite", "accept", "decline", "leave", "time"),
 ]
 
 STYLE = Style.from_dict(
@@ -208,7 +208,8 @@ class Screen:
     def _draw_header(self) -> StyleAndTextTuples:
         player = self._player
         zone = player.zone.zone_name if player.zone else "…"
-        left = f" {self._world_name} · {zone} · {player.name}"
+        sky = f" · {player.sky}" if player.sky.told is not None else ""
+        left = f" {self._world_name} · {zone} · {player.name}{sky}"
         right = ""
         if player.snapshot is not None:
             x, y, _ = player.position

@@ -25,9 +25,11 @@ from waystone_client.terminal.commands import (
     Step,
     WalkTo,
 )
+from waystone_client.terminal.entrance import place_in_words
 from waystone_client.terminal.printable import printable
 from waystone_client.terminal.surroundings_map import COMPASS, Ground, bearing, draw, plain
 from waystone_client.world_link import LinkDown, LinkOver, LinkUp
+from zonecluster.protocol.sky import Weather
 from zonecluster.protocol.to_client import (
     AllianceChanged,
     AllianceInvited,
@@ -35,7 +37,9 @@ from zonecluster.protocol.to_client import (
     Goodbye,
     Heard,
     Notice,
+    Queued,
     Refused,
+    SkyIs,
     Surroundings,
     TradeChanged,
     TradeEnded,
@@ -44,6 +48,14 @@ from zonecluster.protocol.to_client import (
 )
 
 MAX_LINES = 2000
+WEATHER_TURNS: dict[Weather, str] = {
+    "clear": "The sky clears.",
+    "cloudy": "Clouds come over.",
+    "fog": "Fog rises.",
+    "rain": "It begins to rain.",
+    "storm": "A storm breaks.",
+    "snow": "It begins to snow.",
+}
 
 
 @dataclass(frozen=True)
@@ -69,6 +81,7 @@ class Story:
         self.is_over = False
         self._is_quitting = False
         self._is_allied = False
+        self._weather: Weather | None = None  # as last told in this zone
         self._tell = tell
 
     def add(self, kind: str, text: str) -> None:
@@ -160,6 +173,9 @@ class Story:
                 name = f"{zone.zone_name} (instance {zone.instance})" if zone else "nowhere"
                 effects = f" On you: {', '.join(self.player.effects)}." if self.player.effects else ""
                 self.add("answer", f"{name}, {x:.1f} m east and {y:.1f} m north.{effects}")
+            case "time":
+                told = str(self.player.sky)
+                self.add("answer", f"It is {told}." if told else "Nobody has told the time yet.")
             case "map":
                 here = self.player.position[:2]
                 self.add("answer", plain(draw(here, self.player.visible(), self.ground, 61, 15)))
@@ -274,6 +290,13 @@ class Story:
                     self._add_all(self._bargaining.told(event))
                 case ZoneAssigned(zone_name=name):
                     self.add("place", f"— {name} —")
+                    self._weather = None
+                case SkyIs(weather=weather):
+                    if self._weather not in (None, weather):
+                        self.add("notice", WEATHER_TURNS[weather])
+                    self._weather = weather
+                case Queued():
+                    self.add("notice", place_in_words(event))
                 case LinkDown():
                     self.add("warning", "The connection broke. Coming back by itself …")
                 case LinkUp():

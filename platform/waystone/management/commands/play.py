@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from waystone_client import Master, Player, WaystoneError
-from waystone_client.terminal.entrance import Wishes, come_in
+from waystone_client.terminal.entrance import Wishes, come_in, place_in_words
 from waystone_client.terminal.line_mode import is_pipe, play_lines
 from waystone_client.terminal.printable import printable
 from waystone_client.terminal.screen import Screen
@@ -52,7 +52,13 @@ class Command(BaseCommand):
         async with Master(url) as master:
             world, character = await come_in(master, wishes, self._say)
             self._say(f"Entering {world.name} as {character} …")
-            player = await Player.enter(master, world.slug, character, client="waystone-play")
+            player = await Player.enter(
+                master,
+                world.slug,
+                character,
+                on_queued=lambda queued: self._say(place_in_words(queued)),
+                client="waystone-play",
+            )
         try:
             if is_pipe():
                 await play_lines(player, sys.stdin, sys.stdout)
