@@ -61,8 +61,8 @@ class HostAdmin(OfWorld, AuditedAdmin):
     @lever(
         "Make a join code",
         title="Make a join code for this host?",
-        text="It is shown once, is good for an hour and for one agent; a code made before is void. The agent that "
-        "joins with it takes the place of the present one.",
+        text="It is shown once, is good for an hour and for one agent; a code made before is void. The agent "
+        "that joins with it takes the place of the present one.",
         icon="add_link",
         allowed="make_code",
         refused=(NoDoor,),
@@ -76,7 +76,8 @@ class HostAdmin(OfWorld, AuditedAdmin):
     @lever(
         "Revoke",
         title="Revoke this host's key?",
-        text="Within 15 seconds its agent is put out, and its clusters end in order; their players go on elsewhere.",
+        text="Within 15 seconds its agent is put out, and its clusters end in order; their players go on "
+        "elsewhere.",
         icon="link_off",
         allowed="revoke_key",
         variant=ActionVariant.DANGER,

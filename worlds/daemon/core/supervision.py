@@ -53,7 +53,7 @@ def heard(w: World, name: str, report: Report) -> None:
         _end_alarm(w, f"host_lost:{name}")
     for run in host.runs.values():
         _judge_deaths(w, name, run)
-    _tell(w, host)
+    _tell_when_due(w, host)
 
 
 def _is_process(run: ClusterRun) -> bool:
@@ -178,8 +178,7 @@ def step(w: World) -> None:
         if not host.is_connected:
             _judge_lost(w, host)
             continue
-        if w.now >= host.tell_at or host.told != _wanted(w, host):
-            _tell(w, host)
+        _tell_when_due(w, host)
         if w.now - host.heard_at <= FRESH_S:
             for run in host.runs.values():
                 _judge_silence(w, host, run)
@@ -187,6 +186,11 @@ def step(w: World) -> None:
         _bury(w, name, watch)
     for cluster in w.clusters.alive():
         _calm(w, cluster.name)
+
+
+def _tell_when_due(w: World, host: Host) -> None:
+    if w.now >= host.tell_at or host.told != _wanted(w, host):
+        _tell(w, host)
 
 
 def _tell(w: World, host: Host) -> None:
