@@ -29,6 +29,9 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.admin_parts import AuditedAdmin, ViewOnlyAdmin, dialog_done, link_to, staff_of
 from accounts.services import record_audit
+from waystone.backup_admin import BackupAdmin
+
+__all__ = ["BackupAdmin"]
 
 for model in (
     *(Group, EmailAddress, UserSession),

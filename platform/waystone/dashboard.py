@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Account, AuditRecord
 from characters.models import Character, Line, Version
+from waystone.backups.cycle import last_proven_at
 from worlds.models import Alarm, Ticket, World, WorldKey
 from worlds.rules import is_online
 from worlds.selectors import platform_population
@@ -98,6 +99,7 @@ def figures(now: datetime, clusters: list[ClusterRow]) -> list[Figure]:
             "by their worlds' reports",
             _list("worlds_zonecluster"),
         ),
+        Figure("Backup", *backup_age(now), _list("worlds_backup")),
         Figure("Saves", str(saves), "in the last minute", _list("characters_version")),
         Figure(
             "Accounts", str(accounts["total"]), f"{accounts['new']} new in 24 h", _list("accounts_account")
@@ -109,6 +111,14 @@ def figures(now: datetime, clusters: list[ClusterRow]) -> list[Figure]:
             _list("characters_character"),
         ),
     ]
+
+
+def backup_age(now: datetime) -> tuple[str, str]:
+    """Return how old the newest backup is that was proven by a restore, and what that means."""
+    last = last_proven_at()
+    if last is None:
+        return "–", "none proven yet"
+    return f"{int((now - last).total_seconds() // 3600)} h", "since one was proven by a restore"
 
 
 def attention(now: datetime, clusters: list[ClusterRow]) -> list[tuple[str, str]]:

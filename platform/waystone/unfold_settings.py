@@ -130,6 +130,7 @@ UNFOLD: dict[str, Any] = {
                     item("Zone clusters", "dns", "worlds.zonecluster"),
                     item("Hosts", "computer", "worlds.host"),
                     item("Alarms", "notifications_active", "worlds.alarm"),
+                    item("Backups", "backup", "worlds.backup"),
                     item("Placement plans", "balance", "worlds.placementplan"),
                     item("Slow handlers", "hourglass_disabled", "worlds.slowhandler"),
                     item("Zone costs", "speed", "worlds.zonecost"),

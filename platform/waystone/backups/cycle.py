@@ -54,9 +54,7 @@ def look_after(config: BackupConfig, *, is_wanted: bool = False, on_progress: On
 
 def judge_age(config: BackupConfig, now: datetime) -> timedelta:
     """Raise or end the alarm about the age of the newest proven backup. Returns: that age."""
-    proven = Backup.objects.filter(proven_at__isnull=False).order_by("-proven_at")
-    last = proven.values_list("proven_at", flat=True).first()
-    born = born_at(now)
+    last, born = last_proven_at(), born_at(now)
     age = now - (last or born)
     if config.is_on and rules.is_too_old(now, born, last):
         hours = int(age.total_seconds() // 3600)
@@ -70,6 +68,21 @@ def judge_age(config: BackupConfig, now: datetime) -> timedelta:
     else:
         end_alarm(key=OLD, now=now)
     return age
+
+
+def last_proven_at() -> datetime | None:
+    """Return when a backup was last proven by a restore."""
+    proven = Backup.objects.filter(proven_at__isnull=False).order_by("-proven_at")
+    return proven.values_list("proven_at", flat=True).first()
+
+
+def age_words(now: datetime) -> str:
+    """Return in words how long ago a backup was last proven by a restore."""
+    last = last_proven_at()
+    if last is None:
+        return "none has been proven yet"
+    minutes = int((now - last).total_seconds() // 60)
+    return f"last proven {minutes} min ago" if minutes < 120 else f"last proven {minutes // 60} h ago"
 
 
 def _step(key: str, what: str, do: Callable[[], bool]) -> None:

@@ -43,6 +43,7 @@ from characters.models import (
 from tests.integration.worlds.makers import make_account, make_play_session, make_world
 from worlds.models import (
     Alarm,
+    Backup,
     ContentPack,
     CreatureKind,
     CreatureSpawn,
@@ -189,6 +190,8 @@ def _make_platform(mark: str, now) -> None:
     CrontabSchedule.objects.create(minute=str(secrets.randbelow(60)), hour=str(secrets.randbelow(24)))
     ClockedSchedule.objects.create(clocked_time=now)
     SolarSchedule.objects.get_or_create(event="sunrise", latitude=secrets.randbelow(90), longitude=1)
+    report = {"rows": 9, "invariants": 26}
+    Backup.objects.create(name=f"b-{mark}", started_at=now, state="proven", proven_at=now, report=report)
     PeriodicTask.objects.create(name=f"task-{mark}", task="worlds.delete_old_receipts", interval=interval)
 
 
@@ -287,7 +290,7 @@ SAFE = [
         Entitlement,
         AuditRecord,
     ),
-    *(StoredReceipt, PlaySession, ContentPack, Zone, ZoneLink),
+    *(StoredReceipt, PlaySession, ContentPack, Zone, ZoneLink, Backup),
 ]
 
 
