@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from tests.embedded_servers import free_port, wait_until
 from tests.zone_cluster import HARBOUR, UdpPlayer
@@ -26,6 +27,8 @@ from worlds.models import World, Zone, ZoneCluster
 from zonecluster.daemon.config import CannotStart, load_config
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import CharacterState
+from zonecluster.protocol.figures import Consumer
+from zonecluster.protocol.from_client import Look
 from zonecluster.rules.character import new_character_state
 
 MANAGE = Path(__file__).resolve().parents[3] / "manage.py"
@@ -249,9 +252,81 @@ async def test_a_process_that_was_stopped_goes_on_from_now_and_says_so_at_metric
 
 def metrics(address: str) -> dict[str, float]:
     """Return the samples without labels that a running cluster exports."""
+    return {sample.name: sample.value for sample in samples(address) if not sample.labels}
+
+
+def samples(address: str) -> list[Sample]:
+    """Return all samples that a running cluster exports."""
     with urlopen(f"http://{address}/metrics", timeout=DEADLINE_S) as answer:  # noqa: S310  (its own address)
         families = list(text_string_to_metric_families(answer.read().decode()))
-    return {sample.name: sample.value for each in families for sample in each.samples if not sample.labels}
+    return [sample for each in families for sample in each.samples]
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU time of a process by the kernel's account, of all its threads."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+class Bill:
+    """What a process has used by now, by the kernel and by its own accounts."""
+
+    def __init__(self, pid: int, address: str) -> None:
+        found = samples(address)
+        self.used_s = cpu_s(pid)
+
+        def total(name: str) -> float:
+            return sum(sample.value for sample in found if sample.name == f"waystone_zone_{name}_total")
+
+        self.in_accounts_s, self.in_instances_s = total("account_cpu_seconds"), total("instance_cpu_seconds")
+        self.assigned_s = sum(
+            sample.value for sample in found if sample.labels.get("account") in ("players", "creatures")
+        )
+
+
+async def test_the_accounts_are_what_the_process_used_and_name_who_used_most(
+    start: Callable[..., subprocess.Popen[str]], daemon: Daemon
+) -> None:
+    """Ratios of CPU time, over at least half a second of it: what else the machine does is no matter."""
+    process = start()
+    await daemon.ask(bus.OpenInstance(HARBOUR, "harbour"), lambda m: isinstance(m, bus.InstanceOpened))
+    links, mallory = [], uuid4()
+    for number, name in enumerate(("Alice", "Bob", "Mallory"), 1):
+        session = mallory if name == "Mallory" else uuid4()
+        admit = bus.Admit(session, uuid4(), HARBOUR, uuid4(), name, new_character_state(), "gate", number, 1)
+        admitted = await daemon.ask(
+            admit, lambda m, s=session: isinstance(m, bus.Admitted) and m.session == s
+        )
+        links.append(UdpPlayer(admitted.connect_token))
+    alive = await daemon.ask(bus.Hail("demo"), lambda m: isinstance(m, bus.ClusterAlive))
+    outbox = Outbox()
+    before = await asyncio.to_thread(Bill, process.pid, alive.metrics)
+    end = monotonic() + DEADLINE_S
+    while cpu_s(process.pid) - before.used_s < 0.5:
+        assert monotonic() < end
+        for link in links:
+            link.walk(127, 0)
+            link.pump()
+        for seq in range(10):
+            outbox.put(cluster_channel("demo", "east"), bus.SessionCommand(mallory, Look(seq)))
+        await outbox.flush()
+        await asyncio.sleep(0.05)  # as players do, not a wait for anything
+    after = await asyncio.to_thread(Bill, process.pid, alive.metrics)
+    used_s = after.used_s - before.used_s
+    assert abs(after.in_accounts_s - before.in_accounts_s - used_s) <= 0.05 * used_s
+    assert abs(after.in_instances_s - after.assigned_s) <= 0.01 * after.assigned_s
+    assert 0 < after.assigned_s - before.assigned_s < used_s
+    daemon.heard.clear()
+    await until(lambda: any(consumers(m) for m in daemon.heard))
+    assert next(filter(None, map(consumers, daemon.heard)))[0].name == "Mallory"
+    for link in links:
+        link.socket.close()
+
+
+def consumers(message: bus.BusMessage) -> list[Consumer]:
+    """Return who used most, as a cluster's sign of life tells."""
+    is_told = isinstance(message, bus.ClusterAlive) and message.figures is not None
+    return message.figures.consumers if is_told else []
 
 
 @pytest.fixture
