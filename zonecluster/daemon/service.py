@@ -23,7 +23,7 @@ from zonecluster.daemon.commands import CommandQueues
 from zonecluster.daemon.config import CannotStart, ClusterConfig
 from zonecluster.daemon.content import UnknownZone, load_sight, load_zone
 from zonecluster.daemon.figures import Meter
-from zonecluster.daemon.http_door import HttpDoor
+from worlds.http_door import HttpDoor
 from zonecluster.daemon.metrics import Metrics
 from zonecluster.daemon.pace import Pace, SlowTime
 from zonecluster.daemon.requests import Requests, instance_opened, zone_loaded

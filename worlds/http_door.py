@@ -1,9 +1,10 @@
-"""A tiny HTTP server for /metrics and /healthz that can never hold the tick up.
+"""A tiny HTTP server for /metrics and /healthz that can never hold a loop up.
 
 Not a thread: beside one, the loop would wait for the interpreter's lock after every system call. Not
 asyncio's server: it would serve as many strangers as come. `serve` is called once a tick, never waits, and
 does a bounded amount: a few accepts, one read and one write for each of a few connections. A cluster whose
-loop stands still does not answer, which is what a health check wants to know.
+loop stands still does not answer, which is what a health check wants to know. Other processes call it from
+their loops, or from a thread.
 """
 
 import errno

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.embedded_servers import wait_until
-from zonecluster.daemon.http_door import DEADLINE_S, MAX_CONNECTIONS, MAX_HEAD_BYTES, HttpDoor, response_to
+from worlds.http_door import DEADLINE_S, MAX_CONNECTIONS, MAX_HEAD_BYTES, HttpDoor, response_to
 
 BODY = b"x" * 300_000  # more than one write takes
 PAGES = {
