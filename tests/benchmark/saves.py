@@ -12,16 +12,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import median
 from tempfile import mkdtemp
 from time import monotonic
 from typing import Any
 
 import httpx
-import numpy as np
 
 from tests.benchmark import saves_raw
 from tests.benchmark.asked_process import AskedProcess
@@ -29,15 +27,15 @@ from tests.benchmark.machine import CannotMeasure
 from tests.benchmark.saves_database import FILLING, Database
 from tests.benchmark.saves_fill import Filling, fitting
 from tests.benchmark.saves_partitions import compare_partitions
+from tests.benchmark.saves_results import Result, alternating, compared, fastest_of, ratio
 from tests.embedded_servers import free_port, wait_until
 from waystone.config import ROOT, Config
 from waystone.processes import WEB_THREADS, web_argv
 
-GOAL = 0.8  # of raw PostgreSQL, durable saves of 8 KB
 SIZES = (2048, 8192)
 WORLDS = (1, 8, 64)
+TRIALS = 3  # of each way by hand, before the fastest is chosen: one round is chance
 BEGIN_S = 120.0
-Result = dict[str, Any]
 Tell = Callable[[str], None]
 
 
@@ -58,9 +56,54 @@ class Setting:
     has_partitions: bool = False  # measure them too
 
     @property
+    def cases(self) -> list["Case"]:
+        """What is measured of saves, over HTTP last."""
+        size, worlds = self.http_case
+        return [
+            *(Case(size, worlds) for size in self.sizes for worlds in self.worlds),
+            Case(size, worlds, tier="verified"),
+            Case(size, worlds, has_found=True),
+            Case(size, worlds, is_http=True),
+        ]
+
+    @property
     def http_case(self) -> tuple[int, int]:
         """Size and worlds of the case that goes over HTTP: the largest size, the middle number of worlds."""
         return max(self.sizes), sorted(self.worlds)[len(self.worlds) // 2]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Saves of one kind. Those by hand are the same in all: no budgets, no rows of things.
+
+    `tier`: of the worlds; `has_found`: each save takes a thing from its line and gives it another.
+    """
+
+    size_bytes: int
+    worlds: int
+    tier: str = "official"
+    has_found: bool = False
+    is_http: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called in the results."""
+        more = [
+            *([f"{self.tier} worlds"] if self.tier != "official" else []),
+            *(["things change"] if self.has_found else []),
+            *(["HTTP"] if self.is_http else []),
+        ]
+        return ", ".join([f"{self.size_bytes // 1024} KB", f"{self.worlds} worlds", *more])
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """Ours; the last one is judged."""
+        return ("services", "http") if self.is_http else ("services",)
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the goal is about these: others do more than what is done by hand."""
+        return self.tier == "official" and not self.has_found
 
 
 def connections_of(worlds: int) -> int:
@@ -112,6 +155,7 @@ def filled(
             note.write_text(json.dumps(result))
         tell("starting PostgreSQL")
         database.start()
+        database.migrate()  # a folder that is used again may be older than the newest migration
         yield database, result
     finally:
         tell("stopping PostgreSQL")
@@ -170,15 +214,12 @@ def measure(
         try:
             others = {"database": database.pid}
             worker.do("begin", worlds=max(setting.worlds), playing=setting.playing, others=others)
-            for size in setting.sizes:
-                for worlds in setting.worlds:
-                    worker.do("assign", worlds=worlds)
-                    yield _saves(worker, setting, size, worlds, ("services",), tell)
-            size, worlds = setting.http_case
-            worker.do("assign", worlds=worlds)
-            with web(database, tell) as (host, port, pid):
-                worker.do("web", host=host, port=port, pid=pid)
-                yield _saves(worker, setting, size, worlds, ("services", "http"), tell)
+            for case in setting.cases:
+                worker.do("assign", count=case.worlds, tier=case.tier)
+                with web(database, tell) if case.is_http else nullcontext() as served:
+                    if served is not None:
+                        worker.do("web", **served)
+                    yield _saves(worker, setting, case, tell)
             for connections in sorted({connections_of(worlds) for worlds in setting.worlds}):
                 yield _leases(worker, setting, connections, tell)
         finally:
@@ -200,39 +241,38 @@ def check_setting(setting: Setting) -> None:
         raise CannotMeasure("A line may be in a round only once: choose fewer saves, or more that play.")
 
 
-def _saves(
-    worker: Worker, setting: Setting, size: int, worlds: int, ways: Sequence[str], tell: Tell
-) -> Result:
-    """Measure one size of documents at one number of worlds; the last way is the one that is judged."""
-    connections = connections_of(worlds)
-    name = f"{size // 1024} KB, {worlds} worlds{', HTTP' if 'http' in ways else ''}"
+def _saves(worker: Worker, setting: Setting, case: Case, tell: Tell) -> Result:
+    """Measure a case."""
+    connections = connections_of(case.worlds)
 
     def one(way: str) -> Result:
         return worker.do(
             "save",
             way=way,
-            size_bytes=size,
+            size_bytes=case.size_bytes,
             batch=setting.batch,
             batches=max(setting.saves // setting.batch, 1),
             connections=connections,
+            has_found=case.has_found,
         )
 
-    tell(f"{name}: which raw way is the fastest")
-    tried = {way: per_second(one(way)) for way in saves_raw.WAYS}
-    fastest = max(tried, key=tried.__getitem__)
-    one(ways[-1])  # warmed up like the raw way
-    rounds = alternating([fastest, *ways], setting.rounds, one, lambda text: tell(f"{name}: {text}"))
+    by_hand = list(saves_raw.WAYS)
+    tried = alternating(by_hand, TRIALS, one, lambda text: tell(f"{case.name}, by hand: {text}"))
+    fastest, rates = fastest_of(tried)
+    one(case.ways[-1])  # warmed up like the raw way
+    ways = [fastest, *case.ways]
+    rounds = alternating(ways, setting.rounds, one, lambda text: tell(f"{case.name}: {text}"))
     return {
         "test": "saves",
-        "name": f"waystone-saves {name}",
-        "bytes": size,
-        "worlds": worlds,
+        "name": f"waystone-saves {case.name}",
+        "bytes": case.size_bytes,
+        "worlds": case.worlds,
         "connections": connections,
         "batch": setting.batch,
         "raw_way": fastest,
-        "raw_ways_per_s": {way: round(rate) for way, rate in tried.items()},
-        **compared(rounds, fastest, ways[-1]),
-        **({"http_to_services": ratio(rounds, "services", "http")} if "http" in ways else {}),
+        "raw_ways_per_s": rates,
+        **compared(rounds, fastest, case.ways[-1], is_judged=case.is_judged),
+        **({"http_to_services": ratio(rounds, "services", "http")} if case.is_http else {}),
     }
 
 
@@ -252,90 +292,30 @@ def _leases(worker: Worker, setting: Setting, connections: int, tell: Tell) -> R
     }
 
 
-def alternating(
-    ways: Sequence[str], rounds: int, one: Callable[[str], Result], tell: Tell
-) -> dict[str, list[Result]]:
-    """Run each way once a round, each time another one first."""
-    found: dict[str, list[Result]] = {way: [] for way in ways}
-    for number in range(rounds):
-        tell(f"round {number + 1} of {rounds}")
-        first = number % len(ways)
-        for way in [*ways[first:], *ways[:first]]:
-            found[way].append(one(way))
-    return found
-
-
-def per_second(timing: Result) -> float:
-    """Return how many saves a second a round made."""
-    return timing["saves"] / timing["seconds"]
-
-
-def ratio(rounds: dict[str, list[Result]], base: str, way: str) -> float:
-    """Return the median, over the rounds, of one way's speed against the base's in the same round."""
-    pairs = zip(rounds[way], rounds[base], strict=True)
-    return round(median(per_second(ours) / per_second(theirs) for ours, theirs in pairs), 3)
-
-
-def compared(rounds: dict[str, list[Result]], raw: str, ours: str) -> Result:
-    """Return the figures of both, and what they are to each other."""
-    raw_figures, our_figures = figures(rounds[raw]), figures(rounds[ours])
-    found = ratio(rounds, raw, ours)
-    return {
-        "way": ours,
-        "rounds": len(rounds[ours]),
-        "per_s": our_figures["per_s"],
-        "raw_per_s": raw_figures["per_s"],
-        "ratio": found,
-        "cpu_ratio": cpu_ratio(raw_figures, our_figures),
-        "ok": found >= GOAL,
-        "ours": our_figures,
-        "raw": raw_figures,
-    }
-
-
-def cpu_ratio(raw: Result, ours: Result) -> float:
-    """Return the CPU time of a save by hand against ours, of all processes: other work hardly touches it."""
-    theirs, mine = (sum(side["cpu_us_each"].values()) for side in (raw, ours))
-    return round(theirs / mine, 3)
-
-
-def figures(timings: Sequence[Result]) -> Result:
-    """Return the median rate, times of batches, and CPU time by who used it."""
-    times = np.concatenate([timing["batch_ms"] for timing in timings])
-    saves = sum(timing["saves"] for timing in timings)
-    cpu = {
-        name: round(sum(timing["cpu_s"][name] for timing in timings) / saves * 1e6, 1)
-        for name in timings[0]["cpu_s"]
-    }
-    return {
-        "per_s": round(median(map(per_second, timings))),
-        "per_s_best": round(max(map(per_second, timings))),
-        "batch_ms": {f"p{p}": round(float(np.percentile(times, p)), 2) for p in (50, 99)},
-        "cpu_us_each": cpu,
-    }
-
-
 # ---------------------------------------------------------------- web
 
 
 @contextmanager
-def web(database: Database, tell: Tell) -> Iterator[tuple[str, int, int]]:
+def web(database: Database, tell: Tell) -> Iterator[Result]:
     """Yield host, port and process of the product's web server on this database."""
     tell("starting the web server")
     port = free_port()
     environment = {**database.environment, "WAYSTONE_WEB_PORT": str(port)}
     address = "127.0.0.1"
     argv = web_argv(replace(Config.load(), bind=address, web_port=port, web_workers=1))
-    with (database.folder / "web.log").open("w") as log:
+    log_file = database.folder / "web.log"
+    with log_file.open("w") as log:
         process = subprocess.Popen(argv, env=environment, cwd=ROOT, stdout=log, stderr=log)
     try:
         wait_until(
-            lambda: process.poll() is not None or _answers(address, port), BEGIN_S, "the web server answers"
+            lambda: process.poll() is not None or (_answers(address, port) and _is_ready(log_file)),
+            BEGIN_S,
+            "the web server answers, and has chosen how to check documents",
         )
         if process.poll() is not None:
-            said = (database.folder / "web.log").read_text()
+            said = log_file.read_text()
             raise CannotMeasure(f"The web server ended: {said[-2000:]}")
-        yield address, port, process.pid
+        yield {"host": address, "port": port, "pid": process.pid}
     finally:
         process.terminate()
         try:
@@ -343,6 +323,11 @@ def web(database: Database, tell: Tell) -> Iterator[tuple[str, int, int]]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _is_ready(log_file: Path) -> bool:
+    """Return whether web has its check of documents: before, it serves all the same, but slower."""
+    return "document_check_chosen" in log_file.read_text()
 
 
 def _answers(host: str, port: int) -> bool:

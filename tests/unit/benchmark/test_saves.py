@@ -8,16 +8,9 @@ from hypothesis import strategies as st
 from tests.benchmark import cli
 from tests.benchmark.documents import document
 from tests.benchmark.machine import CannotMeasure
-from tests.benchmark.saves import (
-    Setting,
-    alternating,
-    check_setting,
-    compared,
-    connections_of,
-    per_second,
-    ratio,
-)
+from tests.benchmark.saves import Setting, check_setting, connections_of
 from tests.benchmark.saves_fill import STATE_BYTES, Rows, fitting, microseconds, numbered
+from tests.benchmark.saves_results import alternating, compared, fastest_of, per_second, ratio
 from zonecluster.protocol.canonical import check_state
 from zonecluster.protocol.character import canonical_state
 
@@ -112,6 +105,27 @@ def test_ways_take_turns_in_being_first():
     found = alternating(["raw", "services"], 3, lambda way: ran.append(way) or timing(1.0), lambda _: None)
     assert ran == ["raw", "services", "services", "raw", "raw", "services"]
     assert {way: len(rounds) for way, rounds in found.items()} == {"raw": 3, "services": 3}
+
+
+def test_the_fastest_way_is_that_of_the_best_median():
+    rounds = {
+        "lucky": [timing(0.1), timing(2.0), timing(2.0)],
+        "quick": [timing(1.0), timing(9.0), timing(1.0)],
+    }
+    assert fastest_of(rounds) == ("quick", {"lucky": 50, "quick": 100})
+
+
+def test_cases_that_do_more_than_is_done_by_hand_are_told_and_not_judged():
+    cases = Setting(sizes=(2048, 8192), worlds=(1, 8, 64)).cases
+    assert [case.name for case in cases[:2]] == ["2 KB, 1 worlds", "2 KB, 8 worlds"]
+    assert [(case.name, case.is_judged) for case in cases[6:]] == [
+        ("8 KB, 8 worlds, verified worlds", False),
+        ("8 KB, 8 worlds, things change", False),
+        ("8 KB, 8 worlds, HTTP", True),
+    ]
+    assert [case.ways[-1] for case in cases[-2:]] == ["services", "http"]
+    rounds = {"raw": [timing(1.0)], "services": [timing(1.0)]}
+    assert compared(rounds, "raw", "services", is_judged=False)["ok"] is None
 
 
 def test_the_ratio_is_of_neighbouring_rounds():
