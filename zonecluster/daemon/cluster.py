@@ -39,6 +39,7 @@ from zonecluster.rules.slowness import Handlers
 from zonecluster.rules.wayfaring import VISIT_XP
 from zonecluster.simulation.content import ZoneContent
 from zonecluster.simulation.instance import ZoneInstance
+from zonecluster.simulation.spawning import spawn_due
 from zonecluster.simulation.tables import Tables
 
 log = structlog.get_logger(__name__)
@@ -182,13 +183,20 @@ class Cluster:
         self.roster.remove(player)
 
     def open(self, number: int, content: ZoneContent, sight: LineOfSight | None = None) -> None:
-        """Run an instance from now on. Args: sight: who is in sight there; None: everybody.
+        """Run an instance from now on; its creatures come by `spawn`.
 
+        Args: sight: who is in sight there; None: everybody.
         Raises: ValueError: the content is not sound.
         """
-        instance = self.instances[number] = ZoneInstance(number, content, self.tables, self.rng)
+        instance = ZoneInstance(number, content, self.tables, self.rng, is_filled=False)
+        self.instances[number] = instance
         if sight is not None:
             self.sights[instance.place_index] = sight
+
+    def spawn(self) -> None:
+        """Let creatures appear where some are missing, as many as one tick may have."""
+        count = spawn_due(self.instances.values(), self.config.spawn_budget, self.rng)
+        self.counters["creatures_spawned"] += count
 
     def close(self, number: int) -> None:
         """Run an instance, in which nobody is, no more."""

@@ -27,6 +27,7 @@ class ClusterConfig:
     udp_port: int
     public_hosts: tuple[str, ...]  # IP addresses that players use, in the order in which they try them
     max_players: int
+    spawn_budget: int = 100  # creatures that appear in a tick
     packet_path: Choice = "auto"
     bytes_per_player: int = DEFAULT_BYTES_PER_S  # of snapshots, a second
     metrics_host: str | None = None  # where /metrics is served; None: nowhere
@@ -39,7 +40,7 @@ def load_config(world: str, name: str) -> ClusterConfig:
 
     Raises: CannotStart: no such row, disabled, no content, or an address that is none.
     """
-    row = ZoneCluster.objects.filter(world__slug=world, name=name).first()
+    row = ZoneCluster.objects.select_related("world").filter(world__slug=world, name=name).first()
     if row is None:
         others = ", ".join(ZoneCluster.objects.filter(world__slug=world).values_list("name", flat=True))
         raise CannotStart(
@@ -62,6 +63,7 @@ def load_config(world: str, name: str) -> ClusterConfig:
         udp_port=row.udp_port,
         public_hosts=public_addresses(row.public_host or row.udp_host),
         max_players=row.max_players,
+        spawn_budget=row.world.spawn_budget,
         packet_path=settings.CONFIG.packet_path,
         bytes_per_player=settings.CONFIG.zone_bytes_per_player,
         metrics_host=metrics_host,

@@ -68,6 +68,7 @@ class Ticks:
         phases.lap("commands")
         inputs = self.attempt(self.decode_inputs) or NO_INPUTS
         phases.lap("inputs")
+        self.attempt(cluster.spawn)
         self.attempt(self.step, inputs)
         phases.lap("simulation")
         self.attempt(self.send_snapshots, now)

@@ -4,7 +4,7 @@ While an instance is still, its creatures stand, and nothing is laid down, picke
 was written down stays true until one of the two stirs again.
 """
 
-from collections import deque
+from collections import Counter, deque
 
 import numpy as np
 
@@ -119,10 +119,21 @@ def unpack(instance: ZoneInstance, cargo: Cargo) -> None:
     by_name: dict[str, deque[Creature]] = {}
     for creature in cargo.creatures:
         by_name.setdefault(creature.name, deque()).append(creature)
+    # What comes along is not new: it counts towards no spawn budget. What is missing still comes by that.
+    rng = np.random.default_rng(instance.number)  # where they appear is told right after
+    instance.nest.hatch_named(_missing(instance, by_name), instance.names, rng)
+    if instance.is_still:
+        still(instance)
     for row in creature_rows(instance):
         same = by_name.get(instance.names[row])
         if same:
             _have(instance, row, same.popleft())
+
+
+def _missing(instance: ZoneInstance, by_name: dict[str, deque[Creature]]) -> Counter[str]:
+    """Return how many creatures of each name come along that are not there yet."""
+    there = Counter(instance.names[row] for row in creature_rows(instance))
+    return Counter({name: len(same) for name, same in by_name.items()}) - there
 
 
 def _lay(instance: ZoneInstance, thing: Thing) -> None:

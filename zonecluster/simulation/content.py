@@ -1,6 +1,6 @@
 """A zone's content as plain values. The daemon fills them from the ORM; tests write them down."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,10 @@ class SpawnContent:
     x: float
     y: float
     radius: float
+
+    def times(self, count: int) -> "SpawnContent":
+        """Return the same spawn with so many creatures."""
+        return replace(self, count=count)
 
 
 @dataclass(frozen=True)

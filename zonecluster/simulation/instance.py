@@ -13,11 +13,11 @@ from zonecluster.protocol.character import Item
 from zonecluster.rules.items import NotPossible
 from zonecluster.rules.spells import Spell, Target, why_not
 from zonecluster.simulation.content import LinkContent, Triggers, ZoneContent
-from zonecluster.simulation.creatures import place_creatures
 from zonecluster.simulation.effects import add_effect, set_base_speed, show_casting
 from zonecluster.simulation.goods import MAX_ON_GROUND, Goods
 from zonecluster.simulation.nearby import nearest_to, players_within
 from zonecluster.simulation.portals import mark_pending, rearm, triggers_at
+from zonecluster.simulation.spawning import Nest
 from zonecluster.simulation.step import TICK_S
 from zonecluster.simulation.tables import CREATURE, PLAYER, Tables
 
@@ -55,8 +55,16 @@ class Sight:
 class ZoneInstance:
     """One running copy of a zone."""
 
-    def __init__(self, number: int, content: ZoneContent, tables: Tables, rng: np.random.Generator) -> None:
-        """Open the instance with its creatures.
+    def __init__(
+        self,
+        number: int,
+        content: ZoneContent,
+        tables: Tables,
+        rng: np.random.Generator,
+        *,
+        is_filled: bool = True,
+    ) -> None:
+        """Open the instance, with its creatures or without: then they come by spawning.spawn_due.
 
         Raises: ValueError: the content is not sound, or asks for more entities than an instance can hold.
         """
@@ -70,9 +78,10 @@ class ZoneInstance:
         self._ready_ticks: dict[int, dict[str, int]] = {}  # when each spell of a row may be cast again
         self.place_index = tables.open_place(number, rows, content.size, Triggers.of(content.links))
         try:
-            creatures = place_creatures(tables, self.place_index, content.spawns, rng)
-            kinds = [spawn.name for spawn in content.spawns for _ in range(spawn.count)]
-            self.names = dict(zip(creatures, kinds, strict=True))  # by row
+            self.names: dict[int, str] = {}  # by row
+            self.nest = Nest(content.spawns, tables, self.place_index)
+            if is_filled:
+                self.nest.hatch(content.creature_count(), self.names, rng)
             self.goods = Goods(tables, self.place_index, content, self.names)
         except Exception:
             tables.close_place(self.place_index)  # the daemon asks again: each try would keep its rows
@@ -136,6 +145,7 @@ class ZoneInstance:
         tables.free_row(row)
         del self.names[row]
         self.goods.ground.pop(row, None)
+        self.nest.gone(row)
         self._ready_ticks.pop(row, None)
 
     def freeze(self, row: int) -> None:
