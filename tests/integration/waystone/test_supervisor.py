@@ -5,18 +5,23 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from tests.embedded_servers import free_port, wait_until
+from waystone.supervisor import child as child_module
 from waystone.supervisor import loop
 from waystone.supervisor.child import Spec, State
+from waystone.supervisor.host_agent import HostAgent
+from waystone.supervisor.host_link import LinkDown
 from waystone.supervisor.loop import StopRequested, Supervisor
 from waystone.supervisor.notifications import Notifications
 from waystone.supervisor.ports import Claim, find_holder, is_free, reserve_block, taken_message
 from waystone.supervisor.screen import Screen
+from worlds.hosts.messages import Kill, ProcessRun, Refused, Wanted
 from worlds.notify import notify_ready
 
 DEADLINE = 30.0
@@ -175,3 +180,142 @@ def test_two_first_starts_do_not_choose_the_same_ports():
     first_reservation.close()
     second_reservation.close()
     assert second >= first + 10
+
+
+def test_a_child_is_stopped_and_started_again_while_the_others_go_on(supervisor, tmp_path):
+    child, other = (supervisor.add(spec(tmp_path, name, SLEEPER)) for name in ("a", "b"))
+    step_until(supervisor, supervisor.all_ready)
+    before, run = child.process.pid, child.run
+    child.stop(time.monotonic(), is_wanted_again=True)
+    assert child.state is State.STOPPING
+    step_until(supervisor, supervisor.all_ready)
+    assert child.process.pid != before and child.run != run and not is_alive(before)
+    assert child.backoff.deaths == 0, "that was no death"
+    environment = Path(f"/proc/{child.process.pid}/environ").read_bytes()
+    assert f"WAYSTONE_RUN={child.run}".encode() in environment.split(b"\0")
+    child.stop(time.monotonic())
+    step_until(supervisor, lambda: child.state is State.STOPPED)
+    supervisor.drop(child)
+    assert supervisor.children == [other] and is_alive(other.process.pid)
+    supervisor.stop()
+
+
+def test_a_child_that_is_deaf_to_a_stop_is_killed_in_the_end(supervisor, tmp_path, monkeypatch):
+    monkeypatch.setattr(child_module, "STOP_SECONDS", 0.3)
+    child = supervisor.add(spec(tmp_path, "deaf", STUBBORN))
+    step_until(supervisor, lambda: b"deaf" in (tmp_path / "deaf.log").read_bytes())
+    child.stop(time.monotonic())
+    child.stop(time.monotonic(), is_wanted_again=True)  # and now it is wanted again
+    step_until(supervisor, lambda: child.state is State.READY)
+    assert child.backoff.deaths == 0
+    supervisor.stop()
+
+
+def test_a_child_that_hangs_is_killed_and_comes_back_as_one_that_died(supervisor, tmp_path):
+    child = supervisor.add(spec(tmp_path, "hung", SLEEPER))
+    step_until(supervisor, supervisor.all_ready)
+    os.kill(child.process.pid, signal.SIGSTOP)
+    child.kill()
+    step_until(supervisor, lambda: child.backoff.deaths == 1)
+    assert child.reason == "killed by SIGKILL"
+    step_until(supervisor, supervisor.all_ready)
+    child.kill()
+    child.stop(time.monotonic())
+    child.kill()  # nobody is there to be killed
+    step_until(supervisor, lambda: child.state is State.STOPPED)
+    supervisor.stop()
+
+
+class ToldLink:
+    """What a daemon has said, and what it was told."""
+
+    def __init__(self) -> None:
+        self.heard: list = []
+        self.reports: list = []
+
+    def step(self, now: float) -> list:
+        heard, self.heard = self.heard, []
+        return heard
+
+    def report(self, report, now: float) -> None:
+        self.reports.append(report)
+
+
+@pytest.fixture
+def told(supervisor, tmp_path):
+    """An agent with a link on which the test is the daemon."""
+    link, said = ToldLink(), []
+    agent = HostAgent(supervisor, link, lambda name: spec(tmp_path, name, SLEEPER), said.append)
+
+    def until(condition) -> None:
+        def stepped() -> bool:
+            agent.step(time.monotonic())
+            return condition()
+
+        step_until(supervisor, stepped)
+
+    def runs() -> dict:
+        return {run.name: run for run in link.reports[-1].clusters} if link.reports else {}
+
+    yield agent, link, until, runs, said
+    supervisor.stop()
+
+
+def test_an_agent_starts_restarts_and_stops_clusters_as_it_is_told(told):
+    agent, link, until, runs, said = told
+    link.heard = [Wanted(clusters={"east": 4, "west": 0})]
+    until(lambda: [run.state for run in runs().values()] == ["ready", "ready"])
+    east = runs()["east"]
+    assert (east.generation, runs()["west"].generation) == (4, 0)
+    assert link.reports[-1].cores > 0 and link.reports[-1].memory_mb > 0
+    link.heard = [Wanted(clusters={"east": 4, "west": 0})] * 3
+    agent.step(time.monotonic())
+    assert runs()["east"] == east, "it is what it is"
+    link.heard = [Wanted(clusters={"east": 5})]
+    until(
+        lambda: set(runs()) == {"east"} and runs()["east"].state == "ready" and runs()["east"].run != east.run
+    )
+    assert (runs()["east"].generation, runs()["east"].deaths) == (5, 0)
+    link.heard = [Wanted(clusters={"east": 2})]
+    agent.step(time.monotonic())
+    assert runs()["east"].generation == 5, "an old order"
+
+
+def test_an_agent_kills_the_run_that_is_named_and_no_later_one(told):
+    agent, link, until, runs, said = told
+    link.heard = [Wanted(clusters={"east": 0})]
+    until(lambda: runs().get("east") and runs()["east"].state == "ready")
+    run = runs()["east"].run
+    link.heard = [Kill(cluster="east", run=run), Kill(cluster="nobody", run=run)]
+    until(lambda: runs()["east"].state == "ready" and runs()["east"].run != run)
+    second = runs()["east"]
+    assert (second.deaths, second.reason) == (1, "killed by SIGKILL")
+    link.heard = [Kill(cluster="east", run=run)]
+    agent.step(time.monotonic())
+    agent.step(time.monotonic())
+    assert runs()["east"] == second
+
+
+def test_clusters_go_on_without_a_link_and_end_when_the_daemon_wants_none_of_us(told):
+    agent, link, until, runs, said = told
+    link.heard = [Wanted(clusters={"east": 0})]
+    until(lambda: runs().get("east") and runs()["east"].state == "ready")
+    link.heard = [LinkDown("gone"), Refused(reason="The database is away.", advice="")]
+    agent.step(time.monotonic())
+    assert runs()["east"].state == "ready" and len(said) == 2
+    link.heard = [Refused(reason="Revoked.", advice="", is_final=True)]
+    until(lambda: runs() == {})
+
+
+def test_other_processes_are_restarted_and_never_stopped(told, supervisor, tmp_path):
+    agent, link, until, runs, said = told
+    gateway = supervisor.add(spec(tmp_path, "gateway", SLEEPER))
+    agent.adopt_other("gateway", gateway)
+    step_until(supervisor, supervisor.all_ready)
+    run = gateway.run
+    link.heard = [Wanted(clusters={}, processes={"web": 9})]
+    agent.step(time.monotonic())
+    assert gateway.state is State.READY
+    link.heard = [Wanted(clusters={}, processes={"gateway": 1})]
+    until(lambda: gateway.run != run and gateway.state is State.READY)
+    until(lambda: link.reports[-1].processes == [ProcessRun(name="gateway", generation=1, state="ready")])
