@@ -454,7 +454,11 @@ class Player:
                 self.errors.append(str(error))
                 continue
             old = self.zone_link
-            if self.place != (assigned.zone, assigned.instance):
+            if (
+                self.zone is None
+                or old is None
+                or _is_another_copy(self.zone, old.address, assigned, link.address)
+            ):
                 self._names.clear()
                 self.selected = 0
             self.zone, self.zone_link = assigned, link
@@ -485,6 +489,13 @@ class Player:
                 assigned = self._assigned.get_nowait() or assigned
             if assigned is not None:
                 return assigned
+
+
+def _is_another_copy(
+    before: ZoneAssigned, old: tuple[str, int] | None, now: ZoneAssigned, new: tuple[str, int] | None
+) -> bool:
+    """Whether entity ids mean others from now on: an instance may go on at another cluster, too."""
+    return (before.zone, before.instance, before.entity, old) != (now.zone, now.instance, now.entity, new)
 
 
 def _choose(welcome: Welcome, wanted: str | UUID | None) -> CharacterSummary:
