@@ -83,7 +83,7 @@ def decide_claim(
 ) -> Change | Refusal:
     """Decide what a world's own write to a line does to the things in it.
 
-    Args: had: what the line's head has; owners: of all in `had` and `has` that are known in the line's scope.
+    Args: had: what the line's head has; owners: of what is in one of the two only and known in its scope.
     """
     new = sorted(set(has) - set(had))
     for thing in new:

@@ -5,7 +5,7 @@ ids, so that two writes that touch the same things come one after the other. Val
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -41,15 +41,16 @@ RETURNING thing
 
 
 def claim(
-    *, line: Line, had: Collection[UUID], has: Mapping[UUID, str], world: World, op_id: UUID, now: datetime
+    *, line: Line, had: Set[UUID], has: Mapping[UUID, str], world: World, op_id: UUID, now: datetime
 ) -> None:
     """Note what a world's own write to a line makes, and what is gone with it.
 
     Args: had: ids in the head; has: id → kind of what the write has; op_id: of the write.
     Raises: Refused: foreign_valuable; roll back.
     """
-    made = _make(line, has.keys() - set(had), has)
-    rows = _locked(line.world_id, {*had, *has})
+    made = _make(line, has.keys() - had, has)
+    # What stays needs no look: who moves it has to lock the line first, as was done here.
+    rows = _locked(line.world_id, had ^ has.keys())
     known = {thing: owner for thing, owner in owners_of(rows).items() if thing not in made}
     decision = decide_claim(line.pk, had, has, known)
     if isinstance(decision, Refusal):
