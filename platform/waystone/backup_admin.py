@@ -29,7 +29,7 @@ from worlds.models import Backup
 
 MAKE_NOW: Any = {
     "title": "Make a backup now?",
-    "description": "It is made in play, copied to the target, and proven by a restore into a scratch database. "
+    "description": "It is made in play, copied to the target, and proven by a restore into another database. "
     "Nobody has to wait for it.",
     "form_class": ReasonForm,
     "form_submit_text": "Back up now",

@@ -25,7 +25,7 @@ LOCK_WAIT_MS = 600_000  # for a table that a migration has
 _DUMPED = re.compile(r'dumping contents of table "?public\.([a-z0-9_]+)')
 _LOADED = re.compile(r'processing data for table "?public\.([a-z0-9_]+)')
 _SIZES = """
-    SELECT relname, pg_table_size(oid) FROM pg_class
+    SELECT relname, relpages::bigint FROM pg_class
     WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
 """
 

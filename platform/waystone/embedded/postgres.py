@@ -37,10 +37,11 @@ class Postgres:
     place: Place
     port: int
     options: dict[str, str] = field(default_factory=dict)
+    folder: str = "postgres"  # another one while a restore is proven
 
     @property
     def data_dir(self) -> Path:
-        return self.place.home / "postgres"
+        return self.place.home / self.folder
 
     @property
     def password_file(self) -> Path:
@@ -105,6 +106,14 @@ class Postgres:
         password = quote(self.password_file.read_text().strip(), safe="")
         query = urlencode({"host": str(socket_dir(self.place))})
         return f"postgresql://{USER}:{password}@localhost:{self.port}/{database}?{query}"
+
+    def is_answering(self) -> bool:
+        """Return whether the server takes connections, be it only to read while it recovers."""
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def is_ready(self) -> bool:
         """Return whether the server answers; make the database if it is missing."""
