@@ -53,6 +53,7 @@ class Outbox:
         self._waiting: dict[str, list[bus.BusMessage]] = defaultdict(list)
         self.dropped = 0
         self.failed_flushes = 0
+        self.messages = self.batches = 0  # sent since the start
 
     def put(self, channel: str, message: bus.BusMessage) -> None:
         """Queue a message for a channel; dropped and counted when MAX_QUEUED wait there."""
@@ -72,6 +73,8 @@ class Outbox:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 for channel, messages in waiting.items():
                     await layer.send(channel, {"type": "bus.batch", "payload": encode_batch(messages)})
+                    self.messages += len(messages)
+                    self.batches += 1
         except BUS_ERRORS as error:
             self.failed_flushes += 1
             if self.failed_flushes == 1:

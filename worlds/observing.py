@@ -1,4 +1,4 @@
-"""What a process tells of itself: /metrics, /healthz and /readyz on an HTTP port of its own, and where that is.
+"""What a process tells of itself: /metrics, /healthz and /readyz on a port of its own, and where that is.
 
 Prometheus finds the ports by files: <state dir>/metrics/<process>-<pid>.json, as its `file_sd_configs` reads
 them. Zone clusters have pages of their own (zonecluster/daemon/metrics.py), and write such a file, too.
@@ -9,14 +9,18 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from pathlib import Path
 
 import structlog
+from django.conf import settings
+from django.db import DatabaseError, connection
 from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from worlds.bus import Outbox
 from worlds.http_door import HttpDoor, Page
 
 log = structlog.get_logger(__name__)
@@ -52,8 +56,8 @@ class Observed:
     ) -> None:
         """Listen, and write the file by which Prometheus finds the port.
 
-        Args: bind: host and first port; 0: any free. Instead of one that is taken (by another worker of the same
-        kind) a free one is used. folder: of the files. labels: for all that is scraped here.
+        Args: bind: host and first port; 0: any free. Instead of one that is taken (by another worker of the
+        same kind) a free one is used. folder: of the files. labels: for all that is scraped here.
         Raises: OSError: the address is not this machine's.
         """
         self.process, self._registry, self._why_not_ready = process, registry, why_not_ready
@@ -128,6 +132,43 @@ class Observed:
         return HTTPStatus.OK, TEXT, b"ready\n"
 
 
+def observe(
+    process: str,
+    registry: CollectorRegistry,
+    why_not_ready: NotReady = lambda: "",
+    labels: dict[str, str] | None = None,
+) -> Observed | None:
+    """Listen as the deployment wants it; None if it wants no such port.
+
+    An address that cannot be bound is logged, no more: nobody is turned away because nobody can look on.
+    """
+    bind = settings.CONFIG.process_metrics_bind
+    if bind is None:
+        return None
+    try:
+        pages = Observed(
+            process, bind, settings.CONFIG.state_dir / "metrics", registry, why_not_ready, labels
+        )
+    except (OSError, OverflowError) as error:
+        advice = "Set WAYSTONE_PROCESS_METRICS_BIND to an address of this machine, or to off."
+        log.error("metrics_not_served", bind=bind, cause=str(error), advice=advice)
+        return None
+    log.info("metrics_served", at=pages.address)
+    return pages
+
+
+def database_fault() -> str:
+    """Return why the database cannot be used; empty if it can. Not for a loop: it waits for the answer."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        return f"the database does not answer: {str(error).strip()}"
+    finally:
+        connection.close()
+    return ""
+
+
 def write_target(folder: Path, process: str, address: str, labels: dict[str, str]) -> Path:
     """Write a file for Prometheus' file_sd_configs, in place of those of the dead; returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -140,3 +181,14 @@ def write_target(folder: Path, process: str, address: str, labels: dict[str, str
     draft.write_text(json.dumps([{"targets": [address], "labels": {"process": process, **labels}}]) + "\n")
     os.replace(draft, file)
     return file
+
+
+def outbox_metrics(prefix: str, outbox: Outbox) -> Iterable[Metric]:
+    """Return what a process has put on the bus."""
+    told = {
+        "messages": ("Messages put on the bus.", outbox.messages),
+        "batches": ("Batches sent: one to each process, however many messages are in it.", outbox.batches),
+        "dropped": ("Messages dropped since too many waited.", outbox.dropped),
+    }
+    for name, (text, value) in told.items():
+        yield CounterMetricFamily(f"{prefix}bus_{name}", text, value=value)

@@ -10,6 +10,7 @@ from django.apps import apps
 from django.conf import settings
 
 from waystone import logs
+from waystone.observing.tasks import observe_beat, observe_worker
 from worlds.notify import notify_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "waystone.settings")
@@ -48,9 +49,11 @@ def _keep_our_logging(**_kwargs: object) -> None:
 
 @worker_ready.connect
 def _worker_is_ready(**_kwargs: object) -> None:
+    observe_worker()
     notify_ready("waits for tasks")
 
 
 @beat_init.connect
 def _beat_is_ready(**_kwargs: object) -> None:
+    observe_beat()
     notify_ready("sends tasks when they are due")

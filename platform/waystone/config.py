@@ -93,6 +93,7 @@ class Config:
     udp_public_host: str  # address of the zone clusters that players use; empty: the bound one
     packet_path: Literal["auto", "batch", "plain"]  # of zone clusters, see docs/packets.md
     zone_bytes_per_player: int  # bytes of snapshots a second, at most
+    process_metrics_bind: tuple[str, int] | None  # of the other processes' /metrics, likewise
     metrics_bind: tuple[str, int] | None  # of zone clusters' /metrics; port 0: any free; None: nowhere
     hosts_bind: (
         tuple[str, int] | None
@@ -188,6 +189,9 @@ class Config:
             udp_public_host=text("WAYSTONE_UDP_PUBLIC_HOST", ""),
             packet_path=cast(Literal["auto", "batch", "plain"], packet_path),
             zone_bytes_per_player=zone_bytes_per_player,
+            process_metrics_bind=host_and_port(
+                "WAYSTONE_PROCESS_METRICS_BIND", text("WAYSTONE_PROCESS_METRICS_BIND", "127.0.0.1:0")
+            ),
             metrics_bind=host_and_port("WAYSTONE_METRICS_BIND", text("WAYSTONE_METRICS_BIND", "127.0.0.1:0")),
             hosts_bind=host_and_port("WAYSTONE_HOSTS_BIND", text("WAYSTONE_HOSTS_BIND", "off")),
             hosts_public=hosts_public,

@@ -108,6 +108,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "waystone.observing.requests.observed_requests",
     "django.middleware.security.SecurityMiddleware",
     "waystone.security.content_security_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -124,7 +125,7 @@ MIDDLEWARE = [
 ]
 
 if CONFIG.role == "world":  # the site and REST are the master's
-    MIDDLEWARE.insert(1, "waystone.world_only.WorldOnly")
+    MIDDLEWARE.insert(2, "waystone.world_only.WorldOnly")
 
 ROOT_URLCONF = "waystone.urls"
 WSGI_APPLICATION = "waystone.wsgi.application"

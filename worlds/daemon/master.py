@@ -7,7 +7,7 @@ decides what is asked again, with the same op_id.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import msgspec
@@ -198,7 +198,11 @@ class MasterClient:
         path = f"/api/v1/uplink/{verb}/"
         body = messages.encoder.encode(request)
         proof = sign_request(self._key, self._world, "POST", path, body, datetime.now(UTC))
-        headers = {"Authorization": f"Bearer {proof}", "Content-Type": "application/json"}
+        headers = {
+            "Authorization": f"Bearer {proof}",
+            "Content-Type": "application/json",
+            "X-Request-ID": uuid4().hex,
+        }
         try:
             response = await self._http.post(path, content=body, headers=headers)
         except httpx.HTTPError as error:

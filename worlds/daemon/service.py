@@ -60,9 +60,11 @@ from worlds.daemon.journal.keeper import JournalKeeper
 from worlds.daemon.journal.records import unfinished_of
 from worlds.daemon.lock import AlreadyRunning, WorldLock
 from worlds.daemon.master import MasterClient
+from worlds.daemon.metrics import CoreFigures, ShellFigures, outcome_of
 from worlds.hosts.handshake import Claimed
 from worlds.hosts.messages import Kill, Wanted
 from worlds.hosts.registry import admit
+from worlds.observing import observe
 from worlds.uplink.messages import MAX_BATCH, Save
 from zonecluster.protocol import bus
 
@@ -115,6 +117,8 @@ class DaemonService:
         # Orders grow over restarts of the daemon: a later start is a higher number.
         self.core = DaemonCore(catalog, started_at, int(started_at.timestamp() * 1000) << 20)
         self._outbox = Outbox()
+        self._figures = ShellFigures()
+        self._figures.registry.register(CoreFigures(self.core.world, self._outbox, lambda: journal.size))
         self._calls: list[Call] = []
         self._asking: set[asyncio.Task] = set()
         self._rows: asyncio.Queue[rows.RowEffect] = asyncio.Queue()
@@ -142,6 +146,9 @@ class DaemonService:
             self._journal.run(),
             *([self._door.run()] if self._door is not None else []),
         ]
+        pages = observe("worlddaemon", self._figures.registry, self._why_not_ready, {"world": self._slug})
+        if pages is not None:
+            steps.append(pages.serve_in_loop())
         tasks = [asyncio.create_task(step) for step in steps]
         try:
             await self._start()
@@ -154,6 +161,17 @@ class DaemonService:
             await self._finish()
         finally:
             await _cancel({*tasks, *self._asking})
+            if pages is not None:
+                pages.close()
+
+    def _why_not_ready(self) -> str:
+        """Return why nobody can enter this world now; empty if they can."""
+        w = self.core.world
+        if w.is_stopping or not w.is_loaded:
+            return "stopping" if w.is_stopping else "starting"
+        if not w.is_bus_up:
+            return "the bus does not work"
+        return "" if w.clusters.alive() else "no zone cluster is alive"
 
     def stop(self) -> None:
         """Ask for the end; from a signal handler."""
@@ -191,11 +209,14 @@ class DaemonService:
         return self.core.is_quiet and not is_asked and self._rows.empty() and self._journal.is_idle
 
     async def _every(self, seconds: float, step: Callable[[], Any]) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             result = step()
             if result is not None:
                 await result
+            began = loop.time()
             await asyncio.sleep(seconds)
+            self._figures.lag_seconds.observe(max(loop.time() - began - seconds, 0.0))
 
     # ---------------------------------------------------------------- events
 
@@ -248,6 +269,7 @@ class DaemonService:
 
     def _on_batch(self, messages: list[Any]) -> None:
         for message in messages:
+            self._figures.heard.labels(type(message).__name__).inc()
             self.handle(FromBus(message))
 
     def _on_bus(self, is_up: bool) -> None:
@@ -278,11 +300,14 @@ class DaemonService:
         task.add_done_callback(self._asking.discard)
 
     async def _ask(self, calls: list[Call]) -> None:
+        began = time.monotonic()
         try:
             answers = await self._master.carry_out(calls)
         except Exception as error:  # noqa: BLE001  (the core waits for an answer to each call, whatever happens)
             log.exception("uplink_failed", calls=len(calls))
             answers = [Answered(call.id, Unreachable(f"{type(error).__name__}: {error}")) for call in calls]
+        kind, took = type(calls[0].request).__name__.lower(), time.monotonic() - began
+        self._figures.answered(kind, outcome_of(answers), took)
         for answer in answers:
             self.handle(answer)
 

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.conf import settings
 
@@ -32,6 +33,7 @@ class ClusterConfig:
     bytes_per_player: int = DEFAULT_BYTES_PER_S  # of snapshots, a second
     metrics_host: str | None = None  # where /metrics is served; None: nowhere
     metrics_port: int = 0  # 0: any free one
+    metrics_folder: Path | None = None  # where Prometheus finds out about it; None: nowhere
     incarnation: int = 0  # as the host agent has chosen it; 0: the process chooses
 
 
@@ -68,6 +70,7 @@ def load_config(world: str, name: str) -> ClusterConfig:
         bytes_per_player=settings.CONFIG.zone_bytes_per_player,
         metrics_host=metrics_host,
         metrics_port=metrics_port,
+        metrics_folder=settings.CONFIG.state_dir / "metrics",
         incarnation=own_run(os.environ),
     )
 

@@ -7,6 +7,7 @@ import asyncio
 import secrets
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic, thread_time
 
 import numpy as np
@@ -16,14 +17,15 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from worlds.bus import Inbox, Outbox, cluster_channel
+from worlds.http_door import HttpDoor
 from worlds.notify import notify_ready
+from worlds.observing import write_target
 from zonecluster.daemon.announce import announce
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.commands import CommandQueues
 from zonecluster.daemon.config import CannotStart, ClusterConfig
 from zonecluster.daemon.content import UnknownZone, load_sight, load_zone
 from zonecluster.daemon.figures import Meter
-from worlds.http_door import HttpDoor
 from zonecluster.daemon.metrics import Metrics
 from zonecluster.daemon.pace import Pace, SlowTime
 from zonecluster.daemon.requests import Requests, instance_opened, zone_loaded
@@ -71,6 +73,7 @@ class Service:
         self.ticks = Ticks(self.cluster, self.queues)
         self.meter = Meter(self.cluster.phases, TICK_S)
         self.slow_time = SlowTime()
+        self._target: Path | None = None
         self.door = self._open_door()
         self._stop = asyncio.Event()
         self._flushing: asyncio.Task[None] | None = None
@@ -99,6 +102,10 @@ class Service:
                 "Set WAYSTONE_METRICS_BIND to a free port of this machine, to 127.0.0.1:0 for any, or to off."
             ) from error
         self.cluster.metrics = door.address
+        if config.metrics_folder is not None:
+            labels = {"world": config.world, "cluster": config.name}
+            name = f"zonecluster-{config.name}"
+            self._target = write_target(config.metrics_folder, name, door.address, labels)
         return door
 
     # ------------------------------------------------------------ the process
@@ -270,6 +277,8 @@ class Service:
         cluster.links.close()
         if self.door is not None:
             self.door.close()
+        if self._target is not None:
+            self._target.unlink(missing_ok=True)
         await cluster.outbox.flush()
         counters = {name: count for name, count in cluster.counters.items() if count}
         log.info(

@@ -29,6 +29,7 @@ from waystone.gateway.link import (
 )
 from waystone.gateway.outgoing import Flow, Outgoing
 from worlds.bus import Inbox, Outbox, cluster_channel, daemon_channel, gateway_channel, gateways_group
+from worlds.observing import Observed
 from zonecluster.protocol import bus, to_client
 
 log = structlog.get_logger(__name__)
@@ -74,8 +75,9 @@ class Hub:
     links: dict[int, Link] = field(default_factory=dict)
     is_stopping: bool = False
     on_failure: Callable[[], None] = lambda: signal.raise_signal(signal.SIGTERM)
-    _outbox: Outbox = field(default_factory=Outbox)
+    outbox: Outbox = field(default_factory=Outbox)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _pages: Observed | None = None
 
     # ------------------------------------------------------------ life
 
@@ -102,12 +104,14 @@ class Hub:
             async with asyncio.timeout(grace_s):
                 while self.links:
                     await asyncio.sleep(FLUSH_S)
-        await self._outbox.flush()
+        await self.outbox.flush()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_s)  # the process ends in any case
         self._tasks = []
+        if self._pages is not None:
+            self._pages.close()
         log.info("gateway_stopped", gateway=self.name, links_left=len(self.links))
 
     def _end_if_broken(self, task: asyncio.Task[None]) -> None:
@@ -123,11 +127,22 @@ class Hub:
     @property
     def is_bus_up(self) -> bool:
         """Whether the last batch could be sent."""
-        return self._outbox.failed_flushes == 0
+        return self.outbox.failed_flushes == 0
+
+    def why_not_ready(self) -> str:
+        """Return why players cannot play through this gateway; empty if they can."""
+        if self.is_stopping:
+            return "stopping"
+        return "" if self.is_bus_up else "the bus does not take messages"
+
+    def observe(self, pages: Observed) -> None:
+        """Serve these pages from the hub's loop until it stops."""
+        self._pages = pages
+        self._tasks.append(asyncio.get_running_loop().create_task(pages.serve_in_loop(), name="observed"))
 
     async def _flush_often(self) -> None:
         while True:
-            await self._outbox.flush()
+            await self.outbox.flush()
             await asyncio.sleep(FLUSH_S)
 
     async def _tick_often(self) -> None:
@@ -214,7 +229,7 @@ class Hub:
         self._to_daemon(bus.LinksOpen(self.name, self.incarnation, welcomed))
 
     def _to_daemon(self, message: bus.BusMessage) -> None:
-        self._outbox.put(daemon_channel(self.world), message)
+        self.outbox.put(daemon_channel(self.world), message)
 
     def _deliver(self, ids: list[int], message: to_client.ServerMessage, now: float) -> None:
         """Queue one message for some links, encoded once for each kind of frame."""
@@ -240,7 +255,7 @@ class Hub:
                 case ForCluster(cluster=cluster, session=session, command=command):
                     self.statistics.commands += 1
                     channel = cluster_channel(self.world, cluster)
-                    self._outbox.put(channel, bus.SessionCommand(session, command))
+                    self.outbox.put(channel, bus.SessionCommand(session, command))
                 case Close(code=code):
                     log.info("link_closed_by_gateway", code=code)
                     link.outgoing.close(code)

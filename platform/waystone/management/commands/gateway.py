@@ -10,8 +10,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from waystone.asgi import hub
 from waystone.gateway.application import make_application
+from waystone.gateway.metrics import GatewayFigures
 from waystone.gateway.server import serve
 from worlds.notify import notify_ready
+from worlds.observing import observe, registry_of_process
 
 
 class Command(BaseCommand):
@@ -41,6 +43,15 @@ class Command(BaseCommand):
             )
 
     def _announce(self, host: str, port: int) -> None:
+        self._observe()
         self.stdout.write(f"gateway listening on {host}:{port}")
         self.stdout.flush()
         notify_ready(f"gateway on {host}:{port}")
+
+    def _observe(self) -> None:
+        """Serve /metrics from the gateway's loop, for as long as that runs."""
+        registry = registry_of_process()
+        registry.register(GatewayFigures(hub))
+        pages = observe("gateway", registry, hub.why_not_ready, {"world": hub.world})
+        if pages is not None:
+            hub.observe(pages)
