@@ -142,6 +142,7 @@ def test_a_ticket_by_rest(aurora, alice, now):
     ("world", "account", "expected"),
     [
         ({"last_report_at": None}, {}, (503, "world_offline")),
+        ({"maintenance_since": "2026-01-01T00:00Z"}, {}, (503, "world_maintenance")),
         ({"suspended_at": "2026-01-01T00:00Z"}, {}, (403, "world_suspended")),
         ({"edition": "premium"}, {}, (403, "edition_needed")),
         ({}, {"banned_until": "2099-01-01T00:00Z"}, (403, "account_banned")),

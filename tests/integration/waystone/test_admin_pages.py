@@ -43,6 +43,7 @@ from characters.models import (
 from tests.integration.worlds.makers import make_account, make_play_session, make_world
 from worlds.models import (
     Alarm,
+    Announcement,
     Backup,
     ContentPack,
     CreatureKind,
@@ -58,6 +59,7 @@ from worlds.models import (
     RestartPolicy,
     SlowHandler,
     StoredReceipt,
+    WaitingPlayer,
     Ticket,
     World,
     WorldKey,
@@ -141,6 +143,18 @@ def _make_content(world: World, now) -> None:
     Restart.objects.create(world=world, kind="full", due_at=now, made_at=now)
     ItemKind.objects.create(world=world, slug="bread", name="bread", stack_size=20)
     make_play_session(world, "quay", started_at=now)
+    Announcement.objects.create(world=world, text="Hear!", at=now, by=by)
+    WaitingPlayer.objects.create(
+        world=world,
+        pseudonym=uuid.uuid4(),
+        admission=uuid.uuid4(),
+        character=uuid.uuid4(),
+        character_name="Bob",
+        rank=2,
+        arrival=1,
+        since=now,
+        resume_digest=bytes(32),
+    )
     StoredReceipt.objects.create(
         world=world, op_id=uuid.uuid4(), line=uuid.uuid4(), version=1, receipt="r", state=b"{}", at=now
     )
