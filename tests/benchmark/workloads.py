@@ -30,7 +30,7 @@ TICKS_PER_S = 20
 def places(players: int, workload: str, rng: np.random.Generator) -> np.ndarray:
     """Return (n, 2) metres: where everybody stands at first."""
     spread = rng.uniform(0, SIZE, (players, 2))
-    if workload == "box":
+    if workload in ("box", "macro"):
         return (SIZE - BOX_M) / 2 + rng.uniform(0, BOX_M, (players, 2))
     if workload == "hotspot":
         angle, radius = rng.uniform(0, 2 * np.pi, players), HOT_SPOT_M * np.sqrt(rng.uniform(0, 1, players))

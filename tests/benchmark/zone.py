@@ -32,6 +32,7 @@ from zonecluster.protocol.netcode import CONNECT_TOKEN_BYTES
 
 GOOD_RATE, GOOD_GAP_MS = 19.0, 75.0
 LEAST_CLEAN = 3  # seconds
+BETWEEN_TICKS = ("bus", "loop")  # phases that are no part of a tick's work
 # Beyond any of these the clients may be what was measured: such a run says nothing of the server.
 MOST_CLIENT_CPU = 90.0  # % of their core
 MOST_LATE_MS = 10.0  # 99 of 100 datagrams were read at most so late
@@ -267,12 +268,13 @@ def server_figures(run: Run) -> dict[str, Any]:
     between.add(intervals[inside[1:]])
     phases = np.array(report["phases_ms"]).reshape(-1, len(report["phase_names"]))
     of_phases = phases[inside[-len(phases) :]] if len(phases) else phases
+    in_tick = [name not in BETWEEN_TICKS for name in report["phase_names"]]
     links = report["links"]
     drops = {name: count for name, count in links.items() if name.startswith("drop_") and count}
     return {
         "path": report["path"],
         "tick": ticks.out(),
-        "work": quantiles(of_phases.sum(axis=1)),
+        "work": quantiles(of_phases[:, in_tick].sum(axis=1)),
         "patch_interval": between.out(),
         "isr": instability(intervals[inside[1:]]),
         "over_100_ms": int(np.count_nonzero(took[inside] > 100)),

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
+from time import monotonic, process_time
 from uuid import UUID, uuid4
 
 import django
@@ -22,6 +22,7 @@ import numpy as np
 django.setup()
 
 from tests.benchmark.c_tick import STAGES, TickInC, compile_tick  # noqa: E402
+from tests.benchmark.macro import Macro  # noqa: E402
 from tests.benchmark.workloads import COMMANDS_PER_S, Talkers, places, zone_content  # noqa: E402
 from worlds.bus import Outbox  # noqa: E402  (models need django.setup first)
 from zonecluster.daemon.config import ClusterConfig  # noqa: E402
@@ -41,10 +42,14 @@ class Mailbox(Outbox):
     def __init__(self) -> None:
         super().__init__()
         self.tokens: dict[UUID, bytes] = {}
+        self.macro: Macro | None = None
+        self.tick = lambda: 0  # set with the macro
 
     def put(self, channel: str, message: bus.BusMessage) -> None:
         if isinstance(message, bus.Admitted):
             self.tokens[message.session] = message.connect_token
+        elif self.macro is not None and isinstance(message, bus.ToLinks):
+            self.macro.answered(message.message, monotonic(), self.tick())
 
     async def flush(self) -> None:
         """There is nobody to send to."""
@@ -57,10 +62,12 @@ class MeasuredService(Service):
         super().__init__(config, wall_clock)
         self.cluster.outbox = self.mailbox = Mailbox()
         self.talkers: Talkers | None = None
+        self.macro: Macro | None = None
         self.began: list[float] = []
         self.took: list[float] = []
         self._in_c: TickInC | None = None
         self._stages: list[list[float]] = []
+        self._used = 0.0, 0.0  # by the accounts and by the process, s, when the last window began
 
     def hand_over_to_c(self) -> None:
         """From now on ticks are zone_tick.c's: what this machine could do at most. Everybody's link is up."""
@@ -69,6 +76,8 @@ class MeasuredService(Service):
 
     def receive(self) -> None:
         if self._in_c is None:
+            if self.macro is not None:  # at any time between two ticks, as from the bus
+                self.handle_batch(self.macro.due(monotonic(), self.cluster.tables.tick))
             super().receive()
         else:
             self._in_c.receive(self.clock())
@@ -112,6 +121,21 @@ class MeasuredService(Service):
             "counters": dict(self.cluster.counters),
         }
 
+    def window_of_macro(self, per_s: float) -> dict[str, object]:
+        """Begin a window in which one player macros so often; returns what the one before was like."""
+        assert self.macro is not None
+        self.cluster.settle(self.clock())
+        used = sum(self.cluster.accounts.totals.values()), process_time()
+        before, self._used = self._used, used
+        found = self.macro.begin(per_s, monotonic())
+        accounts_s, process_s = used[0] - before[0], used[1] - before[1]
+        return {
+            **found,
+            "accounts_s": accounts_s,
+            "process_s": process_s,
+            "tick_ms": self.cluster.pace.tick_ms,
+        }
+
 
 def fill(service: MeasuredService, players: int, zones: int, workload: str) -> list[bytes]:
     """Open the instances, admit everybody, return their connect tokens."""
@@ -137,6 +161,9 @@ def fill(service: MeasuredService, players: int, zones: int, workload: str) -> l
         service.handle_batch([message])
     if workload == "lag":
         service.talkers = Talkers(sessions, COMMANDS_PER_S)
+    if workload == "macro":
+        service.macro = service.mailbox.macro = Macro(sessions)
+        service.mailbox.tick = lambda: service.cluster.tables.tick
     return [service.mailbox.tokens[session] for session in sessions]
 
 
@@ -161,6 +188,8 @@ async def serve(service: MeasuredService, tokens_file: Path, arguments: dict) ->
                 answer({})
             case b"report":
                 answer(service.report())
+            case macro if macro.startswith(b"macro "):
+                answer(service.window_of_macro(float(macro.split()[1])))
             case b"stop" | b"":
                 service.stop()
                 await ticking

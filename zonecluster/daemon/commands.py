@@ -9,7 +9,6 @@ import structlog
 
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.goods import change_goods, tell_inventory, tell_wares
-from zonecluster.daemon.pace import UTILISATION
 from zonecluster.daemon.players import Asked, Player
 from zonecluster.daemon.spellcasting import cast, select
 from zonecluster.protocol.bus import PortalEntered
@@ -49,6 +48,8 @@ ON_DOCUMENT = Inventory | ChangeOfGoods  # what is raised in these is raised on 
 BUDGET_NS = 15_000_000  # CPU time for commands in one tick: 30 % of it; the rest waits for the next
 # Of it, for those whose own budget is used up: the others cannot keep them waiting for ever.
 RESERVED_NS = 2_500_000
+ROOM_TO_SPARE = 0.75  # of a tick's time: ticks that take less leave something to be borrowed
+LENT_MORE_NS = 250_000  # in each tick
 KINDS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(Command)}
 
 
@@ -66,6 +67,7 @@ class CommandQueues:
         self._granted = 0.0  # to each player, ns in a second
         self._now = 0.0
         self._swept_at = 0.0
+        self._lent_ns = BUDGET_NS  # in a tick, to those whose budget is used up
 
     def put(self, session: UUID, command: Command) -> None:
         """Queue a command; refused at once where the player may not act or has too much waiting."""
@@ -93,18 +95,23 @@ class CommandQueues:
         cluster = self._cluster
         self._now, self._granted = cluster.clock(), grant(len(cluster.roster))
         spent = self._turns.serve(BUDGET_NS - RESERVED_NS, self._run_on_budget, self._has_budget)
-        left = min(BUDGET_NS - spent, RESERVED_NS + self._idle_ns())
+        self._learn_what_is_idle()
+        left = min(BUDGET_NS - spent, RESERVED_NS + self._lent_ns)
         self._turns.serve(left, self._run_one)
         if self._now - self._swept_at >= 1.0 or self._now < self._swept_at:
             self._swept_at = self._now
             self._refuse_overdue()
 
-    def _idle_ns(self) -> int:
-        """Return how much of a tick's time nothing would use, as the last second was."""
+    def _learn_what_is_idle(self) -> None:
+        """Lend more while ticks have room to spare, half as much as soon as they have not.
+
+        By wall time: what this process leaves idle another may use, and time shall go slower for nobody.
+        """
         pace = self._cluster.pace
-        if pace.dilation < 1:
-            return 0
-        return max(round((UTILISATION * pace.dt * 1000 - pace.tick_ms) * 1e6), 0)
+        if pace.dilation == 1 and pace.tick_ms < ROOM_TO_SPARE * pace.dt * 1000:
+            self._lent_ns = min(self._lent_ns + LENT_MORE_NS, BUDGET_NS)
+        else:
+            self._lent_ns //= 2
 
     def _has_budget(self, player: Player) -> bool:
         player.bucket.fill(self._now, self._granted, self._cluster.accounts.tick_ns_of(player.row))

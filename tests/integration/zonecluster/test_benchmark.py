@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmark import attack, cli, zone
+from tests.benchmark import attack, cli, fairness, zone
 from tests.benchmark.strangers import byte_ratios
 from tests.benchmark.zone import Setting, measure
 
@@ -85,3 +85,11 @@ def test_players_go_on_under_attack(kind, monkeypatch):
     assert result["attack_per_s"] > 0 and result["counted"]
     assert result["with"]["snaps_min"] > 0
     assert str(result["attack_per_s"]) in attack.line(result)
+
+
+def test_one_who_macros_is_measured_beside_others(monkeypatch):
+    monkeypatch.setattr(fairness, "Setting", lambda players, workload: short(players, workload=workload))
+    result = fairness.compare(12, 2.5, 1)
+    assert result["alone"]["answers"] > 0 and result["flood"]["macro_refused_per_s"] > 0
+    assert 0.95 <= result["accounts_to_cpu"] <= 1.05
+    assert f"{result['macro_more_ticks']} ticks" in fairness.line(result)

@@ -1,4 +1,4 @@
-"""`manage.py benchmark packets|tick|zone|attack|saves|placement`: the figures of docs/performance.md, here."""
+"""`manage.py benchmark WHAT`: the figures of docs/performance.md, measured here."""
 
 from argparse import ArgumentParser
 from importlib import import_module

@@ -147,6 +147,21 @@ def test_while_the_core_is_full_nobody_gets_more_than_the_share_and_the_reserve(
     assert 0 < counted <= len(zone.answers.refused)
 
 
+def test_less_is_lent_as_soon_as_time_goes_slower_and_slowly_more_again(zone: Zone) -> None:
+    served = []
+    for dilation in [0.8] * 12 + [1.0] * 20:
+        zone.cluster.pace.dilation = dilation
+        for seq in range(MAX_WAITING):
+            for number in range(1, 4):
+                zone.cluster.roster.active[UUID(int=number)].bucket.left_ns = -1e12
+                zone.ask(UUID(int=number), Describe(1000 * number + seq, [1]))
+        before = zone.cpu_ns
+        zone.queues.run()
+        served.append(zone.cpu_ns - before)
+    assert served[0] > 2 * served[11] and served[11] <= commands.RESERVED_NS + 300_000
+    assert served[11] < served[21] < served[31] <= BUDGET_NS + 300_000
+
+
 def test_what_waits_for_too_long_is_refused_and_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     zone = Zone(monkeypatch, BUDGET_NS, tick_ms=100.0)
     for session in range(1, 102):  # the usual ones fill every tick to the brim
