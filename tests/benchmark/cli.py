@@ -42,11 +42,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     attack = which.add_parser("attack", help="what hostile strangers and players cost the others")
     attack.add_argument("--players", type=int, default=500)
     attack.add_argument("--seconds", type=int, default=8, help="of each window, with and without the attack")
+    fairness = which.add_parser("fairness", help="one player who macros, beside others: how long they wait")
+    fairness.add_argument("--players", type=int, default=200, help="with the one who macros")
+    fairness.add_argument("--seconds", type=float, default=10, help="of each window")
+    fairness.add_argument("--rounds", type=int, default=2, help="of all windows in turns")
     saves = which.add_parser("saves", help="durable saves and leases against raw PostgreSQL, in one run")
     _add_saves_arguments(saves)
     placement = which.add_parser("placement", help="where zones run, four ways, on generated weeks")
     placement_cli.add_arguments(placement)
-    for each in (packets, tick, zone, attack, saves, placement):
+    for each in (packets, tick, zone, attack, fairness, saves, placement):
         each.add_argument("--json", action="store_true", help="one JSON line per result instead of text")
 
 
@@ -98,6 +102,7 @@ def run(which: str, options: Options, out: TextIO) -> None:
             "tick": _tick,
             "zone": _zone,
             "attack": _attack,
+            "fairness": _fairness,
             "saves": _saves,
             "placement": placement_cli.run,
         }
@@ -233,6 +238,15 @@ def _attack(module: Any, options: Options, out: TextIO) -> None:
 
             result = part(options["players"], options["seconds"], tell)
         _tell(result, f"{name}: {module.line(result)}", options, out)
+
+
+# ---------------------------------------------------------------- fairness
+
+
+def _fairness(module: Any, options: Options, out: TextIO) -> None:
+    with _stderr().status("fairness") as status:
+        result = module.compare(options["players"], options["seconds"], options["rounds"], status.update)
+    _tell(result, module.line(result), options, out)
 
 
 # ---------------------------------------------------------------- saves
