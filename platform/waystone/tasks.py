@@ -7,10 +7,12 @@ from django.utils import timezone
 from waystone.backups.cycle import judge_age, look_after
 from waystone.backups.keeping import Busy, backup_config
 from waystone.backups.replicating import is_wanted, keep_replicating
+from waystone.backups.wal_keeping import look_after_wal
 
 log = structlog.get_logger(__name__)
 
 BEAT_SCHEDULE = {
+    "waystone: look after the WAL archive": {"task": "waystone.look_after_wal_archive", "schedule": 3600.0},
     "waystone: write receipts elsewhere": {"task": "waystone.write_receipts_elsewhere", "schedule": 20.0},
     "waystone: look after backups": {"task": "waystone.look_after_backups", "schedule": 300.0},
 }
@@ -28,6 +30,12 @@ def look_after_backups() -> None:
     except Busy:
         return  # another worker, or somebody's command
     judge_age(config, timezone.now())
+
+
+@shared_task(name="waystone.look_after_wal_archive")
+def look_after_wal_archive() -> None:
+    """See that PostgreSQL's log is archived, where that was set up; a base backup each week."""
+    look_after_wal(backup_config(), timezone.now())
 
 
 @shared_task(name="waystone.write_receipts_elsewhere")
