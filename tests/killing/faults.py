@@ -31,11 +31,29 @@ KILLED: tuple[tuple[str, ...], ...] = (
     ("valkey", "worlddaemon"),
     ("postgres", "worlddaemon", *CLUSTERS),
 )
+# One after the other, and how long players may be without an answer then (DESIGN.md, section 8), seconds.
+IN_TURN = {
+    "zonecluster-east": 15.0,
+    "worlddaemon": 20.0,
+    "gateway": 20.0,
+    "web": 10.0,
+    "postgres": 60.0,
+    "valkey": 10.0,
+    "zonecluster-west": 15.0,
+    "worker": 10.0,
+    "beat": 10.0,
+}
 STOPPED = ("worlddaemon", *CLUSTERS, "gateway", "web", "postgres", "valkey")
 STOPPED_LONG = ("worlddaemon", *CLUSTERS, "web", "postgres", "gateway", "valkey")
 SHORT_S = (0.5, 2.0, 6.0, 12.0)
 LONG_S = 130.0  # a lease has 120
 STOP_CHANCE = 0.3
+
+
+def in_turn(number: int) -> "Sequence[Fault]":
+    """Return the fault of a round when every process is killed in its turn. Args: number: from 1."""
+    names = tuple(IN_TURN)
+    return [Fault("kill", (names[(number - 1) % len(names)],))]
 
 
 @dataclass(frozen=True)

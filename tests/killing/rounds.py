@@ -40,6 +40,7 @@ class RoundReport:
     back_s: float = 0.0  # from the last fault until everybody was answered
     deals: dict[str, int] = field(default_factory=dict)
     put_out: list[str] = field(default_factory=list)
+    limit_s: float = 0.0  # of the time to come back; 0: none
     versions: int = 0
     broken: str = ""
 

@@ -26,6 +26,12 @@ class Command(BaseCommand):
             help="each such round stops a process past the lease; 0: none",
         )
         parser.add_argument("--seconds", type=float, default=0.0, help="begin no round after so many")
+        parser.add_argument(
+            "--in-turn",
+            action="store_true",
+            help="kill -9 each process in its turn, and judge how long it took",
+        )
+        parser.add_argument("--bots", type=int, default=0, help="that play beside them; needs --seconds")
         parser.add_argument("--json", metavar="FILE", help="write everything to a file")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -35,8 +41,10 @@ class Command(BaseCommand):
             cli = import_module("tests.killing.cli")
         except ImportError as error:
             raise CommandError(f"The rounds are not installed here: {error}") from error
-        names = ("rounds", "seed", "people", "long_every", "seconds")
-        result = cli.run(**{name: options[name] for name in names}, output=self.stdout)
+        if options["bots"] and not options["seconds"]:
+            raise CommandError("Say by --seconds how long the bots shall play.")
+        names = ("rounds", "seed", "people", "long_every", "seconds", "in_turn", "bots")
+        result = cli.run(cli.Setting(**{name: options[name] for name in names}), self.stdout)
         if options["json"]:
             cli.write_json(result, options["json"])
         told = {key: value for key, value in result.items() if key not in ("reports", "broken")}
