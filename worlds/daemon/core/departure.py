@@ -4,7 +4,7 @@ from uuid import UUID
 
 from worlds.daemon.core import queueing, replay
 from worlds.daemon.core.saving import InvalidState, Offer, backoff
-from worlds.daemon.core.session import Failure, Leave, Phase, Session, Stay
+from worlds.daemon.core.session import PLAYABLE, Failure, Leave, Phase, Session, Stay
 from worlds.daemon.core.state import World
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
@@ -52,6 +52,11 @@ def with_place(state: CharacterState, world: str, place: Place | None) -> Charac
         quests=state.quests,
         places={**state.places, world: place},
     )
+
+
+def is_same(w: World, one: CharacterState, other: CharacterState) -> bool:
+    """Whether two documents differ in the place here, if in anything."""
+    return with_place(other, w.catalog.world, one.places.get(w.catalog.world)) == one
 
 
 def offer(w: World, s: Session, kind: str, state: CharacterState, serial: int = 0) -> Offer | None:
@@ -254,7 +259,8 @@ def abort_entry(w: World, s: Session, failure: Failure) -> None:
 
 def drop(w: World, s: Session, leave: Leave) -> None:
     """The world cannot go on with this character: out at once. What is not saved is asked for without it."""
-    is_saved = s.writer is not None and s.head.is_idle and not s.is_dirty
+    is_told = s.phase not in PLAYABLE | {P.FREEZING, P.FREEZING_OUT}  # else what is known may be a second old
+    is_saved = s.writer is not None and s.head.is_idle and not s.is_dirty and is_told
     w.log("session_dropped", "warning", session=str(s.id), character=str(s.character), reason=leave.reason)
     s.leave = leave
     w.close_row(s, leave.reason)

@@ -131,7 +131,7 @@ def on_held(w: World, m: bus.Held) -> None:
     if m.serial <= s.serial or departure.is_outdated(w, s, m.after, "held"):
         return
     part.held, s.serial = m.state, m.serial  # no act of the player: what a death has taken stays a gap
-    if s.head.is_idle and _is_same(w, s.head.state, m.state):
+    if s.head.is_idle and departure.is_same(w, s.head.state, m.state):
         w.to_cluster(m.cluster, bus.Saved(session=s.id, serial=m.serial, stay=m.stay))
     elif departure.offer(w, s, "periodic", m.state, m.serial) is None:
         _end(w, x, Verdict(False, "untouchable", TOO_LARGE, s.id))
@@ -143,11 +143,6 @@ def is_held(w: World, s: Session) -> bool:
     return x is not None and any(part.session == s.id and part.held is not None for part in x.parts)
 
 
-def _is_same(w: World, one: CharacterState, other: CharacterState) -> bool:
-    """Whether two documents differ in the place here, if in anything."""
-    return departure.with_place(other, w.catalog.world, one.places.get(w.catalog.world)) == one
-
-
 # ---------------------------------------------------------------- commit
 
 
@@ -156,7 +151,7 @@ def _commit(w: World, x: Exchange) -> None:
     saves = []
     for part in x.parts:
         s = w.sessions[part.session]
-        if part.held is None or not _is_same(w, s.head.state, part.held):
+        if part.held is None or not departure.is_same(w, s.head.state, part.held):
             _end(w, x, Verdict(False, "untouchable", NO_ANSWER, s.id))  # what was held was not accepted
             return
         try:

@@ -304,6 +304,9 @@ def restore(w: World, s: Session) -> None:
     # What the dead daemon had under way is not known, so a new document is asked for. One that was sent
     # before is not taken any more: the dead daemon may have saved a newer one.
     s.serial, s.misses, s.is_dirty = resident.serial, 0, True
+    # A cluster may have died shortly before the daemon: whoever has done nothing where it is since then
+    # may have seen more than there is now.
+    s.has_gap = resident.serial == 0 or s.here.order > s.known_stay
     s.checkpoint_at = w.now
     s.place_save_at = w.now + arrival.PLACE_SAVE_S
     zone = w.catalog.zone_of_instance(s.here.instance)

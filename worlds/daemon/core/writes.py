@@ -25,7 +25,8 @@ def on_checkpoint(w: World, s: Session, m: bus.Checkpoint) -> None:
     if departure.is_outdated(w, s, m.after, "checkpoint") or exchanges.is_held(w, s):
         return
     s.serial = max(s.serial, m.serial)
-    s.has_gap = False  # the player has acted here, so has seen what was left after a death
+    if s.has_gap and not departure.is_same(w, s.head.newest, m.state):
+        s.has_gap = False  # the player has acted here, so has seen what was left after a death
     s.checkpoint_at = w.now + arrival.CHECKPOINT_S
     departure.offer(w, s, m.kind, m.state, m.serial)
 

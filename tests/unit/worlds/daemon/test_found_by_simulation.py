@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from tests.unit.worlds.daemon.test_core import ALICE, HERO, LINE, Core, lease, saved
+from worlds.daemon.core import departure, gateways
 from worlds.daemon.core.effects import HailAll, SendToCluster
-from worlds.daemon.core.events import FromBus, OpenSession, SessionsLoaded, Tick
+from worlds.daemon.core.events import Answered, FromBus, OpenSession, SessionsLoaded, Tick
 from worlds.daemon.core.session import Phase
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
@@ -203,6 +204,43 @@ def test_a_handoff_that_is_given_up_is_another_write_than_the_one_in_the_journal
     assert waiting.op_id != given_up.op_id
 
 
+@pytest.mark.parametrize(
+    ("stay", "serial", "money", "is_saved"),
+    [
+        (50, 7, 99, True),
+        (51, 7, 99, False),  # the dead daemon was just letting it in there, perhaps after a cluster's death
+        (50, 0, 99, False),  # ... or had let it in
+        (51, 7, 100, True),  # the player has acted since
+    ],
+)
+def test_goodbye_after_daemon_and_cluster_died_together(
+    core: Core, stay: int, serial: int, money: int, is_saved: bool
+) -> None:
+    core.core.world.next_order = 60
+    core.do(SessionsLoaded([replace(ROW)]))
+    core.answer(core.asked(uplink.Acquire), own_lease())
+    here = bus.Resident(ROW.id, 1001, (1.0, 2.0, 0.0), 0.0, False, stay, serial=serial)
+    session = core.core.world.sessions[ROW.id]
+    session.link = gateways.LinkRef("g", 1, 7)
+    for _ in range(9):
+        core.hear(bus.Residents("east", 1, [here]), bus.Residents("west", 2, []))
+        core.wait(0.5)
+    assert session.phase is Phase.PLAYING
+    core.hear(bus.Checkpoint("east", ROW.id, CharacterState(money=money), "periodic", serial + 1, stay))
+    core.do(Tick())
+    departure.begin(core.core.world, session, departure.LOGOUT)
+    core.do(Tick())
+    state = CharacterState(money=money)
+    core.hear(bus.Frozen("east", session.id, session.request.id, state, serial + 2))
+    while session.phase is Phase.SAVING_OUT:
+        write = session.head.outstanding
+        assert write is not None and session.head.call is not None
+        accepted = uplink.Saved(write.offer.op_id, write.save.version + 1, write.chain, "r")
+        core.do(Answered(session.head.call, accepted))
+    core.answer(core.asked(uplink.Release), uplink.Released(True))
+    assert core.told(Goodbye).is_saved is is_saved
+
+
 def test_a_readmission_that_is_given_up_does_not_take_the_player_out_at_home(core: Core) -> None:
     """A late message of a dead process hid the living one: an order to its name goes to the living."""
     session = core.enter()
@@ -219,3 +257,12 @@ def test_a_readmission_that_is_given_up_does_not_take_the_player_out_at_home(cor
     resident = bus.Resident(session.id, 1001, (1.0, 2.0, 0.0), 0.0, True, session.here.order)
     core.hear(bus.ClusterAlive("east", 1, [1001], 1, 1.0), bus.Residents("east", 1, [resident]))
     assert session.phase is Phase.PLAYING
+
+
+def test_who_is_dropped_in_play_is_not_told_that_all_is_saved(core: Core) -> None:
+    """The cluster was not asked: what was gained in the last second is not known here."""
+    session = core.enter()
+    core.wait(31.0)
+    assert session.phase is Phase.PLAYING and session.head.is_idle and not session.is_dirty
+    core.answer(core.asked(uplink.Renew), uplink.Renewed(120.0, [], [uplink.LeaseRef(LINE, 1)]))
+    assert not core.told(Goodbye).is_saved
