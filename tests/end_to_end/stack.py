@@ -48,6 +48,7 @@ class Stack:
             "WAYSTONE_GATEWAY_PORT": str(self.gateway_port),
             "WAYSTONE_POSTGRES_PORT": str(free_port()),
             "WAYSTONE_VALKEY_PORT": str(free_port()),
+            "WAYSTONE_HOSTS_BIND": f"127.0.0.1:{free_port()}",
         }
         self._output = self.state_dir / "up.log"
         self._up: subprocess.Popen[bytes] | None = None

@@ -21,9 +21,8 @@ import structlog
 from worlds.daemon.core.hosts import HostHeard, HostLost
 from worlds.hosts import sockets
 from worlds.hosts.certificate import DoorCertificate
-from worlds.hosts.handshake import Claimed, DaemonSide, Failed
+from worlds.hosts.handshake import Claimed, DaemonSide, Failed, HostRefused
 from worlds.hosts.messages import NONCE_BYTES, Kill, Report, Wanted
-from worlds.hosts.registry import HostRefused
 
 log = structlog.get_logger(__name__)
 

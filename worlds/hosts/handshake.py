@@ -132,6 +132,14 @@ class Claimed:
         return key is not None and is_signed(key, self.text, self.signature)
 
 
+class HostRefused(ValueError):
+    """An agent that is not let in. `host`: which one it calls itself, if there is one of that name."""
+
+    def __init__(self, reason: str, advice: str, host: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.advice, self.host = reason, advice, host
+
+
 @dataclass(frozen=True)
 class Failed:
     """The connection is to be closed after what waits to be sent; `reason` for the log."""

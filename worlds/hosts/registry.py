@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts.models import Account
 from accounts.services import record_audit
-from worlds.hosts.handshake import Claimed, JoinCode, digest_of, is_signed
+from worlds.hosts.handshake import Claimed, HostRefused, JoinCode, digest_of, is_signed
 from worlds.hosts.messages import SECRET_BYTES
 from worlds.models import Host, World
 
@@ -19,14 +19,6 @@ CODE_LIFETIME = timedelta(hours=1)
 JOIN_AGAIN = (
     "Make a join code on the host's page in the admin, and start the agent once with --join and the code."
 )
-
-
-class HostRefused(ValueError):
-    """An agent that is not let in. `host`: which one it calls itself, if there is one of that name."""
-
-    def __init__(self, reason: str, advice: str, host: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.advice, self.host = reason, advice, host
 
 
 class NoDoor(ValueError):

@@ -17,9 +17,8 @@ from worlds.daemon import host_door
 from worlds.daemon.core.hosts import HostHeard, HostLost
 from worlds.daemon.host_door import Admitted, Door, Place
 from worlds.hosts.certificate import client_context, load_or_create_certificate
-from worlds.hosts.handshake import AgentSide, Claimed, Identity
+from worlds.hosts.handshake import AgentSide, Claimed, HostRefused, Identity
 from worlds.hosts.messages import ClusterRun, Kill, Refused, Report, Wanted, Welcome, frame
-from worlds.hosts.registry import HostRefused
 from worlds.uplink.keys import KeyPair, key_pair
 
 WAIT_S = 20.0  # generous: machines are shared

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from accounts.models import AuditRecord
 from tests.integration.worlds.makers import make_world
-from worlds.hosts.handshake import AgentSide, Claimed, DaemonSide, Identity
-from worlds.hosts.registry import HostRefused, admit, make_join_code, revoke
+from worlds.hosts.handshake import AgentSide, Claimed, DaemonSide, HostRefused, Identity
+from worlds.hosts.registry import admit, make_join_code, revoke
 from worlds.models import Host
 from worlds.uplink.keys import KeyPair, key_pair
 
