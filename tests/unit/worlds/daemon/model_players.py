@@ -9,7 +9,7 @@ from tests.unit.worlds.daemon.model_master import Line
 from tests.unit.worlds.daemon.model_traders import Trader
 from zonecluster.protocol.character import CharacterState, Item
 from zonecluster.protocol.from_client import PROTOCOL_VERSION, Enter, Hello, Logout, ZoneTokenRequest
-from zonecluster.protocol.to_client import Entered, Goodbye, Refused, Welcome, ZoneAssigned
+from zonecluster.protocol.to_client import Entered, Goodbye, Queued, Refused, Welcome, ZoneAssigned
 
 if TYPE_CHECKING:
     from tests.unit.worlds.daemon.simulation import Simulation
@@ -64,6 +64,9 @@ class Player(Trader):
                     self.enter()
             case Entered():
                 self.has_entered = True
+            case Queued():
+                self.asked_at = self.sim.now
+                self.sim.counts["places told"] += 1
             case ZoneAssigned():
                 self.zone = message
             case Refused(code):

@@ -19,21 +19,26 @@ from tests.model_gateway import Gateway
 from tests.unit.worlds.daemon.model_cluster import WORLD, Cluster
 from tests.unit.worlds.daemon.model_master import Master, Violation, things_of
 from tests.unit.worlds.daemon.model_players import STEP_S, Player
+from worlds.daemon.core import entering, queueing
 from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
 from worlds.daemon.core.daemon import DaemonCore
 from worlds.daemon.core.effects import (
     Call,
     CloseSession,
+    ForgetWaiting,
     HailAll,
     Journal,
     Log,
     RecordSession,
     SendToCluster,
     SendToGateway,
+    StoreWaiting,
     UpdateSession,
+    WaitingRow,
 )
 from worlds.daemon.core.events import (
     Answered,
+    CatalogLoaded,
     FromBus,
     Journaled,
     OpenSession,
@@ -41,6 +46,7 @@ from worlds.daemon.core.events import (
     SessionsLoaded,
     Tick,
     Unreachable,
+    WaitingSession,
 )
 from worlds.daemon.core.session import Phase
 from worlds.daemon.core.upkeep import MoveRow, NoteMove, UpkeepLoaded
@@ -97,11 +103,15 @@ class Faults:
 class Simulation:
     """All of it, and the rules."""
 
-    def __init__(self, seed: int, faults: Faults, players: int = 4, *, has_fence: bool = True) -> None:
+    def __init__(
+        self, seed: int, faults: Faults, players: int = 4, *, has_fence: bool = True, places: int = 100
+    ) -> None:
         self.rng = Random(seed)
         self.core_rng = Random(seed + 1)
         self.faults, self.has_fence = faults, has_fence
-        self.catalog = catalog()
+        self.catalog = replace(catalog(), max_players=places)
+        self.waiting: dict[UUID, WaitingRow] = {}  # rows of the queue
+        self.idle_since: float | None = None  # a place is free, and somebody waits for it
         self.now, self.step_s = 0.0, STEP_S
         self.queue: list[tuple[float, int, Callable[[], None]]] = []
         self.tie = count()
@@ -265,7 +275,9 @@ class Simulation:
         self.generation += 1
         self.ghosts_until = self.now + 2 * ZOMBIE_S if self.generation > 1 else 0.0
         self.core = DaemonCore(self.catalog, datetime(2026, 11, 23, tzinfo=UTC), self.generation << 40)
-        self.feed(SessionsLoaded(sorted(self.rows.values(), key=lambda row: row.id)))
+        rows = sorted(self.rows.values(), key=lambda row: row.id)
+        waiting = [WaitingSession(**vars(row), waited_s=0.0) for row in self.waiting.values()]
+        self.feed(SessionsLoaded(rows, waiting))
 
     # ---------------------------------------------------------------- the daemon
 
@@ -278,6 +290,7 @@ class Simulation:
         for effect in effects:
             self.carry_out(effect)
         self.check_deadlines()
+        self.check_queue()
 
     def note_report(self, m: bus.Checkpoint) -> None:
         s = self.core.world.sessions.get(m.session)
@@ -309,6 +322,10 @@ class Simulation:
                     self.rows[row.id] = open_session(row)
             case CloseSession(session, _):
                 self.rows.pop(session, None)
+            case StoreWaiting(row):
+                self.waiting[row.id] = row
+            case ForgetWaiting(session):
+                self.waiting.pop(session, None)
             case Journal(ticket):
                 self.after(self.rng.uniform(0.002, 0.03), lambda: self.journaled(ticket, generation))
             case NoteMove():
@@ -370,6 +387,23 @@ class Simulation:
             if s.deadline is not None and self.now > s.deadline + SLACK_S:
                 raise Violation(f"a session is stuck in {s.phase} since {s.since:.2f}")
 
+    def check_queue(self) -> None:
+        """No more are in than there are places, an account waits once, and none waits beside a free place."""
+        w = self.core.world
+        if len(w.by_character) > w.catalog.max_players:
+            raise Violation(f"{len(w.by_character)} have {w.catalog.max_players} places")
+        queue = queueing.waiting(w)
+        if len({s.account for s in queue}) < len(queue):
+            raise Violation("an account waits twice")
+        is_open = w.is_loaded and w.is_master_up and entering.closed(w) is None
+        can_come = any(queueing.may_come_in(w, s) for s in queue)
+        if not (is_open and can_come and not queueing.is_full(w)):
+            self.idle_since = None
+        elif self.idle_since is None:
+            self.idle_since = self.now
+        elif self.now > self.idle_since + 1.0:
+            raise Violation("a place is free, and nobody is let in")
+
     def check_places(self) -> None:
         """A character is in play in at most one place.
 
@@ -411,6 +445,8 @@ class Simulation:
         self.faults = Faults(*([0.0] * len(Faults.__dataclass_fields__)))
         self.master.down_until = -1.0
         self.master.refuses = 0.0
+        self.catalog = replace(self.catalog, max_players=100)
+        self.feed(CatalogLoaded(self.catalog))
 
     def check_all_play(self) -> None:
         """Every player is in the world, moves, and the parts agree on where."""
@@ -439,6 +475,8 @@ class Simulation:
         sessions = list(self.core.world.sessions.values())
         if held or entities or sessions or self.rows or self.core.world.exchanges or self.core.world.trades:
             raise Violation(f"left behind: {held} {entities} {[s.phase for s in sessions]} {self.rows}")
+        if self.waiting:
+            raise Violation(f"rows of the queue are left behind: {self.waiting}")
 
     def describe(self, player: Player) -> str:
         s = next((s for s in self.core.world.sessions.values() if s.character == player.character), None)
@@ -467,7 +505,7 @@ def open_session(row: object) -> OpenSession:
 
 
 def play_through(
-    seed: int, faults: Faults | None = None, *, seconds: float = 60.0, **options: bool
+    seed: int, faults: Faults | None = None, *, seconds: float = 60.0, **options: int
 ) -> Simulation:
     """Run a world under faults, let it calm down, and let everybody leave. Raises: Violation."""
     sim = Simulation(seed, faults or Faults(), **options)

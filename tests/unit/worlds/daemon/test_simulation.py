@@ -16,6 +16,7 @@ from worlds.daemon.core import (
     exchanges,
     handoff,
     placement,
+    queueing,
     recovery,
     steps,
     writes,
@@ -61,6 +62,19 @@ def test_rules_hold_in_a_hostile_world(faults: Faults) -> None:
         assert totals[deed] > 0, f"there were no {deed}"
 
 
+def test_the_queue_of_a_full_world_is_kept_through_everything() -> None:
+    """Four players, two places: nobody too many is in, nobody waits beside a free place, no row stays."""
+    totals: dict[str, int] = {}
+    for seed in range(SEEDS // 5):
+        try:
+            simulation = play_through(seed, Faults(), places=2)
+        except (Violation, IllegalMove) as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
+        for name, number in simulation.counts.items():
+            totals[name] = totals.get(name, 0) + number
+    assert totals["places told"] > 0 and totals["queue_loaded"] > 0, "the queue outlasted no daemon"
+
+
 def test_same_seed_gives_the_same_run() -> None:
     """A seed that is printed on failure can be run again."""
     first, second = play_through(7, HARSH), play_through(7, HARSH)
@@ -72,7 +86,7 @@ def test_same_seed_gives_the_same_run() -> None:
 # ---------------------------------------------------------------- broken on purpose
 
 
-def finds(faults: Faults = BLOCKED, **options: bool) -> bool:
+def finds(faults: Faults = BLOCKED, **options: int) -> bool:
     """Whether some seed breaks a rule."""
     for seed in range(SEEDS_TO_FIND):
         try:
@@ -80,6 +94,22 @@ def finds(faults: Faults = BLOCKED, **options: bool) -> bool:
         except (Violation, IllegalMove, ExchangeUnanswered):
             return True
     return False
+
+
+@pytest.mark.parametrize(
+    ("rule", "broken"),
+    [
+        ("must_wait", lambda w, s: False),
+        ("may_come_in", lambda w, s: False),
+        ("_replace", lambda w, older: None),
+        ("forget_gone", lambda w, queue: set()),
+    ],
+)
+def test_a_broken_queue_is_found(
+    monkeypatch: pytest.MonkeyPatch, rule: str, broken: Callable[..., object]
+) -> None:
+    monkeypatch.setattr(queueing, rule, broken)
+    assert finds(Faults(), places=2)
 
 
 def two_writes_at_once(patch: pytest.MonkeyPatch) -> None:
