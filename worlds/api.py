@@ -34,6 +34,18 @@ EDITIONS = tuple(edition.value for edition in Edition)
 answers = LocMemCache("worlds.api", {"OPTIONS": {"MAX_ENTRIES": 500}})
 
 
+class NextRestartSerializer(serializers.Serializer):
+    """The next restart of a world, as the world tells it; or the one under way."""
+
+    at = serializers.DateTimeField()
+    kind = serializers.ChoiceField(
+        choices=("rolling", "full"), help_text="rolling: nobody is put out. full: back within two minutes."
+    )
+    minutes = serializers.IntegerField(
+        allow_null=True, help_text="Until then, within the last hour; 0: it is under way."
+    )
+
+
 class WorldSerializer(serializers.Serializer):
     """A world in the list."""
 
@@ -52,6 +64,7 @@ class WorldSerializer(serializers.Serializer):
     is_online = serializers.BooleanField(help_text="The world reported within the last 15 s.")
     is_suspended = serializers.BooleanField(help_text="Staff suspended it: nobody can enter.")
     created_at = serializers.DateTimeField()
+    restart = NextRestartSerializer(allow_null=True, help_text="null: none is planned.")
     maintenance = serializers.CharField(
         allow_null=True, help_text="Set: only its operators are let in; why. null: everybody is."
     )

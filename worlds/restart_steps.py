@@ -51,4 +51,4 @@ def steps_of(document: object) -> list[Step]:
 
 def document_of(*steps: Step) -> list[dict[str, object]]:
     """Return steps as a row keeps them."""
-    return msgspec.to_builtins(steps)  # type: ignore[no-any-return]
+    return msgspec.to_builtins(list(steps))  # type: ignore[no-any-return]

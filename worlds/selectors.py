@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from django.db.models import Count, Q, QuerySet
 
 from worlds.models import World, Zone, ZoneCluster
+from worlds.restart_rules import NOTICE_MINUTES
 from worlds.rules import ONLINE_FOR, is_online, maintenance_of
+from worlds.uplink.messages import PlannedRestart
 
 ORDERS = {
     "name": ("name", "slug"),
@@ -19,11 +22,12 @@ ORDERS = {
     "-age": ("created_at", "slug"),
 }
 DEFAULT_ORDER = "-players"
+RESTART_SHOWN = timedelta(hours=1)  # a restart that is past by more has been forgotten to be told
 
 _ROW_COLUMNS = (
     *("slug", "name", "tagline", "tier", "language", "region", "ruleset", "edition"),
     *("players", "max_players", "last_report_at", "suspended_at", "created_at"),
-    *("maintenance_since", "maintenance_text", "report__maintenance"),
+    *("maintenance_since", "maintenance_text", "report__maintenance", "report__restart"),
 )
 
 
@@ -39,6 +43,15 @@ class WorldFilters:
     edition: str = ""
     is_online: bool | None = None
     order: str = DEFAULT_ORDER
+
+
+@dataclass(frozen=True)
+class NextRestart:
+    """When a world restarts, and how: "rolling" puts nobody out, "full" takes up to two minutes."""
+
+    at: datetime
+    kind: str
+    minutes: int | None  # until then, if players are being told of it already; 0: it is under way
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ class WorldRow:
     is_suspended: bool
     created_at: datetime
     maintenance: str | None = None  # why only its operators are let in
+    restart: NextRestart | None = None  # the next one, as the world has told; or the one under way
 
 
 @dataclass(frozen=True)
@@ -181,11 +195,25 @@ def _row(values: dict[str, Any], now: datetime) -> WorldRow:
     last_report_at, suspended_at = values.pop("last_report_at"), values.pop("suspended_at")
     since, text = values.pop("maintenance_since"), values.pop("maintenance_text")
     return WorldRow(
+        restart=restart_of_report(values.pop("report__restart"), now),
         maintenance=maintenance_of(since, text, text_of_report(values.pop("report__maintenance"))),
         **values,
         is_online=suspended_at is None and is_online(last_report_at, now),
         is_suspended=suspended_at is not None,
     )
+
+
+def restart_of_report(said: object, now: datetime) -> NextRestart | None:
+    """Return what a world's report says of its next restart; what is none, or long past, says nothing."""
+    try:
+        told = msgspec.convert(said, PlannedRestart | None)
+    except msgspec.ValidationError:
+        return None
+    if told is None or told.at.tzinfo is None or now - told.at > RESTART_SHOWN:
+        return None
+    left_s = (told.at - now).total_seconds()
+    minutes = max(0, -int(-left_s // 60)) if left_s <= 60 * NOTICE_MINUTES[0] else None
+    return NextRestart(told.at, told.kind, minutes)
 
 
 def text_of_report(said: object) -> str | None:

@@ -222,3 +222,39 @@ def test_the_schema_names_what_is_answered(client):
     assert set(body["results"][0]) == documented(api.WorldSerializer)
     assert set(page) == documented(api.WorldPageSerializer)
     assert set(page["zones"][0]) == documented(api.ZoneSerializer)
+
+
+def test_the_next_restart_is_told_as_the_world_reports_it(client, now):
+    at = (now + timedelta(minutes=9, seconds=30)).isoformat()
+    make_world("soon", last_report_at=now, report={"restart": {"at": at, "kind": "full"}})
+    later = (now + timedelta(hours=5)).isoformat()
+    make_world("later", last_report_at=now, report={"restart": {"at": later, "kind": "rolling"}})
+    rows = {row["slug"]: row["restart"] for row in client.get(LIST).json()["results"]}
+    assert (rows["soon"]["kind"], rows["soon"]["minutes"]) == ("full", 10)
+    assert (rows["later"]["kind"], rows["later"]["minutes"]) == ("rolling", None)
+    assert client.get(LIST + "soon/").json()["restart"]["minutes"] == 10
+    assert "Restarts in 10 min" in client.get("/worlds/").content.decode()
+    page = client.get("/worlds/soon/").content.decode()
+    assert "This world restarts in 10 minutes." in page and "Nobody can enter in the last minute" in page
+    assert "without a pause" in client.get("/worlds/later/").content.decode()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        7,
+        "soon",
+        [],
+        {},
+        {"at": "soon", "kind": "full"},
+        {"at": "2026-11-23T20:00:00", "kind": "full"},
+        {"at": "9999-99-99T00:00:00Z", "kind": "full"},
+        {"at": "2126-11-23T20:00:00Z", "kind": "<b>"},
+        {"at": "2020-01-01T00:00:00Z", "kind": "full"},
+    ],
+)
+def test_a_world_that_tells_nonsense_of_its_restart_tells_nothing(client, now, said):
+    make_world("odd", last_report_at=now, report={"restart": said})
+    assert client.get(LIST + "odd/").json()["restart"] is None
+    assert client.get("/worlds/odd/").status_code == 200

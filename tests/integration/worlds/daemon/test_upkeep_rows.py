@@ -16,6 +16,8 @@ from worlds.daemon.core.upkeep import (
 )
 from worlds.daemon.upkeep_rows import load_upkeep
 from worlds.models import Alarm, Announcement, PlacementPlan, Restart, World, ZoneMove
+from worlds.restart_steps import Step, document_of, steps_of
+from worlds.restarts import plan_restart, postpone_restart
 
 
 def make_move(world: World, now: datetime, **fields: object) -> ZoneMove:
@@ -95,16 +97,58 @@ def test_restarts_announcements_and_alarms_are_written() -> None:
     restart = Restart.objects.create(world=world, kind="full", due_at=now, made_at=now)
     line = Announcement.objects.create(world=world, text="Soon.", at=now)
     alarm = RaiseAlarm("cluster_dead:east", "East is dead.", "Look at its log.", "urgent")
-    rows.write_rows("aurora", [NoteRestart(restart.pk, "running", ({"step": "freeze"},))], now)
+    begun, back = Step(now, "begun"), Step(now, "players_back", text="4 of 4")
+    rows.write_rows("aurora", [NoteRestart(restart.pk, "running", (begun,))], now)
     rows.write_rows("aurora", [NoteAnnouncement(line.pk, 7), alarm, alarm], now)
     restart.refresh_from_db()
     line.refresh_from_db()
-    assert (restart.state, restart.started_at, restart.steps) == ("running", now, [{"step": "freeze"}])
+    assert (restart.state, restart.started_at, restart.steps) == ("running", now, document_of(begun))
     assert (line.said_at, line.heard) == (now, 7)
     assert [(row.key, row.times, row.ended_at) for row in Alarm.objects.all()] == [(alarm.key, 2, None)]
-    done = NoteRestart(restart.pk, "done", ({"step": "freeze"}, {"step": "back"}))
+    done = NoteRestart(restart.pk, "done", (back,))
     rows.write_rows("aurora", [done, EndAlarm(alarm.key)], now)
     rows.write_rows("aurora", [NoteRestart(restart.pk, "running", ())], now)
     restart.refresh_from_db()
-    assert (restart.state, len(restart.steps), restart.ended_at) == ("done", 2, now)
+    assert (restart.state, steps_of(restart.steps), restart.ended_at) == ("done", [begun, back], now)
     assert Alarm.objects.get().ended_at == now
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("meanwhile", ["put off", "called off", "nothing"])
+def test_a_restart_is_claimed_only_as_it_was_seen(meanwhile: str) -> None:
+    world, now = make_world("aurora"), timezone.now()
+    restart = Restart.objects.create(world=world, kind="full", due_at=now, made_at=now)
+    claim = NoteRestart(restart.pk, "running", (Step(now, "begun"),), due_at=now)
+    if meanwhile == "put off":
+        Restart.objects.update(due_at=now + timedelta(minutes=30))
+    elif meanwhile == "called off":
+        Restart.objects.update(state="cancelled")
+    rows.write_rows("aurora", [claim], now)
+    rows.write_rows("aurora", [claim], now)
+    restart.refresh_from_db()
+    is_claimed = meanwhile == "nothing"
+    assert (restart.started_at is not None, len(restart.steps)) == (is_claimed, int(is_claimed))
+
+
+@pytest.mark.django_db
+def test_steps_of_the_daemon_and_of_staff_stand_beside_each_other() -> None:
+    world, now = make_world("aurora"), timezone.now()
+    soon = now + timedelta(hours=1)
+    restart = plan_restart(world=world, kind="full", due_at=soon, reason="", by=None, now=now)
+    notice = Step(now, "notice", minutes=60, due=soon)
+    rows.write_rows("aurora", [NoteRestart(restart.pk, "planned", (notice,))], now)
+    row = postpone_restart(restart=restart, minutes=5, reason="raid", by=None, now=now)
+    rows.write_rows("aurora", [NoteRestart(restart.pk, "planned", (notice,))], now)
+    row.refresh_from_db()
+    assert [step.what for step in steps_of(row.steps)] == ["planned", "notice", "changed", "notice"]
+    assert (row.state, row.started_at) == ("planned", None)
+
+
+@pytest.mark.django_db
+def test_another_worlds_restart_is_not_touched() -> None:
+    make_world("aurora")
+    other, now = make_world("beacon"), timezone.now()
+    restart = Restart.objects.create(world=other, kind="full", due_at=now, made_at=now)
+    rows.write_rows("aurora", [NoteRestart(restart.pk, "done", (Step(now, "done"),))], now)
+    restart.refresh_from_db()
+    assert (restart.state, restart.steps) == ("planned", [])
