@@ -20,7 +20,6 @@ Read by figures.py and metrics.py; commands.py asks what ticks use of a player's
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import process_time, thread_time
 
 import numpy as np
@@ -36,20 +35,19 @@ SETTLE_S = 1.0
 ACCOUNTS = ("players", "creatures", "loop", "strangers", "threads", "nobody")
 
 
-@dataclass(frozen=True)
 class Costs:
-    """What was spent in a window of so many seconds, by row and by place.
+    """What was spent in a window: by row and by place, and what is neither's. Seconds."""
 
-    Args: cpu_s, commands: (rows,); place_cpu_s, place_commands: (places,).
-    """
+    def __init__(self, rows: int, places: int) -> None:
+        self.window = self.process_s = self.unassigned_s = 0.0
+        self.cpu_s, self.commands = np.zeros(rows), np.zeros(rows)
+        self.place_cpu_s, self.place_commands = np.zeros(places), np.zeros(places)
 
-    window: float
-    process_s: float
-    unassigned_s: float
-    cpu_s: np.ndarray
-    commands: np.ndarray
-    place_cpu_s: np.ndarray
-    place_commands: np.ndarray
+    def fit(self, rows: int, places: int) -> None:
+        """Have so many rows and places, or more."""
+        self.cpu_s, self.commands = fitted(self.cpu_s, rows), fitted(self.commands, rows)
+        self.place_cpu_s = fitted(self.place_cpu_s, places)
+        self.place_commands = fitted(self.place_commands, places)
 
 
 class Drivers:
@@ -65,10 +63,9 @@ class Drivers:
 
     def fit(self, rows: int) -> None:
         """Have so many rows, or more."""
-        missing = rows - len(self.asked)
-        if missing > 0:
+        if rows > len(self.asked):
             for name, column in vars(self).items():
-                setattr(self, name, np.pad(column, (0, missing)))
+                setattr(self, name, fitted(column, rows))
 
 
 class Accounts:
@@ -92,11 +89,11 @@ class Accounts:
         self._received_before = 0
         self._settled_at: float | None = None
         self._drivers = Drivers(0)
-        self._viewers = self._bytes = np.zeros(0, np.int64)
+        self._viewers, self._bytes = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self._views = 0  # how many snapshots each of them was sent that are not in the drivers yet
         self._numbers = np.zeros(0, np.uint32)  # of the instances, by place
         self._entities = np.zeros(0, np.uint32)  # by row: whose window it is
-        self._begin_window()
+        self._costs = Costs(0, 0)
 
     # ------------------------------------------------------------ in each tick
 
@@ -139,112 +136,92 @@ class Accounts:
 
         Args: now: monotonic seconds; datagrams_received: since the start, of anybody.
         """
-        is_first = self._settled_at is None
-        passed = 0.0 if self._settled_at is None else now - self._settled_at
+        is_first, passed = self._settled_at is None, now - (self._settled_at or now)
         self._settled_at = now
         self._add_views()
-        drivers, tables = self._fitted(), self._tables
-        rows = len(tables)
-        spent = self._spent()
-        clocks = [clock() for clock in self._clocks]
-        process_s, thread_s = (after - before for after, before in zip(clocks, self._before, strict=True))
-        self._before = clocks[0], clocks[1]
         received = datagrams_received - self._received_before
         self._received_before = datagrams_received
+        drivers, process_s, threads_s = self._fitted(), *self._clocked()
+        self._drivers = Drivers(len(self._tables))
+        self._follow_rows_and_places()
+        self._share_out(self._spent(), drivers, received, passed)
+        self._leave("threads", threads_s)
+        self._costs.process_s += process_s
+        self._costs.window += passed
+        if is_first:  # what the start has cost is no rate of anything
+            self.take()
 
+    def _share_out(self, spent: dict[str, float], drivers: Drivers, received: int, passed: float) -> None:
+        """Put the phases' seconds to who drove them."""
+        tables = self._tables
         is_player = (tables.alive & (tables.kind == PLAYER)).astype(np.float64)
         creatures = np.flatnonzero(tables.alive & (tables.kind != PLAYER))
-        in_ticks, left = np.zeros(rows), 0.0
-        strange = share(received - float(drivers.datagrams.sum()), received)
-        taken = spent["receive"] + spent["open"]
-        entities = float(is_player.sum()) + len(creatures)
-        moved = spent["simulation"]
-        of_creatures = moved * share(len(creatures), entities)
-        command_s = drivers.command_ns / 1e9
+        of_strangers = share(received - float(drivers.datagrams.sum()), received)
+        of_creatures = spent["simulation"] * share(len(creatures), len(creatures) + float(is_player.sum()))
+        taken, command_s = spent["receive"] + spent["open"], drivers.command_ns / 1e9
+        in_ticks = np.zeros(len(tables))
         for seconds, by in (
-            (taken * (1 - strange) + spent["inputs"], drivers.datagrams),
+            (taken * (1 - of_strangers) + spent["inputs"], drivers.datagrams),
             (spent["interest"] + spent["send"], drivers.snapshots),
             (spent["encode"] + spent["seal"], drivers.sent_bytes),
-            (moved - of_creatures, is_player),
-            (spent["links"] + spent["rest"], is_player),
+            (spent["simulation"] - of_creatures + spent["links"] + spent["rest"], is_player),
             (spent["bus"], drivers.asked),
             (max(spent["commands"] - float(command_s.sum()), 0.0), drivers.commands),
         ):
             total = float(by.sum())
             if total > 0:
-                in_ticks += by[:rows] * (seconds / total)
+                in_ticks += by * (seconds / total)
             else:
-                left += seconds
-        of_rows = in_ticks + command_s
-        self._put(of_rows, drivers.commands, creatures, of_creatures, left)
-        self.totals["loop"] += spent["loop"]
-        self.totals["strangers"] += taken * strange
-        self.totals["threads"] += max(process_s - thread_s, 0.0)
-        self._process_s += process_s
-        self._unassigned_s += spent["loop"] + taken * strange + max(process_s - thread_s, 0.0)
-        self._window += passed
+                self._leave("nobody", seconds)
         if passed > 0:
             self.tick_ns = in_ticks * (1e9 / passed)
-        self._drivers = Drivers(rows)
-        if is_first:  # what the start has cost is no rate of anything
-            self._begin_window()
+        self._put_rows(in_ticks + command_s, drivers.commands)
+        self._put_creatures(creatures, of_creatures)
+        self._leave("loop", spent["loop"])
+        self._leave("strangers", taken * of_strangers)
 
-    def _put(
-        self,
-        of_rows: np.ndarray,
-        commands: np.ndarray,
-        creatures: np.ndarray,
-        of_creatures: float,
-        left: float,
-    ) -> None:
-        """Put seconds of rows, and of all creatures together, to instances."""
+    def _put_rows(self, seconds: np.ndarray, commands: np.ndarray) -> None:
+        """Put (rows,) seconds and commands to their players and instances."""
         tables, places = self._tables, len(self._tables.places)
-        self._follow_places()
         is_here = tables.place >= 0
         at = tables.place[is_here]
-        of_places = np.bincount(at, of_rows[is_here], places)
-        at_creatures = np.bincount(tables.place[creatures], minlength=places)
-        if len(creatures):
-            of_places += at_creatures * (of_creatures / len(creatures))
-        of_players = float(of_rows[is_here].sum())
-        left += float(of_rows.sum()) - of_players
-        self.place_cpu_s += of_places
-        self.place_commands += np.bincount(at, commands[is_here], places)
-        self._window_places = _fitted_to(self._window_places, places) + of_places
-        of_commands = np.bincount(at, commands[is_here], places)
-        self._window_place_commands = _fitted_to(self._window_place_commands, places) + of_commands
-        self._window_rows = _fitted_to(self._window_rows, len(of_rows))
-        self._window_commands = _fitted_to(self._window_commands, len(of_rows))
-        self._entities = _fitted_to(self._entities, len(of_rows))
-        is_new = self._entities != tables.entity
-        self._window_rows[is_new], self._window_commands[is_new] = 0.0, 0.0
-        self._entities = tables.entity.copy()
-        self._window_rows += of_rows
-        self._window_commands += commands
+        self._costs.cpu_s += seconds
+        self._costs.commands += commands
+        self._put_places(np.bincount(at, seconds[is_here], places))
+        of_places = np.bincount(at, commands[is_here], places)
+        self.place_commands += of_places
+        self._costs.place_commands += of_places
+        of_players = float(seconds[is_here].sum())
         self.totals["players"] += of_players
-        self.totals["creatures"] += of_creatures
-        self.totals["nobody"] += left
-        self._unassigned_s += left
+        self._leave("nobody", float(seconds.sum()) - of_players)  # of who has left meanwhile
+
+    def _put_creatures(self, creatures: np.ndarray, seconds: float) -> None:
+        """Put seconds to the instances where creatures (n,) stand, by their number."""
+        if len(creatures):
+            at = np.bincount(self._tables.place[creatures], minlength=len(self._tables.places))
+            self._put_places(at * (seconds / len(creatures)))
+            self.totals["creatures"] += seconds
+
+    def _put_places(self, seconds: np.ndarray) -> None:
+        self.place_cpu_s += seconds
+        self._costs.place_cpu_s += seconds
+
+    def _leave(self, account: str, seconds: float) -> None:
+        """Put seconds to an account that is neither a player's nor an instance's."""
+        self.totals[account] += seconds
+        self._costs.unassigned_s += seconds
 
     def take(self) -> Costs:
         """Return what was spent since the last call, as far as it is settled."""
-        found = Costs(
-            self._window,
-            self._process_s,
-            self._unassigned_s,
-            self._window_rows,
-            self._window_commands,
-            self._window_places,
-            self._window_place_commands,
-        )
-        self._begin_window()
-        return found
+        taken, self._costs = self._costs, Costs(len(self._tables), len(self._tables.places))
+        return taken
 
-    def _begin_window(self) -> None:
-        self._window = self._process_s = self._unassigned_s = 0.0
-        rows, places = len(self._tables), len(self._tables.places)
-        self._window_rows, self._window_commands = np.zeros(rows), np.zeros(rows)
-        self._window_places, self._window_place_commands = np.zeros(places), np.zeros(places)
+    def _clocked(self) -> tuple[float, float]:
+        """Return what the process has used since the last call, and of it its other threads. Seconds."""
+        process_s, thread_s = (clock() for clock in self._clocks)
+        before, self._before = self._before, (process_s, thread_s)
+        used_s = process_s - before[0]
+        return used_s, max(used_s - (thread_s - before[1]), 0.0)
 
     def _spent(self) -> dict[str, float]:
         """Return the seconds that each phase has taken since the last call."""
@@ -253,12 +230,16 @@ class Accounts:
         taken = (sums - before).tolist()
         return {name: taken[index] for name, index in INDEX.items()}
 
-    def _follow_places(self) -> None:
-        """Begin anew where another instance has taken a place."""
-        numbers = self._tables.places.numbers
-        is_new = _fitted_to(self._numbers, len(numbers)) != numbers
-        self.place_cpu_s = _fitted_to(self.place_cpu_s, len(numbers))
-        self.place_commands = _fitted_to(self.place_commands, len(numbers))
+    def _follow_rows_and_places(self) -> None:
+        """Begin anew where somebody else has taken a row, or another instance a place."""
+        tables, numbers = self._tables, self._tables.places.numbers
+        self._costs.fit(len(tables), len(numbers))
+        is_new = fitted(self._entities, len(tables)) != tables.entity
+        self._costs.cpu_s[is_new], self._costs.commands[is_new] = 0.0, 0.0
+        self._entities = tables.entity.copy()
+        is_new = fitted(self._numbers, len(numbers)) != numbers
+        self.place_cpu_s = fitted(self.place_cpu_s, len(numbers))
+        self.place_commands = fitted(self.place_commands, len(numbers))
         self.place_cpu_s[is_new], self.place_commands[is_new] = 0.0, 0.0
         self._numbers = numbers.copy()
 
@@ -285,7 +266,7 @@ def share(part: float, whole: float) -> float:
     return min(max(part / whole, 0.0), 1.0) if whole > 0 else 0.0
 
 
-def _fitted_to(column: np.ndarray, count: int) -> np.ndarray:
+def fitted(column: np.ndarray, count: int) -> np.ndarray:
     """Return the column with at least so many entries, new ones 0."""
     missing = count - len(column)
     return np.pad(column, (0, missing)) if missing > 0 else column

@@ -1,5 +1,7 @@
 """Who is charged for what, with invented CPU clocks: nothing is lost, nothing is charged twice."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,7 +47,7 @@ class Process:
         self.now += 1.0
         self.accounts.settle(self.now, datagrams)
 
-    def cpu_s(self, *rows: int) -> list[float]:
+    def cpu_s(self, *rows: int) -> list[Any]:
         return [pytest.approx(value) for value in self.accounts.take().cpu_s[list(rows)].tolist()]
 
 
