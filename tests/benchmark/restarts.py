@@ -2,7 +2,8 @@
 
 Real processes, started by `manage.py up` in a folder of their own. Of each restart: how long it took, whether
 anybody's session ended, and whether every character's document (without its place: bots walk on) is
-the same before and after. The bots neither trade nor loot, so any difference is a loss.
+the same before and after. The bots wander first, so that they stand on all clusters; then they talk and take
+steps where they are, by which nobody gains anything, so any difference is a fault.
 """
 
 import asyncio
@@ -30,6 +31,10 @@ WORLD = "demo"
 NOTICE_S = 2.0  # from planning to begin
 LIMIT_S = 300.0  # of one restart
 ENTER_S = 120.0  # for all bots to come in
+WANDER_S = 30.0
+STILL_S = 40.0  # without a change of any document: what was gained on the way is saved every 30 s
+STILL_LIMIT_S = 300.0
+STEP_M = 2.0
 FULL_LIMIT_S = 120.0  # everybody is back by then
 MAKE_ACCOUNTS = """
 import json
@@ -183,14 +188,47 @@ def invariants_hold(stack: Stack) -> bool:
     return subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True).returncode == 0
 
 
-def _bot(stack: Stack, number: int, token: str, character: str, masters: list[Master]) -> Bot:
+class Settler(Bot):
+    """A bot that wanders until it is told to settle; then it talks, and takes steps where it is."""
+
+    is_settled = False
+
+    async def _do_something(self, player: Player) -> None:
+        if not self.is_settled:
+            await super()._do_something(player)
+            return
+        x, y, _ = player.position
+        size = player.zone.size if player.zone else 0.0
+        goal = [min(max(each + self._random.uniform(-STEP_M, STEP_M), 1.0), size - 1.0) for each in (x, y)]
+        await player.walk_to(*goal)
+        if self._random.random() < 0.2:
+            await player.say("I have settled here.")
+            self.status.said += 1
+        await asyncio.sleep(0.5)
+
+
+async def settle(stack: Stack, fleet: list[Settler]) -> None:
+    """Let the bots wander, then settle, and wait until no document changes. Raises: TimeoutError."""
+    await asyncio.sleep(WANDER_S)
+    for bot in fleet:
+        bot.is_settled = True
+    async with asyncio.timeout(STILL_LIMIT_S):
+        known, since = documents(stack), time.monotonic()
+        while time.monotonic() - since < STILL_S:
+            await asyncio.sleep(2.0)
+            now = await asyncio.to_thread(documents, stack)
+            if now != known:
+                known, since = now, time.monotonic()
+
+
+def _bot(stack: Stack, number: int, token: str, character: str, masters: list[Master]) -> Settler:
     master = Master(stack.url, token=token)
     masters.append(master)
 
     async def enter() -> Player:
         return await Player.enter(master, WORLD, character, client="waystone-bot")
 
-    return Bot(character, enter, number)
+    return Settler(character, enter, number)
 
 
 async def measure(
@@ -206,6 +244,7 @@ async def measure(
         async with asyncio.timeout(ENTER_S):
             while any(bot.status.state == "waiting" for bot in fleet):
                 await asyncio.sleep(0.2)
+        await settle(stack, fleet)
         for number, kind in enumerate(wanted, 1):
             outcomes.append(await restart_once(stack, number, kind))
             on_done(outcomes[-1])
