@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.benchmark import placement_cli, search
+from tests.benchmark import placement_cli, restarts_cli, search
 
 WORKLOADS = ("zone", "hotspot", "box", "farm", "lag")
 Options = dict[str, Any]
@@ -50,7 +50,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     _add_saves_arguments(saves)
     placement = which.add_parser("placement", help="where zones run, four ways, on generated weeks")
     placement_cli.add_arguments(placement)
-    for each in (packets, tick, zone, attack, fairness, saves, placement):
+    restarts = which.add_parser("restarts", help="restarts of a whole platform under bots: who is put out")
+    restarts_cli.add_arguments(restarts)
+    for each in (packets, tick, zone, attack, fairness, saves, placement, restarts):
         each.add_argument("--json", action="store_true", help="one JSON line per result instead of text")
 
 
@@ -105,6 +107,7 @@ def run(which: str, options: Options, out: TextIO) -> None:
             "fairness": _fairness,
             "saves": _saves,
             "placement": placement_cli.run,
+            "restarts": restarts_cli.run,
         }
         told[which](module, options, out)
     except module.CannotMeasure as error:
