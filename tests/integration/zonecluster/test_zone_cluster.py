@@ -253,6 +253,7 @@ def test_say_is_heard_within_30_m_and_not_beyond(cluster: ClusterUnderTest) -> N
 def test_look_and_describe_tell_who_is_near_and_the_ways_out(cluster: ClusterUnderTest) -> None:
     alice = cluster.admit("Alice", link=1)
     cluster.admit("Bob", link=2, state=state_at(100, 103))
+    cluster.tick()  # creatures appear
     command(cluster, alice.session, Look(1))
     [around] = cluster.to_gateway(Surroundings, link=1)
     assert (around.zone, around.zone_name, around.x, around.y) == ("harbour", "Harbour", 100.0, 100.0)

@@ -160,6 +160,8 @@ def tell_places(w: World, queue: list[Session], is_open: bool) -> None:
 def load(w: World, rows: list[WaitingSession]) -> None:
     """Take over the queue of the last daemon: links find their sessions again, or have a minute to come."""
     for row in rows:
+        if row.id in w.sessions:  # it has come in since
+            continue
         s = w.new_session(P.WAITING)
         del w.sessions[s.id]
         s.id = row.id

@@ -323,6 +323,9 @@ class Simulation:
             case CloseSession(session, _):
                 self.rows.pop(session, None)
             case StoreWaiting(row):
+                others = [each.id for each in self.waiting.values() if each.account == row.account]
+                for each in others:  # as the rows are written: an account has one place
+                    del self.waiting[each]
                 self.waiting[row.id] = row
             case ForgetWaiting(session):
                 self.waiting.pop(session, None)
