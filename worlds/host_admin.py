@@ -55,8 +55,10 @@ class HostAdmin(OfWorld, AuditedAdmin):
     def has_revoke_key_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         if not request.user.has_perm("worlds.change_host"):
             return False
-        keyless = Host.objects.filter(pk=object_id, public_key__isnull=True, join_digest__isnull=True)
-        return object_id is None or not keyless.exists()
+        if object_id is None:
+            return True
+        keyless = Host.objects.filter(public_key__isnull=True, join_digest__isnull=True)
+        return not keyless.filter(pk=object_id).exists()
 
     @lever(
         "Make a join code",

@@ -13,7 +13,7 @@ from tests.embedded_servers import wait_until
 from tests.end_to_end.conftest import Introduce
 from tests.end_to_end.hosts import Machine, add_cluster, add_host
 from tests.end_to_end.stack import Stack
-from tests.end_to_end.test_outages import BACK_S, settled
+from tests.end_to_end.test_outages import BACK_S, reach_other_zone, settled
 from waystone_client import Player
 
 pytestmark = pytest.mark.end_to_end
@@ -130,6 +130,7 @@ async def test_players_go_on_on_other_machines_whatever_dies(
 
     # A process that hangs is killed by order of the daemon, and started again by its agent.
     zones = alice.zones_entered
+    assert cluster is not None
     os.kill(cluster, signal.SIGSTOP)
     await back_on(stack, alice, {"south"}, zones)
     assert second.pid_of("south") not in (None, cluster)
@@ -143,7 +144,9 @@ async def test_players_go_on_on_other_machines_whatever_dies(
     await back_on(stack, alice, {"north"}, zones)
     second.start()
     await alice.wait_until(lambda: is_alive(stack, "south"), WAIT_S, "south is back with its agent")
-    assert third.pid_of("north") is not None and (await alice.log_out()).is_saved
+    assert third.pid_of("north") is not None
+    await reach_other_zone(alice)
+    assert (await alice.log_out()).is_saved
 
 
 def test_a_cluster_moves_to_another_host(stack: Stack, machines: dict[str, Machine]) -> None:

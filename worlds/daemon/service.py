@@ -246,10 +246,10 @@ class DaemonService:
                 getattr(log, level)(name, **fields)
             case Journal() | ProbeJournal() | SetAside():
                 self._journal.put(effect)
-            case WantClusters(host, clusters, processes) if self._door is not None:
-                self._door.tell(host, Wanted(clusters=clusters, processes=processes))
-            case KillCluster(host, cluster, run) if self._door is not None:
-                self._door.tell(host, Kill(cluster=cluster, run=run))
+            case WantClusters(host, clusters, processes):
+                self._tell_host(host, Wanted(clusters=clusters, processes=processes))
+            case KillCluster(host, cluster, run):
+                self._tell_host(host, Kill(cluster=cluster, run=run))
             case _:
                 self._rows.put_nowait(effect)
 
@@ -426,6 +426,10 @@ class DaemonService:
         return upkeep_rows.load_upkeep(self._slug, datetime.now(UTC))
 
     # ---------------------------------------------------------------- hosts
+
+    def _tell_host(self, host: str, order: Wanted | Kill) -> None:
+        if self._door is not None:
+            self._door.tell(host, order)
 
     async def _admit_host(self, claim: Claimed) -> Admitted:
         return Admitted(*await sync_to_async(self._look_up_host)(claim))
