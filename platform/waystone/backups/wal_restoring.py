@@ -17,8 +17,9 @@ from waystone.backups.drill import bring_up_to_date, broken_invariants
 from waystone.backups.dumping import OnProgress
 from waystone.backups.errors import BackupError, NotProven
 from waystone.backups.restoring import raise_incarnation
-from waystone.backups.wal import bases, begun_at, install_scripts, restore_command
-from waystone.embedded.postgres import STOP_SIGNAL, Postgres
+from waystone.backups.wal import ARCHIVE, WAL, bases, begun_at, install_scripts, restore_command
+from waystone.embedded.postgres import SERVER_ENV, STOP_SIGNAL, Postgres
+from waystone.embedded.spawn import identity
 from waystone.embedded.unprivileged import write_private_file
 
 NEW = "postgres.restored"
@@ -141,7 +142,28 @@ def restore(
     recover(new, folder, until)
     reason = f"{base.name} and the log after it" if is_master else ""
     prove(new, database_of_url(new.url()), on_progress, raise_as=reason)
+    archive_histories(new, folder)
     return base, take_place(new, now)
+
+
+def archive_histories(server: Postgres, folder: Path) -> None:
+    """Archive how the new timeline came about, or the next restore would give another one the same number.
+
+    Raises: BackupError: the archive does not take it.
+    """
+    script = install_scripts(server) / ARCHIVE
+    for path in sorted((server.data_dir / "pg_wal").glob("*.history")):
+        done = subprocess.run(
+            [str(script), str(folder / WAL), str(path), path.name],
+            env=SERVER_ENV,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+            **identity(server.place.user),
+        )
+        if done.returncode != 0:
+            raise BackupError(f"{path.name} cannot be archived: {done.stderr.strip()[-300:]}")
 
 
 def is_running(server: Postgres) -> bool:

@@ -100,6 +100,7 @@ def test_the_database_goes_back_to_an_instant(own, backups, played, tmp_path):
         own.server, own.folder, instant, timezone.now(), quietly, is_master=False
     )
     assert used == base and kept is not None and kept.is_dir()
+    assert (own.folder / "wal" / "00000002.history.gz").exists()  # or a second restore would be number 2, too
     own.start()
     assert own.run("SELECT deed FROM deeds") == [("a good one",)]
     assert own.run("SELECT count(*) FROM characters_version") == [(2,)]
