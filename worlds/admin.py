@@ -39,6 +39,7 @@ from accounts.levers import Told, lever
 from worlds import (  # noqa: F401  (register the world's own rows; the admin looks only for `admin`)
     host_admin,
     handler_admin,
+    move_admin,
     placement_admin,
     quarantine_admin,
     restart_admin,

@@ -40,6 +40,7 @@ from worlds.models import (
     ZoneCluster,
     ZoneLink,
 )
+from worlds.move_levers import WithMoves
 from worlds.rules import is_online
 from worlds.zone_map import zone_map
 
@@ -150,7 +151,8 @@ class ZoneClusterAdmin(OfWorld, AuditedAdmin):
 
 
 @admin.register(Zone)
-class ZoneAdmin(OfWorld, ViewOnlyAdmin):
+class ZoneAdmin(WithMoves, OfWorld, ViewOnlyAdmin):
+    actions_detail = ("move_zone", "pin", "unpin")
     list_display = (
         "name",
         "slug",
@@ -166,11 +168,12 @@ class ZoneAdmin(OfWorld, ViewOnlyAdmin):
     list_select_related = ("world", "home_cluster")
     fieldsets = (
         (None, {"fields": ("world", "name", "slug", "text", "home_cluster", "is_entry")}),
+        ("Copies", {"fields": ("instancing", "max_instances", "is_pinned")}),
         ("Map", {"fields": ("map",)}),
         ("Ways", {"fields": ("ways_out", "ways_in")}),
         ("Creatures", {"fields": ("creatures",)}),
         ("What it costs, by hour of the week", {"fields": ("cost",)}),
-        ("Figures", {"fields": ("extent", "entry", "top_speed", "max_players")}),
+        ("Figures", {"fields": ("extent", "entry", "top_speed", "max_players", "climate")}),
     )
     readonly_fields = ("text", "map", "cost", "ways_out", "ways_in", "creatures", "extent", "entry")
 

@@ -132,6 +132,7 @@ UNFOLD: dict[str, Any] = {
                     item("Alarms", "notifications_active", "worlds.alarm"),
                     item("Backups", "backup", "worlds.backup"),
                     item("Placement plans", "balance", "worlds.placementplan"),
+                    item("Moves of zones", "move_down", "worlds.zonemove"),
                     item("Slow handlers", "hourglass_disabled", "worlds.slowhandler"),
                     item("Zone costs", "speed", "worlds.zonecost"),
                     item("Population by hour", "groups", "worlds.populationhour"),

@@ -29,6 +29,7 @@ from worlds.models import (
 
 _ZONE_FIELDS = (
     *("name", "description", "size", "top_speed", "max_players", "climate"),
+    *("instancing", "max_instances"),
     *("is_entry", "entry_x", "entry_y", "entry_heading_deg"),
 )
 _ITEM_FIELDS = ("name", "stack_size", "value", "weight", "is_valuable", "slot")

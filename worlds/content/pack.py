@@ -148,6 +148,8 @@ class ZoneContent:
     top_speed: float  # m/s
     max_players: int
     climate: str
+    instancing: str  # who meets whom: "shared" or "alliance"
+    max_instances: int
     links: tuple[LinkContent, ...]
     spawns: tuple[SpawnContent, ...]
     walls: tuple[WallContent, ...]

@@ -67,6 +67,7 @@ from worlds.models import (
     ZoneCluster,
     ZoneCost,
     ZoneLink,
+    ZoneMove,
 )
 
 pytestmark = pytest.mark.django_db
