@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.benchmark import placement_cli, restarts_cli, search
+from tests.benchmark import placement_cli, restarts_cli, search, world_cli
 
 WORKLOADS = ("zone", "hotspot", "box", "farm", "lag")
 Options = dict[str, Any]
@@ -52,7 +52,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     placement_cli.add_arguments(placement)
     restarts = which.add_parser("restarts", help="restarts of a whole platform under bots: who is put out")
     restarts_cli.add_arguments(restarts)
-    for each in (packets, tick, zone, attack, fairness, saves, placement, restarts):
+    world = which.add_parser("world", help="a whole world under players: commands, handoffs, the bus")
+    world_cli.add_arguments(world)
+    for each in (packets, tick, zone, attack, fairness, saves, placement, restarts, world):
         each.add_argument("--json", action="store_true", help="one JSON line per result instead of text")
 
 
@@ -108,6 +110,7 @@ def run(which: str, options: Options, out: TextIO) -> None:
             "saves": _saves,
             "placement": placement_cli.run,
             "restarts": restarts_cli.run,
+            "world": world_cli.run,
         }
         told[which](module, options, out)
     except module.CannotMeasure as error:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from worlds.observing import outbox_metrics
 from zonecluster.daemon.cluster import Cluster
 from zonecluster.daemon.figures import Meter
 from zonecluster.daemon.phases import EDGES_S, PHASES, TIMES, Series
@@ -147,6 +148,7 @@ class Metrics:
 
     def _happenings(self) -> Iterable[Metric]:
         cluster = self._cluster
+        yield from outbox_metrics(PREFIX, cluster.outbox)
         corrected = {"wish_cut": cluster.tables.wishes_cut, "cursor_moved": cluster.tables.cursors_moved}
         yield counters("corrections", "Movements of players that were corrected.", "kind", corrected)
         yield counters("events", "What else is counted, by name.", "event", dict(cluster.counters))
