@@ -1,4 +1,4 @@
-"""The figures of a whole world: percentiles, what processes say of themselves, and the pack that is walked."""
+"""The figures of a whole world: percentiles, what processes say of themselves, and the pack."""
 
 from pathlib import Path
 
