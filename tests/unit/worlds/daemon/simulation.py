@@ -74,7 +74,7 @@ def catalog() -> Catalog:
         arrival = Place(zone=target, position=(10.0, 10.0, 0.0))
         links[(source, f"to-{target}")] = LinkInfo(source, f"to-{target}", arrival)
     clusters = {name: ClusterInfo(name, 100) for name in ("east", "west")}
-    return Catalog(WORLD, "Welcome.", 100, "ws://127.0.0.1:1/", zones, links, clusters, KINDS)
+    return Catalog(WORLD, "Welcome.", 100, "ws://127.0.0.1:1/", zones, links, clusters, kinds=KINDS)
 
 
 @dataclass
