@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
 from unfold.contrib.filters.admin import RangeDateTimeFilter
@@ -60,9 +61,9 @@ class AnnouncementAdmin(OfWorld, ViewOnlyAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("worlds.add_announcement")
 
-    def has_delete_permission(self, request: HttpRequest, obj: Announcement | None = None) -> bool:
-        may = request.user.has_perm("worlds.delete_announcement")
-        return may and (obj is None or obj.said_at is None)
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        is_said = isinstance(obj, Announcement) and obj.said_at is not None
+        return request.user.has_perm("worlds.delete_announcement") and not is_said
 
     def get_fields(self, request: HttpRequest, obj: Announcement | None = None) -> tuple[str, ...]:
         return ("world", "text", "at") if obj is None else self.fields

@@ -46,7 +46,8 @@ def test_every_key_is_documented_and_no_other(text, heading):
     for name, field in TABLES[heading].items():
         if field.default not in (REQUIRED, "", False, 0.0):
             row = next(row for row in rows.split("\n") if f"`{name}`" in row)
-            assert f"default {field.default:g}" in row
+            default = field.default if isinstance(field.default, str) else f"{field.default:g}"
+            assert f"default {default}" in row
 
 
 def test_limits_are_the_real_ones(text):

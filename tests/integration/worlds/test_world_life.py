@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AuditRecord
@@ -68,6 +69,15 @@ def test_in_maintenance_owner_and_staff_get_tickets_others_the_text(by_report: b
     assert refused.value.code == "world_maintenance"
     page = world_page("aurora", now)
     assert page is not None and page.row.maintenance == "New stairs."
+
+
+def test_page_list_and_rest_show_the_maintenance(client) -> None:
+    now = timezone.now()
+    make_world("aurora", last_report_at=now, maintenance_since=now, maintenance_text="New <b>stairs</b>.")
+    page = client.get(reverse("world_page", args=["aurora"])).content.decode()
+    assert "New &lt;b&gt;stairs&lt;/b&gt;." in page and "Under maintenance" in page
+    assert "Under maintenance" in client.get(reverse("world_list")).content.decode()
+    assert client.get("/api/v1/worlds/aurora/").json()["maintenance"] == "New <b>stairs</b>."
 
 
 @pytest.mark.parametrize("said", [7, ["x"], {"a": 1}, None])
