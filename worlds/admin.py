@@ -37,8 +37,8 @@ from accounts.admin_parts import (
 )
 from accounts.levers import Told, lever
 from worlds import (  # noqa: F401  (register the world's own rows; the admin looks only for `admin`)
-    host_admin,
     handler_admin,
+    host_admin,
     move_admin,
     placement_admin,
     quarantine_admin,

@@ -88,7 +88,7 @@ class PolicyForm(forms.ModelForm):
 
     def _post_clean(self) -> None:
         """Check the whole policy, once the row has its values."""
-        super()._post_clean()
+        super()._post_clean()  # type: ignore[misc]  # Django's own hook, which the stubs leave out
         if not self.errors and (fault := policy_fault(self.instance, timezone.now())):
             self.add_error(None, ValidationError(fault))
 
@@ -198,8 +198,9 @@ class RestartAdmin(OfWorld, ViewOnlyAdmin):
         """Offer the levers while the restart has not begun."""
         if not request.user.has_perm("worlds.change_restart"):
             return False
-        planned = Restart.objects.filter(pk=object_id, state=Restart.State.PLANNED)
-        return object_id is None or planned.exists()
+        if object_id is None:
+            return True
+        return Restart.objects.filter(pk=object_id, state=Restart.State.PLANNED).exists()
 
     @lever(
         "Postpone",

@@ -78,7 +78,7 @@ class ZoneCluster(models.Model):
 
 
 class SlowHandler(models.Model):
-    """A kind of command that kept taking too long. Until staff switches it on again, this world refuses it."""
+    """A kind of command that kept taking too long: refused until staff switches it on again."""
 
     world = models.ForeignKey(World, on_delete=models.CASCADE, related_name="slow_handlers")
     kind = models.CharField(max_length=40, help_text="Of the command, as clients name it.")

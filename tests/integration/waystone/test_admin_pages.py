@@ -59,15 +59,14 @@ from worlds.models import (
     RestartPolicy,
     SlowHandler,
     StoredReceipt,
-    WaitingPlayer,
     Ticket,
+    WaitingPlayer,
     World,
     WorldKey,
     Zone,
     ZoneCluster,
     ZoneCost,
     ZoneLink,
-    ZoneMove,
 )
 
 pytestmark = pytest.mark.django_db

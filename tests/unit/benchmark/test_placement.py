@@ -1,4 +1,4 @@
-"""Where zones run in generated weeks: what is compared is the same world, and the planner does what it is for."""
+"""Where zones run in generated weeks: what is compared is the same world; the planner does what it is for."""
 
 import numpy as np
 import pytest
