@@ -12,6 +12,7 @@ from zonecluster.protocol.to_client import Notice
 CLOSED_S = 60.0  # entries are refused so long before a full restart
 SOFT = "Nobody has to leave: you may notice a short pause."
 HARD = "You will be back by yourself, in the same place, within two minutes."
+OVER = "The restart is over. At last the connections are made anew, by themselves."
 CLOSED = "The world is just about to restart: nobody is let in for a moment."
 
 

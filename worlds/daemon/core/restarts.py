@@ -25,6 +25,7 @@ PAUSE_S = 45.0  # everybody must be frozen and saved within this
 CLUSTERS_S = 60.0  # clusters must be back within this
 RETURN_S = 60.0  # then players are waited for so long; recovery goes on with who is later
 PROCESS_S = 60.0
+SAID_S = 1.0
 RESUME_S = 30.0  # a new daemon waits at most so long until it knows who is where
 ALARM, MISSED = "restart_failed", "restart_missed"
 PROCESSES = ("gateway", "worlddaemon")  # the daemon last: it does not see its own end
@@ -97,6 +98,8 @@ def step(w: World) -> None:
     match work.stage:
         case Stage.PLANNED:
             _wait_for_due(w, work)
+        case Stage.CLAIMING:
+            _wait_for_claim(w, work)
         case Stage.RESUMING:
             _resume(w, work)
         case Stage.EMPTYING:
@@ -120,11 +123,19 @@ def _wait_for_due(w: World, work: Work) -> None:
         return
     if wall - row.due_at > LATE:
         _fail(w, work, MISSED, _why_late(w), "The next one comes by the policy; or plan one now.")
+    elif not _is_world_known(w) and w.now - work.since < RESUME_S:
+        return  # this daemon has only just begun: it would find neither clusters nor agents
     elif w.is_bus_up and w.is_master_up:
         work.go_to(Stage.CLAIMING, w.now)
         begun = Step(wall, "begun", run=_self(w), text=row.kind)
         work.steps.append(begun)
         w.emit(NoteRestart(row.id, "running", (begun,), due_at=row.due_at))
+
+
+def _wait_for_claim(w: World, work: Work) -> None:
+    if telling.wall(w) - work.row.due_at > LATE:
+        text = "It was not begun within 15 minutes: the world's database did not take it down."
+        _fail(w, work, MISSED, text, "The next one comes by the policy; or plan one now.")
 
 
 def _why_late(w: World) -> str:
@@ -153,6 +164,7 @@ def _next(w: World, work: Work) -> None:
     work.batch, work.paused = {}, 0
     work.left = [name for name in work.left if name in w.clusters.by_name and _is_alive(w, name)]
     if not work.left:
+        telling.say(w, telling.OVER)  # now: the next daemon does not know at once who listens
         work.go_to(Stage.PROCESSES, w.now)
     elif work.is_full:
         work.batch, work.left = {name: _run(w, name) for name in work.left}, []
@@ -263,6 +275,8 @@ def _unpause(w: World) -> None:
 def _restart_processes(w: World, work: Work) -> None:
     """One after the other; the row says so before the daemon goes, and the next daemon ends it."""
     if not work.asked:
+        if w.now - work.since < SAID_S:
+            return  # what was said is still on its way through the gateways
         _note(w, work, "processes", run=_self(w))
         work.asked = PROCESSES[0]
         is_asked = supervision.restart_process(w, work.asked)
@@ -283,9 +297,7 @@ def _restart_processes(w: World, work: Work) -> None:
 
 def _resume(w: World, work: Work) -> None:
     """Go on where the daemon before this one was, as far as its steps tell."""
-    is_known = w.now > w.settle_until and all(s.phase is not P.RESTORING for s in w.sessions.values())
-    is_known = is_known and all(w.hosts.run_of(name, w.now) is not None for name in _clusters(w))
-    if not is_known and w.now - work.since < RESUME_S:
+    if not _is_world_known(w) and w.now - work.since < RESUME_S:
         return
     last = {step.what: step for step in work.steps}
     if "processes" in last:
@@ -297,13 +309,19 @@ def _resume(w: World, work: Work) -> None:
     asked = {step.name: step.run for step in work.steps if step.what == "cluster" and step.name not in gone}
     gone |= {name for name, run in asked.items() if _is_alive(w, name) and str(_run(w, name)) != run}
     pending = {name: int(run) for name, run in asked.items() if name not in gone and not _is_alive(w, name)}
-    work.left = [name for name in _clusters(w) if name not in gone]
-    if pending and len(pending) == len(work.left if work.is_full else pending):
-        work.left = [name for name in work.left if name not in pending]
+    work.left = [name for name in _clusters(w) if name not in gone]  # pending ones do not live
+    if pending:
         work.batch = pending  # they are just coming
         work.go_to(Stage.RESTARTING, w.now)
     else:
         _next(w, work)
+
+
+def _is_world_known(w: World) -> bool:
+    """Whether a daemon that has just begun knows who is where, and each living cluster's agent."""
+    is_settled = w.is_loaded and w.now > w.settle_until
+    is_known = is_settled and all(s.phase is not P.RESTORING for s in w.sessions.values())
+    return is_known and all(w.hosts.run_of(name, w.now) is not None for name in _clusters(w))
 
 
 # ---------------------------------------------------------------- ends
@@ -314,7 +332,6 @@ def _finish(w: World, work: Work) -> None:
     _end_row(w, work.row, "done", Step(telling.wall(w), "done"))
     for key in (ALARM, MISSED):
         w.emit(EndAlarm(key))
-    telling.say(w, "The restart is over.")
     w.log("restart_done", restart=work.row.id, kind=work.row.kind)
 
 

@@ -167,7 +167,7 @@ class Restarting(Simulation):
 
     # ---------------------------------------------------------------- looking
 
-    def settle(self, seconds: float = 20.0) -> None:
+    def settle(self, seconds: float = 12.0) -> None:
         """Let everybody come in."""
         self.run(self.now + seconds)
         assert all(player.zone is not None for player in self.players)
@@ -193,9 +193,11 @@ class Restarting(Simulation):
     def assert_nobody_was_put_out(self) -> None:
         """Everybody plays, on the session that it had, and nobody has heard Goodbye."""
         assert not self.heard(Goodbye)
-        self.run(self.now + 30.0)
+        self.run(self.now + 14.0)
         for cluster in self.clusters.values():
             assert isinstance(cluster, Cluster)
             cluster.live = lambda rng: None  # type: ignore[method-assign]
-        self.run(self.now + 15.0)
+        for player in self.players:
+            player.wants_to_trade = False
+        self.run(self.now + 10.0)
         self.check_all_play()
