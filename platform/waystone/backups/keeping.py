@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import django.db
 import psycopg
 import structlog
 from django.conf import settings
@@ -39,7 +40,7 @@ log = structlog.get_logger(__name__)
 LOCK = 5_317_022_411  # of our own, in the database's space of advisory locks
 LEARN_FROM = timedelta(weeks=8)
 SCRATCH = "_drill_"
-MAX_ERROR = 400
+MAX_ERROR, MAX_PROGRESS = 400, 120
 # What making, copying or proving may raise without being a fault of ours.
 EXPECTED = (BackupError, OSError, psycopg.Error)
 
@@ -322,7 +323,10 @@ def _kept_in(row: Backup, on_progress: OnProgress) -> OnProgress:
         on_progress(what, done)
         if time.monotonic() - last >= 1.0:
             last = time.monotonic()
-            _update(row, progress=f"{what}, {done:.0%}")
+            try:
+                Backup.objects.filter(pk=row.pk).update(progress=f"{what}, {done:.0%}"[:MAX_PROGRESS])
+            except django.db.Error as error:  # who tells reads the program's pipe, which must not stand still
+                log.warning("backup_progress_not_told", name=row.name, cause=str(error))
 
     return tell
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from django.db import connections
+
 from waystone.backups.database import Database
 from waystone.backups.errors import BackupError, TimeUp
 
@@ -27,13 +29,13 @@ class Running:
         self._reader.start()
 
     def _read(self) -> None:
-        stderr = self.process.stderr
-        if stderr is None:
-            return
-        for raw in stderr:
-            line = raw.decode(errors="replace").rstrip()
-            self.said.append(line)
-            self._on_line(line)
+        try:
+            for raw in self.process.stderr or ():
+                line = raw.decode(errors="replace").rstrip()
+                self.said.append(line)
+                self._on_line(line)
+        finally:
+            connections.close_all()  # this thread's: who is told may write to a row
 
     def end_late(self) -> None:
         self.is_late = True

@@ -10,6 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from characters.models import Line
+from tests.embedded_servers import wait_until
 from tests.integration.worlds.makers import make_account
 from waystone.backups import cycle, keeping
 from waystone.backups.cycle import judge_age, look_after
@@ -71,6 +72,19 @@ def test_what_was_counted_is_in_the_manifest(backups, played):
     manifest = read_manifest(backups().folder / f"{row.name}.manifest.json")
     assert manifest.census.rows["characters_line"] == 2 == manifest.census.rows["characters_character"]
     assert manifest.dump.sha256 == row.sha256 and manifest.label == "master" and manifest.recipient == ""
+
+
+def test_telling_how_far_it_is_leaves_no_connection_open(backups, played):
+    """What pg_dump says is read by a thread, which writes to the row: once a backup, for ever."""
+    users = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    with own_database().connect(autocommit=True) as opened:
+        before = opened.execute(users).fetchall()
+        made(backups())
+        row = Backup.objects.get()
+        assert row.progress == "made"
+        wait_until(
+            lambda: opened.execute(users).fetchall() == before, 30, "the sessions are as many as before"
+        )
 
 
 def test_saves_go_on_and_put_no_backup_off(backups, played):
