@@ -21,6 +21,8 @@ KINDS = {
     "host_lost": "the host agent of a machine is not there any more",
     "host_refused": "a host agent came with a wrong key",
     "host_twice": "two host agents say that they are one machine",
+    "hosts_door": "the world daemon cannot listen for host agents of other machines",
+    "hosts_door_own": "the world daemon cannot listen for the supervisor of its own machine",
     "two_daemons": "a second world daemon of the same world was started",
     "handler_slow": "a kind of command kept taking too long, and was switched off",
     "placement_no_room": "the zone clusters are too small, whatever is moved",
