@@ -1,4 +1,4 @@
-"""Restarts of a world under invented time: rolling and full, with deaths half-way, and what is given up."""
+"""Restarts of a world under invented time: rolling and full, deaths half-way, and what is given up."""
 
 from dataclasses import replace
 from datetime import timedelta
