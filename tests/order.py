@@ -21,6 +21,7 @@ BREAK_THINGS = (
     "test_trade.py",
     "test_hosts.py",
     "test_world_life.py",
+    "test_restarts.py",
     "test_outages.py",
     "test_killing.py",
     "test_levers.py",

@@ -189,7 +189,7 @@ def invariants_hold(stack: Stack) -> bool:
 
 
 class Settler(Bot):
-    """A bot that wanders until it is told to settle; then it talks and looks, as each metre is written down."""
+    """A bot that wanders until it is told to settle; then it talks and looks: metres are written down."""
 
     is_settled = False
 
