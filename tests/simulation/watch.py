@@ -125,7 +125,8 @@ def check_deadlines(world: SimulatedWorld) -> None:
     for s in world.core.world.sessions.values():
         if may_fail:
             check_stays(world, s)
-        if s.deadline is not None and now > s.deadline + SLACK_S:
+        # After a pause a state can begin when its time is over: that of recovering goes on from try to try.
+        if s.deadline is not None and now > max(s.deadline, s.since) + SLACK_S:
             raise Violation("stuck", f"{world.slug}: in {s.phase} since {s.since:.2f}, it is {now:.2f}")
 
 
