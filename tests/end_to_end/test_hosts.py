@@ -80,10 +80,10 @@ def machines(stack: Stack) -> Iterator[dict[str, Machine]]:
         raise
     finally:
         enable(stack, True, "east", "west")
-        for cluster in ("east", "west"):
-            wait_until(lambda cluster=cluster: is_alive(stack, cluster), WAIT_S, f"{cluster} is back")
         for machine in made.values():
             machine.stop()
+        for cluster in ("east", "west"):
+            wait_until(lambda cluster=cluster: is_alive(stack, cluster), WAIT_S, f"{cluster} is back")
         stack.query("delete from worlds_zonecluster where name = any(%s) returning id", list(ADDRESSES))
         stack.query("delete from worlds_host returning id")
 
