@@ -166,6 +166,8 @@ class Stack:
 
     def logs(self) -> str:
         """Return the ends of all logs, for a failure's report."""
+        if not self._output.exists():
+            return "The platform has been stopped, and its logs are gone."
         parts = []
         for path in [self._output, *sorted((self.state_dir / "log").glob("*.log"))]:
             with path.open("rb") as log:
