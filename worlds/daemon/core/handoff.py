@@ -40,7 +40,7 @@ def on_portal(w: World, s: Session, m: bus.PortalEntered) -> None:
             Notice(text="This way leads nowhere. The world's operator has been told.", level="warning"),
         )
         return
-    s.goal = link.arrival
+    s.goal, s.is_following, s.missed_portal = link.arrival, False, ""
     s.move(P.CROSSING, w.now)
     cross(w, s)
 
@@ -141,7 +141,7 @@ def go_on_at_source(w: World, s: Session) -> None:
         thaw(w, s, "" if s.is_following else FAILED)
         s.move(P.PLAYING, w.now)
         arrival.resume_play(w, s)
-    s.is_following = False
+    s.is_following, s.missed_portal = False, ""  # of the next arrival that portal would be none
     w.log("handoff_failed", "warning", session=str(s.id), place=s.place.zone if s.place else None)
     if s.leave is not None:
         departure.begin(w, s, s.leave)

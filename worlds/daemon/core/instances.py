@@ -68,10 +68,12 @@ def _shared(w: World, zone: ZoneInfo, s: Session | None) -> int:
 
 def _of_alliance(w: World, zone: ZoneInfo, s: Session) -> int | None:
     rows = {row.number: row for row in of_zone(w, zone)}
+    if s.is_following and s.copy in rows:  # before any mate: the move ends when everybody is across
+        return s.copy
     for mate in _mates(w, s):
         if whereabouts(mate) in rows:
             return whereabouts(mate)
-    if s.copy in rows and (s.is_following or whereabouts(s) == s.copy):
+    if s.copy in rows and whereabouts(s) == s.copy:
         return s.copy
     owner = owner_of(zone, s)
     owned = next((number for number, row in rows.items() if row.owner == owner), None)

@@ -1,8 +1,8 @@
 """Where an instance runs: instance → cluster. Which copy of a zone somebody goes into: instances.py.
 
 A first copy runs where it was moved to, else on its home cluster, while that is alive; all others on the
-living cluster with the fewest players. An instance stays where it was opened. When it has been empty for a minute,
-further copies, and those of an alliance, are closed; a first copy away from home goes home.
+living cluster with the fewest players. An instance stays where it was opened. When it has been empty for a
+minute, further copies, and those of an alliance, are closed; a first copy away from home goes home.
 """
 
 from worlds.daemon.core import instances
@@ -36,11 +36,20 @@ def open_instance(w: World, zone: ZoneInfo, s: Session | None = None) -> Instanc
     row.used_at = w.now
     if row.is_open:
         return row
+    if _is_about_to_stir(w, row):
+        return None  # by its move: opened plainly, it would lose what was moved
     if w.now - row.asked_at >= OPEN_REPEAT_S:
         row.asked_at = w.now
         is_again = number in w.clusters.ran
         w.to_cluster(row.cluster, bus.OpenInstance(instance=number, zone=zone.slug, is_again=is_again))
     return None
+
+
+def _is_about_to_stir(w: World, row: Instance) -> bool:
+    """Whether an instance has been moved where it is, and that cluster has yet to activate its copy."""
+    move, cluster = w.moves.get(row.number), w.clusters.by_name.get(row.cluster)
+    is_moved_here = move is not None and _is_at(row, (move.target, move.target_incarnation))
+    return is_moved_here and cluster is not None and row.number in cluster.vacant
 
 
 def choose_cluster(w: World, zone: ZoneInfo, number: int) -> Cluster | None:

@@ -90,7 +90,7 @@ def begin(w: World, s: Session) -> None:
     s.move(P.RECOVERING, w.now)
     w.route(s, "")
     w.to_link(s.link, Notice(text=LOST, level="warning"))
-    s.is_following = False
+    s.is_following, s.missed_portal = False, ""
     if s.leave is not None:
         departure.begin(w, s, s.leave)
 
