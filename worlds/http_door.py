@@ -121,11 +121,11 @@ class HttpDoor:
                 connection.answer = memoryview(answer)
             sent = connection.socket.send(connection.answer[:WRITTEN_AT_ONCE_BYTES])
             connection.answer = connection.answer[sent:]
+            if not connection.answer:
+                connection.socket.shutdown(socket.SHUT_WR)  # ENOTCONN: it has asked, and hung up
+                return False
         except OSError as error:
             return error.errno in (errno.EAGAIN, errno.EINTR)
-        if not connection.answer:
-            connection.socket.shutdown(socket.SHUT_WR)
-            return False
         return True
 
     def close(self) -> None:

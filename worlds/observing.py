@@ -86,8 +86,11 @@ class Observed:
         return self._door.address
 
     def serve(self) -> None:
-        """Do what can be done without waiting."""
-        self._door.serve(time.monotonic())
+        """Do what can be done without waiting. Nothing that goes wrong here ends the process or its loop."""
+        try:
+            self._door.serve(time.monotonic())
+        except Exception:  # noqa: BLE001  (who looks on must not take down what is looked at; the log has it)
+            log.exception("page_failed", process_kind=self.process)
 
     async def serve_in_loop(self) -> None:
         """Serve until cancelled, from the loop that is watched: if it stands still, nothing is answered."""

@@ -169,3 +169,16 @@ def test_ipv6_where_there_is_some() -> None:
         pytest.skip("no IPv6 loopback on this machine")
     assert door.address.startswith("[::1]:")
     door.close()
+
+
+def test_who_asks_and_hangs_up_takes_nothing_down_and_the_next_is_answered(door: HttpDoor) -> None:
+    for _ in range(3):
+        caller(door, b"GET /healthz HTTP/1.1\r\n\r\n").close()
+
+    def all_are_gone() -> bool:
+        door.serve(0.0)
+        return not len(door)
+
+    door.serve(0.0)
+    wait_until(all_are_gone, 20, "the end of those who hung up")
+    assert answer(door, caller(door, b"GET /healthz HTTP/1.1\r\n\r\n")).endswith(b"ok\n")

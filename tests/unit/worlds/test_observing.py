@@ -84,3 +84,17 @@ def test_a_stopped_process_ends_its_thread(pages: Observed) -> None:
         if thread.name == "observed":
             thread.join(10)
             assert not thread.is_alive()
+
+
+def test_a_page_that_cannot_be_made_ends_nobodys_loop(
+    pages: Observed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The world daemon and the gateway serve from their own loops: a task that ends there ends them."""
+
+    def broken() -> str:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(pages, "_why_not_ready", broken)
+    with pytest.raises((http.client.HTTPException, OSError)):
+        get(pages, "/readyz")
+    assert get(pages, "/healthz") == (200, "ok\n")
