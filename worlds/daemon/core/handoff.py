@@ -6,6 +6,7 @@ Memory is never copied to memory: the target gets the state that the master has 
 from dataclasses import replace
 
 from worlds.daemon.core import arrival, departure, placement
+from worlds.daemon.core.clusters import Instance
 from worlds.daemon.core.session import Phase, Session
 from worlds.daemon.core.state import World
 from zonecluster.protocol import bus
@@ -66,7 +67,7 @@ def follow(w: World, s: Session) -> None:
 
 def cross(w: World, s: Session) -> None:
     """Freeze the player once the target instance is open."""
-    instance = placement.open_instance(w, w.catalog.zones[s.destination.zone], s)
+    instance = _open_destination(w, s)
     if instance is None:
         return
     if s.is_following and s.here.is_at(instance.cluster, instance.incarnation):  # it has come back
@@ -77,6 +78,12 @@ def cross(w: World, s: Session) -> None:
     request = w.new_id()
     message = bus.Freeze(session=s.id, request=request, instance=s.here.instance, order=w.new_order())
     w.ask(s, s.here, message, request)
+
+
+def _open_destination(w: World, s: Session) -> Instance | None:
+    """Return the open instance where the player is going; None: not yet, or that zone is no more."""
+    zone = w.catalog.zones.get(s.destination.zone)
+    return placement.open_instance(w, zone, s) if zone is not None else None
 
 
 def on_frozen(w: World, s: Session, m: bus.Frozen) -> None:
@@ -100,7 +107,7 @@ def on_frozen(w: World, s: Session, m: bus.Frozen) -> None:
 def commit_done(w: World, s: Session) -> None:
     """The master has the state: admit at the target as soon as its instance is open (it nearly always is)."""
     s.commit_op = None
-    instance = placement.open_instance(w, w.catalog.zones[s.destination.zone], s)
+    instance = _open_destination(w, s)
     if instance is not None:
         arrival.ask_to_admit(w, s, P.ARRIVING, instance, s.head.state, s.destination)
 

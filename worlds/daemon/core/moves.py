@@ -421,7 +421,9 @@ def _is_left_behind(w: World, s: Session) -> bool:
     if s.exchange is not None or s.is_unsettled or s.is_withheld or s.place is None:
         return False
     row = w.clusters.instances.get(s.here.instance)
-    return row is not None and row.is_open and not s.here.is_at(row.cluster, row.incarnation)
+    if row is None or row.zone not in w.catalog.zones:
+        return False
+    return row.is_open and not s.here.is_at(row.cluster, row.incarnation)
 
 
 # ---------------------------------------------------------------- copies that were stilled and forgotten

@@ -70,3 +70,12 @@ def test_while_the_order_to_activate_is_lost_nothing_of_what_was_moved_is(sim: S
     sim.run(sim.now + 3)
     sim.check("west")
     assert sim.ground() == {"west": [1001, 1002, 1003]}
+
+
+def test_a_zone_that_is_taken_out_of_the_world_while_players_follow_stops_nothing(sim: Standing) -> None:
+    sim.reach_stage(Stage.FILLING)
+    sim.reach(lambda: any(s.phase is Phase.FREEZING for s in sim.world.sessions.values()))
+    del sim.catalog.zones[ZONE]
+    sim.run(sim.now + 12.0)
+    phases = {s.phase for s in sim.world.sessions.values()}
+    assert len(sim.world.sessions) == 2 and phases <= {Phase.PLAYING, Phase.RECOVERING}
