@@ -1,7 +1,7 @@
 """What a deployment is told of its backups. Standard library only, as waystone.config, which reads it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +13,7 @@ class BucketAccess:
     endpoint: str
     region: str
     key: str
-    secret: str
+    secret: str = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class BackupConfig:
     hour: int | None  # UTC; None: the quietest
     key_file: Path | None  # an age identity; None: not encrypted
     tools: Path | None  # folder of pg_dump and pg_restore; None: found by the server's version
-    drill_url: str  # of a server where scratch databases may be made; empty: the deployment's own
+    drill_url: str = field(repr=False)  # of a server where scratch databases may be made; empty: our own
     time_limit_h: int
     keep_days: int
     keep_weeks: int

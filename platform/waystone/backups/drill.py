@@ -17,7 +17,7 @@ from characters.invariants.checking import begin_snapshot
 from waystone.backups.census import differences, take_census
 from waystone.backups.database import Database
 from waystone.backups.dumping import Job, load
-from waystone.backups.errors import BackupError, NotProven, NotWhole
+from waystone.backups.errors import BackupError, NotProven, NotWhole, TimeUp
 from waystone.backups.files import digest_of
 from waystone.backups.manifest import Manifest
 from waystone.config import ROOT
@@ -139,16 +139,19 @@ def manage(database: Database, *command: str) -> str:
         "DATABASE_URL": database.url(),
         "WAYSTONE_NO_BOOTSTRAP": "1",
     }
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), *command],
-        env=environment,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=MIGRATE_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), *command],
+            env=environment,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=MIGRATE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TimeUp(f"manage.py {command[0]} took longer than an hour on the restored database.") from error
     if done.returncode != 0:
         said = " ".join((done.stderr or done.stdout).split())[-300:]
         raise BackupError(f"manage.py {command[0]} failed on the restored database: {said}")

@@ -114,12 +114,29 @@ def tidy(config: BackupConfig, now: datetime) -> None:
     """End what a process that is gone has left: rows, files half-way, scratch databases. Hold the lock."""
     for row in Backup.objects.filter(state=Backup.State.RUNNING):
         _fail(row, "The process that made it ended before it was done.", now)
+        _forget_files(config, row)
     for file in config.folder.glob(f".*{TEMPORARY}"):
         file.unlink(missing_ok=True)
-    for place in (own_database(), *([drill_server(config)] if config.drill_url else [])):
-        for name in _scratch_names(place):
-            place.named(name).drop()
-            log.warning("scratch_database_dropped", database=name)
+    _drop_scratch(own_database())
+    if config.drill_url:
+        try:
+            _drop_scratch(drill_server(config))
+        except psycopg.Error as error:  # the drill will say so; a backup is made all the same
+            log.warning("drill_server_does_not_answer", cause=words(error))
+
+
+def _drop_scratch(place: Database) -> None:
+    for name in _scratch_names(place):
+        place.named(name).drop()
+        log.warning("scratch_database_dropped", database=name)
+
+
+def _forget_files(config: BackupConfig, row: Backup) -> None:
+    """Delete what a backup that failed has left, or each attempt leaves a dump. A whole one stays."""
+    if (config.folder / f"{row.name}{SUFFIX}").exists():
+        return
+    for file in config.folder.glob(f"{row.name}.*"):
+        file.unlink(missing_ok=True)
 
 
 def drill_server(config: BackupConfig) -> Database:
@@ -154,7 +171,9 @@ def adopt(config: BackupConfig, now: datetime) -> None:
             log.warning("manifest_unreadable", file=path.name, cause=str(error))
             continue
         dumped = config.folder / manifest.dump.name
-        known = Backup.objects.filter(name=manifest.name).exclude(state=Backup.State.FAILED)
+        rows = Backup.objects.filter(name=manifest.name)
+        # Of those that failed, one that a drill found damaged stays so: another one is due in its place.
+        known = rows.exclude(state=Backup.State.FAILED) | rows.filter(report__has_key="failed_at")
         if known.exists() or not dumped.is_file() or manifest.label != label(deployment()):
             continue
         fields = {
@@ -185,6 +204,7 @@ def make_backup(
         manifest = _make_files(config, row, _kept_in(row, on_progress))
     except EXPECTED as error:
         _fail(row, words(error), clock())
+        _forget_files(config, row)
         raise
     fields = {
         **_made_fields(manifest, config.folder / manifest.dump.name),

@@ -41,7 +41,8 @@ def key_files(config: Config) -> dict[str, Path]:
 def archive_keys(config: Config, path: Path, identity: Identity) -> Part:
     """Write the archive. Raises: BackupError, NoRoom, OSError."""
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
+    # Links are followed: where keys are mounted as secrets, each is one, and the key itself is wanted.
+    with tarfile.open(fileobj=packed, mode="w", dereference=True) as archive:
         for name, file in key_files(config).items():
             archive.add(file, arcname=name, recursive=False)
     packed.seek(0)

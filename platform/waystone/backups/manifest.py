@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from waystone.backups.errors import NotWhole
 from waystone.backups.rules import is_backup_name
+from zonecluster.protocol.unreadable import UNREADABLE
 
 SUFFIX = ".manifest.json"
 MAX_BYTES = 1 << 20
@@ -73,7 +74,7 @@ def decode_manifest(raw: bytes) -> Manifest:
     """
     try:
         manifest = msgspec.json.decode(raw[: MAX_BYTES + 1], type=Manifest)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise NotWhole(f"This is no manifest of a backup: {error}.") from error
     if manifest.format != 1:
         raise NotWhole(

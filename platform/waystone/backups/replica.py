@@ -34,6 +34,7 @@ from worlds.uplink.jws import BadToken
 from worlds.uplink.messages import SaveKind
 from worlds.uplink.receipt import MAX_RECEIPT_CHARS, read_receipt
 from zonecluster.protocol.character import MAX_STATE_BYTES, state_hash
+from zonecluster.protocol.unreadable import UNREADABLE
 
 log = structlog.get_logger(__name__)
 
@@ -136,7 +137,7 @@ def load(world: World, target: Target, identity: Identity | None, now: datetime)
     for name in _files(target, world.slug):
         try:
             rows = read_rows(target, name, identity)
-        except (BackupError, msgspec.DecodeError) as error:
+        except (BackupError, *UNREADABLE) as error:
             log.error("replica_unreadable", file=name, cause=str(error))
             refused += 1
             continue

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -16,7 +17,16 @@ from waystone.backups.database import Database, own_database
 from waystone.backups.drill import Proof, restore_and_prove
 from waystone.backups.dumping import scratch
 from waystone.backups.errors import BackupError
-from waystone.backups.keeping import EXPECTED, deployment, drill_server, label, new_job, scratch_name, words
+from waystone.backups.keeping import (
+    EXPECTED,
+    deployment,
+    drill_server,
+    exclusive,
+    label,
+    new_job,
+    scratch_name,
+    words,
+)
 from waystone.backups.keys_archive import unpack_keys
 from waystone.backups.restoring import Found, find_backup, is_empty, kept_databases, restore
 from waystone.backups.sealing import read_key_file
@@ -78,7 +88,13 @@ class Command(BaseCommand):
 
 def _check(found: Found, config: Config, console: Console, *, accepts_findings: bool) -> None:
     server = drill_server(config.backup)
-    with _progress(console) as progress, scratch(server.named(scratch_name(timezone.now()))) as database:
+    # Who looks after backups meanwhile would take this scratch database for one that was left.
+    alone = exclusive() if own_database().exists() else nullcontext()
+    with (
+        alone,
+        _progress(console) as progress,
+        scratch(server.named(scratch_name(timezone.now()))) as database,
+    ):
         job = new_job(config.backup, server.named("postgres"), _bar(progress, "Restore"))
         proof = restore_and_prove(
             found.path, found.manifest, database, job, accepts_findings=accepts_findings

@@ -16,7 +16,7 @@ from waystone.backups import cycle, keeping
 from waystone.backups.cycle import judge_age, look_after
 from waystone.backups.database import own_database
 from waystone.backups.errors import NoRoom, NotProven, NotWhole
-from waystone.backups.keeping import Busy, exclusive, is_due, make_backup, prove_backup, tidy
+from waystone.backups.keeping import Busy, adopt, exclusive, is_due, make_backup, prove_backup, tidy
 from waystone.backups.manifest import read_manifest
 from waystone.backups.sealing import make_key_file
 from worlds.models import Alarm, Backup, PopulationHour, World
@@ -132,6 +132,31 @@ def test_a_damaged_backup_is_not_proven_and_another_one_becomes_due(backups, pla
     row.refresh_from_db()
     assert row.state == Backup.State.FAILED and "SHA-256" in row.error
     assert is_due(config, timezone.now() + timedelta(minutes=6))
+    adopt(config, timezone.now())  # its manifest is in the folder still
+    row.refresh_from_db()
+    assert row.state == Backup.State.FAILED and is_due(config, timezone.now() + timedelta(minutes=6))
+
+
+def test_one_that_fails_half_way_leaves_no_dump(backups, played, monkeypatch):
+    """The keys could not be read: without this each attempt would leave a whole dump."""
+
+    def no_keys(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    make_key_file(backups().folder.parent / "backup.key")
+    config = backups(key_file=backups().folder.parent / "backup.key")
+    monkeypatch.setattr(keeping, "archive_keys", no_keys)
+    with pytest.raises(PermissionError):
+        made(config)
+    assert Backup.objects.get().state == Backup.State.FAILED
+    assert not list(config.folder.iterdir())
+
+
+def test_a_drill_server_that_is_gone_keeps_no_backup_from_being_made(backups, played):
+    config = backups(drill_url="postgresql://alice@127.0.0.1:1/postgres")
+    look_after(config, is_wanted=True)
+    assert Backup.objects.get().state == Backup.State.MADE
+    assert open_alarms() == {cycle.DRILL}
 
 
 def test_a_backup_of_a_broken_database_is_not_proven_and_an_alarm_says_so(backups, played, databases):

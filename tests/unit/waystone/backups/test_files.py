@@ -150,7 +150,8 @@ def test_what_is_no_key_file(tmp_path, content):
 def test_keys_are_archived_and_unpacked_without_the_key_of_the_backups(tmp_path):
     state = tmp_path / "var"
     (state / "keys" / "signing").mkdir(parents=True)
-    (state / "keys" / "world-demo.pem").write_text("world")
+    (tmp_path / "mounted.pem").write_text("world")
+    (state / "keys" / "world-demo.pem").symlink_to(tmp_path / "mounted.pem")  # as secrets are mounted
     (state / "keys" / "signing" / "k1.pem").write_text("signing")
     (state / "waystone.env").write_text("WAYSTONE_SECRET_KEY=x\n")
     key_file = state / "keys" / "backup.key"

@@ -53,6 +53,14 @@ def test_a_piece_comes_back_and_one_that_is_not_there_is_said_not_to_be(tmp_path
     assert not (tmp_path / "no").exists()
 
 
+def test_a_damaged_piece_is_not_taken_for_the_end_of_the_log(tmp_path, piece):
+    """PostgreSQL ends recovery, and opens the database, at 1; at more than 125 it gives up and says so."""
+    run("archive_wal.sh", tmp_path / "wal", piece, NAME)
+    archived = tmp_path / "wal" / f"{NAME}.gz"
+    archived.write_bytes(archived.read_bytes()[:-12])
+    assert run("restore_wal.sh", tmp_path / "wal", NAME, tmp_path / "back") == 126
+
+
 def test_folders_with_blanks_and_per_cent_signs_are_quoted():
     command = archive_command(Path("/srv/my scripts"), Path("/mnt/100% safe"))
     assert command == "'/srv/my scripts/archive_wal.sh' '/mnt/100%% safe/wal' \"%p\" \"%f\""
