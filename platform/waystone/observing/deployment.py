@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.models import Count
 from django.utils import timezone
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -26,7 +26,7 @@ class DeploymentFigures:
         """Read everything, in a handful of queries."""
         try:
             found = [*self._population(), self._alarms(), *self._backups()]
-        except DatabaseError:
+        except Error:  # DatabaseError, or InterfaceError of a connection that has ended
             found = []
         finally:
             connection.close()  # the thread that serves these pages asks once in a while
