@@ -277,6 +277,7 @@ class Door:
                 elif isinstance(event, Failed):
                     self._refused(event.reason, address)
                     link.flush()
+                    self._forget(link)  # one that was welcome by the frames before this one
                     return None
             link.flush()
             if side.has_failed:

@@ -16,6 +16,7 @@ from waystone.supervisor.host_link import HostLink, LinkDown, LinkState, OtherMa
 from worlds.daemon import host_door
 from worlds.daemon.core.hosts import HostHeard, HostLost
 from worlds.daemon.host_door import Admitted, Door, Place
+from worlds.hosts import sockets
 from worlds.hosts.certificate import client_context, load_or_create_certificate
 from worlds.hosts.handshake import AgentSide, Claimed, HostRefused, Identity
 from worlds.hosts.messages import ClusterRun, Kill, Refused, Report, Wanted, Welcome, frame
@@ -136,6 +137,18 @@ async def test_the_agent_of_the_own_machine_comes_by_a_unix_socket_however_deep(
         assert way.events == [HostHeard("", REPORT)] and way.door.whereabouts() == ("", "")
         assert way.door.place.own.stat().st_mode & 0o777 == 0o600
         assert way.door.place.own.parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_who_breaks_the_rules_in_the_breath_of_its_hello_does_not_keep_the_place(tmp_path):
+    """Welcome by its first frame, put out by its second: the next agent must find the place free."""
+    async with doorway(tmp_path, bind=None) as way:
+        rude = sockets.connect(way.door.place.own)
+        rude.send(AgentSide(Identity("demo"), b"", bytes(32)).to_send() * 2)
+        await until(lambda: way.door.counts["refused"])
+        rude.close()
+        agent = Agent(OwnMachine(way.door.place.own))
+        await agent.is_welcome()
+        assert not way.alarms
 
 
 async def test_several_agents_on_several_addresses_of_this_machine(tmp_path):
