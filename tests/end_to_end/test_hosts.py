@@ -61,7 +61,9 @@ def machines(stack: Stack) -> Iterator[dict[str, Machine]]:
     made = {name: Machine(stack, name) for name in ("second", "third")}
     try:
         wait_until(
-            lambda: stack.query("select host_status->'door'->>'address' from worlds_world")[0][0],
+            lambda: stack.query(
+                "select host_status->'door'->>'address' from worlds_world where slug = 'demo'"
+            )[0][0],
             WAIT_S,
             "door",
         )

@@ -7,6 +7,7 @@ import pytest
 from tests.benchmark.restarts import WORLD, documents, ended, open_sessions, plan
 from tests.end_to_end.conftest import Introduce
 from tests.end_to_end.stack import Stack
+from tests.end_to_end.test_outages import reach_other_zone
 from waystone_client import Player, WaystoneError
 from worlds.restart_steps import steps_of
 from zonecluster.protocol.to_client import Notice
@@ -52,4 +53,5 @@ async def test_players_go_on_by_themselves(stack: Stack, introduce: Introduce, k
         for part in ("bags", "money"):  # walking discovers things, and nothing else is done here
             assert after[character].get(part) == was.get(part), f"{character} has the same {part}"
     for player in (alice, bob):
+        await reach_other_zone(player)  # whoever does nothing after a daemon's restart is not told "saved"
         assert (await player.log_out()).is_saved
