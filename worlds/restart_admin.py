@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -34,6 +35,7 @@ from worlds.models import Restart, RestartPolicy
 from worlds.restart_rules import SLOTS, SLOTS_NEEDED, NeverDue
 from worlds.restart_steps import Step, steps_of
 from worlds.restarts import (
+    OPEN_STATES,
     RestartRefused,
     cancel_restart,
     change_policy,
@@ -96,7 +98,7 @@ class PolicyForm(forms.ModelForm):
 @admin.register(RestartPolicy)
 class RestartPolicyAdmin(OfWorld, AuditedAdmin):
     form = PolicyForm
-    list_display = ("world_link", "when", "kind", "at", "time_zone", "next_due")
+    list_display = ("world_link", "when", "kind", "at", "time_zone", "open_due")
     list_filter = (WORLD, "when", "kind")
     search_fields = ("world__slug", "world__name")
     list_select_related = ("world",)
@@ -111,12 +113,22 @@ class RestartPolicyAdmin(OfWorld, AuditedAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: RestartPolicy | None = None) -> tuple[str, ...]:
         return () if obj is None else ("world", "next_due", "learned", "updated_at")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RestartPolicy]:
+        restarts = Restart.objects.filter(world=OuterRef("world"), state__in=OPEN_STATES)  # one at most
+        return super().get_queryset(request).annotate(open_due_at=Subquery(restarts.values("due_at")[:1]))
+
     def audit_target(self, obj: RestartPolicy) -> str:
         return obj.world.slug
 
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
         super().save_model(request, obj, form, change)
         change_policy(row=obj, now=timezone.now())
+
+    @display(description="planned", ordering="open_due_at")
+    def open_due(self, policy: Any) -> str:
+        """Tell what is planned. Reckoning a policy's next one reads weeks of figures: its own page does."""
+        due_at = policy.open_due_at
+        return f"{due_at:%Y-%m-%d %H:%M} UTC" if due_at is not None else NOTHING
 
     @display(description="next, by the policy")
     def next_due(self, policy: RestartPolicy) -> str:
