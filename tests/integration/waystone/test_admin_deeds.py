@@ -100,16 +100,21 @@ def test_a_foreign_form_suspends_nothing(staff):
 
 
 def test_a_world_is_registered_and_changed_by_the_rules(client, staff):
-    data = {
-        "slug": "haven", "name": "Haven", "language": "en", "region": "eu", "ruleset": "co-op",
-        "tier": "open", "edition": "free", "max_players": "50", "is_listed": "on", "gateway_url": "wss://play.example.org/world-link/",
-    }  # fmt: skip
+    data = form_of(client, add_page(World)) | {
+        "slug": "haven",
+        "name": "Haven",
+        "region": "eu",
+        "max_players": "50",
+        "placement": "proposed",
+        "gateway_url": "wss://play.example.org/world-link/",
+    }
     assert client.post(add_page(World), data | {"slug": "admin"}).status_code == 200
     assert client.post(add_page(World), data | {"gateway_url": "https://x/"}).status_code == 200
     assert not World.objects.exists()
     assert client.post(add_page(World), data).status_code == 302
     world = World.objects.get()
     assert (world.name_key, deeds()) == ("haven", [("world_registered", "haven")])
+    assert (world.max_players, world.max_queue, world.placement) == (50, 500, "proposed")
     assert (
         "very similar name"
         in client.post(add_page(World), data | {"slug": "two", "name": "HAVEN!"}).content.decode()
