@@ -149,5 +149,6 @@ def test_play_sessions_go_30_days_after_their_end_and_open_ones_never(now, monke
 
 
 def test_every_scheduled_task_exists():
-    names = {task.name for task in (tasks.delete_old_receipts, tasks.delete_old_play_sessions)}
+    deleting = (tasks.delete_old_receipts, tasks.delete_old_play_sessions)
+    names = {task.name for task in (*deleting, tasks.plan_restarts, tasks.plan_placement)}
     assert {entry["task"] for entry in tasks.BEAT_SCHEDULE.values()} == names
