@@ -29,6 +29,8 @@ def test_every_case_has_its_line(results):
         "waystone-saves 2 KB, 1 worlds",
         "waystone-saves 2 KB, 4 worlds",
         "waystone-saves 2 KB, 4 worlds, HTTP",
+        "waystone-saves 2 KB, 4 worlds, verified worlds",
+        "waystone-saves 2 KB, 4 worlds, things change",
         "waystone-leases 2 connections",
         "waystone-leases 8 connections",
         "waystone-versions one table",
