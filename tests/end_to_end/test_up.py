@@ -277,4 +277,7 @@ def test_a_world_alone_runs_on_a_database_of_its_own_and_shows_its_key(folder):
     done = run_to_end(folder / "var", WAYSTONE_ROLE="world", WAYSTONE_MASTER_URL=master)
     assert done.returncode == 0, done.stdout
     assert re.search(r"World key, to register at the master: [0-9a-f]{64}", done.stdout)
-    assert "✓ web is ready" not in done.stdout
+    for name in ("web", "worker", "beat", "gateway", "worlddaemon"):  # web: the admin alone
+        assert f"✓ {name} is ready" in done.stdout
+    assert "Admin of this world: http" in done.stdout
+    assert not re.search(r"^  Site:", done.stdout, re.MULTILINE)
