@@ -1,6 +1,7 @@
 """The admin in a real browser: live figures, a world suspended by dialog, fit for a phone, light and dark."""
 
 from pathlib import Path
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -11,7 +12,7 @@ from accounts.models import Account, AuditRecord
 from characters.services import create_character
 from worlds.models import World, Zone, ZoneCluster
 from zonecluster.daemon.phases import PHASES
-from zonecluster.protocol.figures import ClusterFigures, PhaseFigures
+from zonecluster.protocol.figures import ClusterFigures, Consumer, InstanceFigures, PhaseFigures
 
 PICTURES = Path(__file__).parents[3] / "artifacts" / "pages"
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -83,7 +84,7 @@ def test_a_cluster_s_figures_renew_themselves_and_are_pictured(visit, staff, wid
     browser = visit(width=width, scheme=scheme)
     browser.log_in(staff.email)
     page = browser.open(f"/admin/worlds/zonecluster/{cluster.pk}/change/")
-    time = page.locator("#figures .ws-figure", has_text="Time")
+    time = page.locator("#figures .ws-figure", has_text="of full speed")
     expect(time.locator("strong")).to_have_text("100%")
     expect(page.locator(".ws-bar")).to_have_count(len(PHASES))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -97,7 +98,7 @@ def test_a_cluster_s_figures_renew_themselves_and_are_pictured(visit, staff, wid
 
 def note_status(cluster: ZoneCluster, *, players: int, dilation: float, busy: float) -> None:
     """Write what the world daemon would."""
-    shares = [0.8, 3.1, 0.1, 0.4, 0.9, 1.4, 4.2, 5.0, 4.4, 6.1, 0.2]
+    shares = [0.8, 3.1, 0.1, 0.4, 0.9, 1.4, 4.2, 5.0, 4.4, 6.1, 0.2, 0.7, 1.1]
     phases = [PhaseFigures(name, s * busy, s * busy * 1.6) for name, s in zip(PHASES, shares, strict=True)]
     figures = ClusterFigures(
         phases=phases,
@@ -114,6 +115,12 @@ def note_status(cluster: ZoneCluster, *, players: int, dilation: float, busy: fl
         received_bytes_per_player_s=1480,
         drops={"rate_limited": 40_211, "forged": 12, "flooding": 3},
         lost_datagrams=0,
+        window=3.0,
+        cpu_ms=100.0 * busy,
+        unassigned_ms=21.0,
+        instances=[InstanceFigures(number, players // 2, 150, 39.0 * busy, 880.0) for number in (1001, 2001)],
+        consumers=[Consumer(UUID(int=7), "Mallory Vane", 3.5 * busy, 0.035, 41.0, 1001)],
+        budget_refusals=17,
     )
     status = {
         "players": players,
