@@ -20,8 +20,8 @@ class Bots:
 
 
 @contextlib.asynccontextmanager
-async def bots_beside(stack: Stack, count: int, seconds: float) -> AsyncIterator[Bots]:
-    """Let so many bots play for so long.
+async def bots_beside(stack: Stack, count: int, seconds: float, first: int) -> AsyncIterator[Bots]:
+    """Let so many bots play for so long. Args: first: number of an account that nobody else plays.
 
     Raises: AssertionError: some of them were lost; it says which and why.
     """
@@ -29,7 +29,16 @@ async def bots_beside(stack: Stack, count: int, seconds: float) -> AsyncIterator
     if not count:
         yield bots
         return
-    argv = ["manage.py", "bots", "-n", str(count), "--seconds", str(seconds + STARTED_S)]
+    argv = [
+        "manage.py",
+        "bots",
+        "-n",
+        str(count),
+        "--first",
+        str(first),
+        "--seconds",
+        str(seconds + STARTED_S),
+    ]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *argv,

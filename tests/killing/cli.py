@@ -70,7 +70,7 @@ async def _run(stack: Stack, setting: Setting, output: TextIO) -> dict[str, Any]
     crowd = await gather_crowd(stack, ledger, Random(setting.seed + 1), setting.people)
     began = time.monotonic()
     try:
-        async with bots_beside(stack, setting.bots, setting.seconds) as bots:
+        async with bots_beside(stack, setting.bots, setting.seconds, setting.people + 1) as bots:
             running = Rounds(stack, crowd, ledger, chance, long_every=setting.long_every)
             await running.begin()
             with Progress(console=console, disable=not console.is_terminal) as progress:

@@ -31,6 +31,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """How many, where, how long."""
         parser.add_argument("-n", type=int, default=10, help="how many bots (default 10)")
+        parser.add_argument("--first", type=int, default=1, help="number of the first bot's account")
         parser.add_argument("--world", default=settings.CONFIG.world, help="slug of the world")
         parser.add_argument("--seconds", type=float, default=60.0, help="how long they play (default 60)")
         parser.add_argument("--url", default=settings.CONFIG.public_url, help="the master's address")
@@ -41,6 +42,7 @@ class Command(BaseCommand):
         self,
         *args: Any,
         n: int,
+        first: int,
         world: str,
         seconds: float,
         url: str,
@@ -56,7 +58,7 @@ class Command(BaseCommand):
             raise CommandError("Use 1 to 1000 bots and a time above 0.")
         self.stdout.write(f"Preparing {n} bot accounts …")
         try:
-            accounts = [prepare_bot(number) for number in range(1, n + 1)]
+            accounts = [prepare_bot(number) for number in range(first, first + n)]
         except DatabaseError as error:
             advice = "Bots need the master's own database: run `manage.py up` first, with the same settings."
             raise CommandError(f"The database does not answer ({error}). {advice}") from error
