@@ -9,7 +9,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Account, AuditRecord, Entitlement
+from accounts.models import AuditRecord, Entitlement
 from accounts.rules import Edition
 from accounts.selectors import edition_of
 from characters.lines import begin_main_line
@@ -19,13 +19,6 @@ from worlds.models import World, WorldKey, ZoneCluster
 
 pytestmark = pytest.mark.django_db
 DIALOG = {"_form_submitted": "on"}
-
-
-@pytest.fixture
-def staff(client) -> Account:
-    account = make_account("staff", is_staff=True, is_superuser=True)
-    client.force_login(account)
-    return account
 
 
 def page(row, name: str = "change") -> str:

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Account, AuditRecord
+from accounts.models import AuditRecord
 from characters.lines import Entry, append_version, begin_main_line
 from characters.models import Character, Line, Version
 from tests.integration.worlds.makers import make_account, make_world
@@ -19,13 +19,6 @@ pytestmark = pytest.mark.django_db
 DIALOG = {"_form_submitted": "on"}
 ROLLBACK = "/admin/characters/version/rollback/"
 EXPORT = "/admin/characters/version/"
-
-
-@pytest.fixture
-def staff(client) -> Account:
-    account = make_account("staff", is_staff=True, is_superuser=True)
-    client.force_login(account)
-    return account
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from django.contrib.messages import get_messages
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Account, AuditRecord
+from accounts.models import AuditRecord
 from tests.integration.worlds.makers import make_account, make_world
 from worlds.hosts.handshake import digest_of, read_code
 from worlds.models import Host, World, ZoneCluster
@@ -17,13 +17,6 @@ from worlds.models import Host, World, ZoneCluster
 pytestmark = pytest.mark.django_db
 DIALOG = {"_form_submitted": "on", "reason": "a second machine"}
 DOOR = {"door": {"address": "10.0.0.1:8470", "fingerprint": "ab" * 32}}
-
-
-@pytest.fixture
-def staff(client) -> Account:
-    account = make_account("staff", is_staff=True, is_superuser=True)
-    client.force_login(account)
-    return account
 
 
 @pytest.fixture

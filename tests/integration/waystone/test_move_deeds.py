@@ -5,20 +5,13 @@ from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
-from accounts.models import Account, AuditRecord
+from accounts.models import AuditRecord
 from tests.integration.worlds.makers import make_account, make_world
 from worlds.models import Zone, ZoneCluster, ZoneMove
 
 pytestmark = pytest.mark.django_db
 DIALOG = {"_form_submitted": "on", "reason": "the evening"}
 MOVE = DIALOG | {"cluster": "west", "copy": "2"}
-
-
-@pytest.fixture
-def staff(client) -> Account:
-    account = make_account("staff", is_staff=True, is_superuser=True)
-    client.force_login(account)
-    return account
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 
-from accounts.models import Account, AuditRecord
+from accounts.models import AuditRecord
 from characters.models import TradeStop
 from characters.trade_stops import stops_in
 from tests.integration.worlds.makers import make_account, make_world
@@ -13,13 +13,6 @@ from worlds.models import World
 pytestmark = pytest.mark.django_db
 ADD = "/admin/characters/tradestop/add/"
 DIALOG = {"_form_submitted": "on"}
-
-
-@pytest.fixture
-def staff(client) -> Account:
-    account = make_account("staff", is_staff=True, is_superuser=True)
-    client.force_login(account)
-    return account
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Account, AuditRecord
+from accounts.models import AuditRecord
 from characters.lines import Entry, append_version, begin_main_line, fork_main_line
 from characters.models import Character, Gain, Line, Valuable, ValuableEvent, WorldBudget
 from characters.valuables import claim
@@ -18,13 +18,6 @@ from zonecluster.protocol.character import CharacterState, Item, decode_state, e
 pytestmark = pytest.mark.django_db
 DIALOG = {"_form_submitted": "on"}
 CROWN = UUID(int=0xC0FFEE)
-
-
-@pytest.fixture
-def staff(client) -> Account:
-    account = make_account("staff", is_staff=True, is_superuser=True)
-    client.force_login(account)
-    return account
 
 
 @pytest.fixture
