@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_DEADLINE_S = 300.0  # two shared cores, eight processes
 STOP_DEADLINE_S = 60.0
 LOG_TAIL_BYTES = 3000
+LAST_LINE = b"Ctrl-C stops everything."  # of what `up` prints: addresses and log-ins stand above it
 
 
 def outside_environment() -> dict[str, str]:
@@ -91,7 +92,7 @@ class Stack:
 
     def _is_ready_or_dead(self) -> bool:
         assert self._up is not None
-        return self._up.poll() is not None or b"Waystone is ready" in self._output.read_bytes()
+        return self._up.poll() is not None or LAST_LINE in self._output.read_bytes()
 
     # ------------------------------------------------------------ breaking things
 

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.end_to_end
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 240.0  # two cores, shared with others; seconds on an idle machine
 STOP_SECONDS = 90.0
+LAST_LINE = "Ctrl-C stops everything."  # the addresses stand above it
 NAMES = ["postgres", "valkey", "web", "worker", "beat", "gateway", "worlddaemon"]
 NAMES += ["zonecluster-east", "zonecluster-west"]
 
@@ -40,7 +41,7 @@ class Up:
 
     def wait_until_ready(self) -> None:
         wait_until(
-            lambda: "Waystone is ready" in self.text or self.process.poll() is not None,
+            lambda: LAST_LINE in self.text or self.process.poll() is not None,
             READY_SECONDS,
             "`up` is ready",
         )
