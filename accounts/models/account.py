@@ -1,0 +1,48 @@
+"""Who registered: the account."""
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+
+class AccountManager(BaseUserManager["Account"]):
+    """Django's hooks for creating users by command and by allauth; the site uses accounts.services."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: object) -> "Account":
+        if not email:
+            raise ValueError("an account needs an e-mail address")
+        account = self.model(email=self.normalize_email(email), **fields)
+        account.set_password(password)
+        account.save(using=self._db)
+        return account
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: object) -> "Account":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class Account(AbstractBaseUser, PermissionsMixin):
+    """A person who registered once. Worlds never see this row: they get a pseudonym for each world."""
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    email = models.EmailField("e-mail address", unique=True)
+    is_active = models.BooleanField(default=True, help_text="Unset instead of deleting the account.")
+    is_staff = models.BooleanField(default=False, help_text="May open the admin.")
+    banned_until = models.DateTimeField(null=True, blank=True, help_text="No ticket before this instant.")
+    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = AccountManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("email"), name="account_email_unique_without_case")]
+        ordering = ["email"]
+
+    def __str__(self) -> str:
+        return self.email
