@@ -1,16 +1,15 @@
-"""How the pages look: no sideways scrolling on a phone, weight, and pictures of each in artifacts/pages/."""
-
-from pathlib import Path
+"""How the pages look: each fits, is light, passes axe, and is pictured in artifacts/pages/ (looking.py)."""
 
 import pytest
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from accounts.models import Account
 from characters.services import create_character
+from tests.end_to_end.browser.looking import PICTURES, look_at
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-PICTURES = Path(__file__).parents[3] / "artifacts" / "pages"
 FOR_ALL = {
     "home": "/",
     "worlds": "/worlds/",
@@ -29,6 +28,7 @@ FOR_ALL = {
     "password-set": "/account/password/new/done/",
     "not-found": "/nothing/",
 }
+NOT_200 = {"not-found": 404}
 FOR_BOB = {
     "my-characters": "/characters/",
     "account": "/account/",
@@ -38,27 +38,39 @@ FOR_BOB = {
 }
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
-def test_every_page_fits_and_is_pictured(visit, bob: Account, width: int, scheme: str):
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    browser = visit(width=width, scheme=scheme, reduced_motion="reduce")
+BY_KEYBOARD = {"home", "worlds", "world", "sign-up", "my-characters", "account"}
+
+
+def test_every_page_fits_passes_axe_and_is_pictured(visit, bob: Account):
+    browser = visit(reduced_motion="reduce")
     for name, path in FOR_ALL.items():
-        look_at(browser, name, path, f"{width}-{scheme}")
+        look_at(browser, name, path, status=NOT_200.get(name, 200), keyboard=name in BY_KEYBOARD)
     browser.log_in(bob.email)
-    look_at(browser, "my-characters-none", "/characters/", f"{width}-{scheme}")
+    look_at(browser, "my-characters-none", "/characters/")
     create_character(account=bob, name="Tilda Fen", by=bob, now=timezone.now())
     create_character(account=bob, name="Orrin", by=bob, now=timezone.now())
     for name, path in FOR_BOB.items():
-        look_at(browser, name, path, f"{width}-{scheme}")
+        look_at(browser, name, path, keyboard=name in BY_KEYBOARD)
 
 
-def look_at(browser, name: str, path: str, suffix: str) -> None:
-    browser.weight_bytes = 0
-    page = browser.open(path)
-    page.wait_for_load_state("networkidle")
-    page.screenshot(path=PICTURES / f"{name}-{suffix}.png", full_page=True)
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide == 0, f"{name} at {suffix} scrolls sideways by {wide} px"
-    assert browser.weight_bytes < 100_000, f"{name} weighs {browser.weight_bytes} bytes"
-    assert page.locator("h1").count() == 1, f"{name} needs one heading"
+def test_a_phone_s_menu_opens_and_closes_by_keyboard_without_a_script(visit):
+    browser = visit(width=390, java_script_enabled=False, reduced_motion="reduce")
+    page = browser.open("/how-to-play/")
+    worlds = page.get_by_role("navigation", name="Site").get_by_role("link", name="Worlds")
+    button = page.get_by_role("button", name="Menu")
+    expect(worlds).to_be_hidden()
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(worlds).to_be_visible()
+    page.screenshot(path=PICTURES / "menu-390-light.png")
+    page.keyboard.press("Escape")
+    expect(worlds).to_be_hidden()
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(worlds).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/worlds/")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    expect(worlds).to_be_visible()
+    expect(button).to_be_hidden()

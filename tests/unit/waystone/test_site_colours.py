@@ -16,6 +16,10 @@ TEXT = [  # text, ground
     *product(("ink", "muted", "accent", "accent-strong", "danger"), GROUNDS),
     ("ink", "accent-wash"),
     ("ink", "danger-wash"),
+    ("ink", "warning-wash"),
+    ("warning", "warning-wash"),
+    ("gold-wash", "gold"),
+    ("ground", "ink"),
     ("on-accent", "accent"),
     ("on-accent", "accent-strong"),
     ("accent-strong", "accent-wash"),
@@ -25,7 +29,11 @@ TEXT = [  # text, ground
     ("ink", "sky-low"),
 ]
 # What one must see to use a page without reading it: edges of fields and buttons, the focus ring.
-SHAPES = [*product(("edge", "focus"), GROUNDS), ("accent", "ground"), ("accent", "surface")]
+SHAPES = [
+    *product(("edge", "focus"), GROUNDS),
+    *product(("accent", "warning", "gold"), ("ground", "surface")),
+    *(("danger", wash) for wash in ("surface", "danger-wash")),
+]
 
 
 def luminance(colour: str) -> float:
