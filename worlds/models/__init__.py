@@ -5,6 +5,7 @@ world-only): all others; they name their World too, whose row a world-only deplo
 """
 
 from worlds.models.content import ContentPack, CreatureKind, CreatureSpawn, ItemKind, Zone, ZoneLink
+from worlds.models.keeping import KeeperInvitation, WorldBanner, WorldKeeper, WorldOrder, WorldSanction
 from worlds.models.placing import PlacementPlan, PopulationHour, ZoneCost, ZoneMove
 from worlds.models.play import PlaySession, Quarantine, StoredReceipt, WaitingPlayer
 from worlds.models.running import Host, SlowHandler, ZoneCluster
@@ -20,6 +21,7 @@ __all__ = [
     "CreatureSpawn",
     "Host",
     "ItemKind",
+    "KeeperInvitation",
     "PlacementPlan",
     "PlaySession",
     "PopulationHour",
@@ -32,6 +34,10 @@ __all__ = [
     "WaitingPlayer",
     "Ticket",
     "World",
+    "WorldBanner",
+    "WorldKeeper",
+    "WorldOrder",
+    "WorldSanction",
     "WorldKey",
     "Zone",
     "ZoneCluster",

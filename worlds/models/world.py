@@ -4,6 +4,7 @@ import uuid
 from datetime import UTC, datetime
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
@@ -45,6 +46,13 @@ class World(models.Model):
     tagline = models.CharField(max_length=140, blank=True)
     description = models.TextField(max_length=4000, blank=True)
     motd = models.CharField("message of the day", max_length=400, blank=True)
+    tags = ArrayField(
+        models.CharField(max_length=24), default=list, blank=True, help_text="Of worlds.operating.texts.TAGS."
+    )
+    house_rules = models.TextField("rules", max_length=4000, blank=True, help_text="How people behave here.")
+    appeals = models.TextField(
+        max_length=600, blank=True, help_text="How somebody who was banned here can ask for it back."
+    )
     language = models.CharField(max_length=8, default="en")
     region = models.CharField(max_length=24, default="local")
     ruleset = models.CharField(max_length=24, default="co-op")
