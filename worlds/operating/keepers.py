@@ -1,7 +1,7 @@
 """Keepers of a world: who they are, and how they come and go. Each change leaves its audit row.
 
-The owner is `World.owner`; managers and moderators are rows of WorldKeeper. An invitation names an address: the
-account that has confirmed it may take it up, so the letter holds no secret and may be forwarded or lost.
+The owner is `World.owner`; managers and moderators are rows of WorldKeeper. An invitation names an address:
+the account that has confirmed it may take it up, so the letter holds no secret and may be forwarded or lost.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _LETTER = "worlds/email/keeper_invitation"
 
 
 class KeeperRefused(ValueError):
-    """It cannot be done so. `field`: of the form, what it is about; the message: what is wrong, what to do."""
+    """It cannot be done so. `field`: of the form, if it is about one."""
 
     def __init__(self, detail: str, field: str = "") -> None:
         super().__init__(detail)
@@ -238,7 +238,7 @@ def change_role(*, world: World, keeper: int, role: str, by: Account, now: datet
 
 
 def remove_keeper(*, world: World, keeper: int, by: Account, now: datetime) -> bool:
-    """End a keeper's part in the world; their open pages are refused at once. Returns: whether there was one."""
+    """End a keeper's part in the world, for their open pages too. Returns: whether there was one."""
     with transaction.atomic():
         row = _keeper(world, keeper)
         if row is None:
