@@ -51,7 +51,7 @@ async def bots_beside(stack: Stack, count: int, seconds: float, first: int) -> A
     try:
         yield bots
         output, _ = await asyncio.wait_for(telling, seconds + STARTED_S + ENDED_S)
-        bots.told = output.decode(errors="replace").strip()[-4000:]
+        bots.told = output.decode(errors="replace").strip()
         assert process.returncode == 0, f"bots were lost: {bots.told}"
     finally:
         if process.returncode is None:

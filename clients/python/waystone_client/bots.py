@@ -16,6 +16,8 @@ PORTAL_CHANCE = 0.15  # of each thing a bot does; otherwise it walks, and now an
 TALK_CHANCE = 0.2
 LOOT_CHANCE = 0.2  # of those that trade
 STROLL_M = 20.0
+ENTER_PATIENCE_S = 120.0  # as long as a person would try, with the platform breaking down and coming back
+ENTER_AGAIN_S = 3.0
 SAYINGS = (
     "Has anybody seen the lamplighter?",
     "I am only passing through.",
@@ -59,11 +61,9 @@ class Bot:
 
     async def run(self, until: float) -> None:
         """Enter, play until `until` (seconds, monotonic), log out. Never raises for what the world does."""
-        try:
-            player = await self._enter()
-        except WaystoneError as error:
+        player = await self._come_in(until)
+        if player is None:
             self.status.state = "lost"
-            self.status.errors.append(f"entering: {error}")
             return
         self.status.state = "in play"
         dealing = asyncio.create_task(self._dealer.deal(player)) if self._dealer is not None else None
@@ -81,6 +81,18 @@ class Bot:
             await _stop(dealing)
             self._count(player)
             await player.leave()
+
+    async def _come_in(self, until: float) -> Player | None:
+        """Enter, patiently: what is in the way may be back in a minute. Returns: None if it never was."""
+        give_up = min(until, time.monotonic() + ENTER_PATIENCE_S)
+        while True:
+            try:
+                return await self._enter()
+            except WaystoneError as error:
+                self.status.errors.append(f"entering: {error}")
+            if time.monotonic() + ENTER_AGAIN_S >= give_up:
+                return None
+            await asyncio.sleep(ENTER_AGAIN_S * self._random.uniform(0.5, 1.0))
 
     async def _play(self, player: Player, until: float) -> None:
         while time.monotonic() < until and not player.is_over:
