@@ -51,8 +51,9 @@ class Cluster(ModelCluster):
 
     def is_deaf(self, message: bus.BusMessage) -> bool:
         wait = self.paused_until - self.world.sim.now
-        if wait > 0:
+        if wait > 0:  # it waits in the socket, and may be minutes old when it is read
             self.world.sim.after(wait + 0.01, self.take, message)
+            self.world.sim.late_until = max(self.world.sim.late_until, self.paused_until + 0.01)
         return wait > 0 or self.world.clusters.get(self.name) is not self
 
     def source_of(self, number: int) -> str:
