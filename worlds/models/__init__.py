@@ -9,17 +9,22 @@ from worlds.models.keeping import KeeperInvitation, WorldBanner, WorldKeeper, Wo
 from worlds.models.placing import PlacementPlan, PopulationHour, ZoneCost, ZoneMove
 from worlds.models.play import PlaySession, Quarantine, StoredReceipt, WaitingPlayer
 from worlds.models.running import Host, SlowHandler, ZoneCluster
+from worlds.models.setup import WorldSetup
+from worlds.models.status import Availability, Incident, IncidentUpdate
 from worlds.models.upkeep import Alarm, Announcement, Backup, Restart, RestartPolicy
 from worlds.models.world import Pseudonym, Ticket, World, WorldKey, slug_validator
 
 __all__ = [
     "Alarm",
     "Announcement",
+    "Availability",
     "Backup",
     "ContentPack",
     "CreatureKind",
     "CreatureSpawn",
     "Host",
+    "Incident",
+    "IncidentUpdate",
     "ItemKind",
     "KeeperInvitation",
     "PlacementPlan",
@@ -38,6 +43,7 @@ __all__ = [
     "WorldKeeper",
     "WorldOrder",
     "WorldSanction",
+    "WorldSetup",
     "WorldKey",
     "Zone",
     "ZoneCluster",

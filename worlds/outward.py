@@ -1,0 +1,146 @@
+"""Connections that the master opens to addresses of others: looks at them first, and connects to what it saw.
+
+For the reachability check and for webhooks. A name is resolved once, every address of it is judged, and the
+connection goes to one of those that were judged: a name that answers otherwise a moment later (DNS rebinding)
+changes nothing. Nothing here follows a redirect or a proxy.
+"""
+
+import http.client
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+TIMEOUT_S = 5.0
+MAX_ADDRESSES = 4  # of a name that are tried
+MAX_ANSWER_BYTES = 16 * 1024
+_OWN_NETWORKS = ("localhost", "localhost.localdomain")
+
+
+class OutwardRefused(ValueError):
+    """An address that the master does not connect to, or a name without one; the message says why, to people."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a POST was answered: the status, and the begin of the body."""
+
+    status: int
+    body: bytes
+
+
+def is_local_deployment() -> bool:
+    """Return whether this master serves its own machine or network only: then addresses in it are all right."""
+    host = urlsplit(settings.PUBLIC_URL).hostname or ""
+    if host in _OWN_NETWORKS:
+        return True
+    try:
+        return not is_public(host)
+    except ValueError:  # a name: somebody can reach it
+        return False
+
+
+def is_public(address: str) -> bool:
+    """Return whether an IP address is one of the internet, of no network of ours.
+
+    Raises: ValueError: not an IP address.
+    """
+    parsed = ip_address(address.partition("%")[0])
+    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in _meant(parsed))
+
+
+def _meant(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
+    """Return an address, and the IPv4 address that it stands for, if it does (mapped, 6to4, NAT64, Teredo)."""
+    if isinstance(address, IPv4Address):
+        return [address]
+    inner: list[IPv4Address | IPv6Address] = []
+    if address.ipv4_mapped is not None:
+        return [address.ipv4_mapped]
+    if address.sixtofour is not None:
+        inner.append(address.sixtofour)
+    if address.teredo is not None:
+        inner.extend(address.teredo)
+    if address.packed[:12] == bytes.fromhex("0064ff9b0000000000000000"):
+        inner.append(IPv4Address(address.packed[12:]))
+    return [address, *inner]
+
+
+def addresses_of(host: str, *, may_be_private: bool | None = None) -> list[str]:
+    """Return the IP addresses of a host, all of which may be connected to; IPv4 first.
+
+    Args: may_be_private: None: only where the deployment is a local one.
+    Raises: OutwardRefused: there is none, or one of them is no address of the internet.
+    """
+    if may_be_private is None:
+        may_be_private = is_local_deployment()
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise OutwardRefused(
+            f"The name {host} leads to no address. Check its spelling, and its entry in the DNS."
+        ) from error
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    for address in addresses:
+        if not may_be_private and not is_public(address):
+            is_name = f"{host} leads to {address}, which" if address != host else f"{address}"
+            raise OutwardRefused(
+                f"{is_name} is an address inside of some network: players elsewhere cannot reach it. "
+                "Use the machine's public address."
+            )
+    return sorted(addresses, key=lambda address: ":" in address)[:MAX_ADDRESSES]
+
+
+def connect(
+    host: str, port: int, *, timeout_s: float = TIMEOUT_S, may_be_private: bool | None = None
+) -> socket.socket:
+    """Return a TCP connection to a host.
+
+    Raises: OutwardRefused: see addresses_of. OSError: none of its addresses took the connection.
+    """
+    return _connect_to(addresses_of(host, may_be_private=may_be_private), port, timeout_s)
+
+
+def _connect_to(addresses: Sequence[str], port: int, timeout_s: float) -> socket.socket:
+    last: OSError | None = None
+    for address in addresses:
+        try:
+            return socket.create_connection((address, port), timeout_s)
+        except OSError as error:
+            last = error
+    raise last or OSError("no address")
+
+
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    timeout_s: float = TIMEOUT_S,
+    may_be_private: bool | None = None,
+) -> Reply:
+    """POST to an http:// or https:// address of somebody else's.
+
+    Raises: OutwardRefused: it is no such address, or one that is not connected to. OSError: no connection, no
+        TLS, no answer in time. http.client.HTTPException: what answers is no HTTP server.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise OutwardRefused("The address must begin with https:// and name a host.")
+    is_tls = parts.scheme == "https"
+    port = parts.port or (443 if is_tls else 80)
+    link = connect(parts.hostname, port, timeout_s=timeout_s, may_be_private=may_be_private)
+    try:
+        if is_tls:
+            link = ssl.create_default_context().wrap_socket(link, server_hostname=parts.hostname)
+        connection = http.client.HTTPConnection(parts.hostname, port, timeout=timeout_s)
+        connection.sock = link
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("POST", target, body, {**headers, "Host": parts.netloc, "Connection": "close"})
+        answer = connection.getresponse()
+        return Reply(answer.status, answer.read(MAX_ANSWER_BYTES))
+    finally:
+        link.close()
