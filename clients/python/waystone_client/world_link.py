@@ -218,6 +218,7 @@ class WorldLink:
             return await _in_time(answer, patience_s)
         finally:
             self._by_seq.pop(seq, None)
+            _let_go(answer)
 
     async def _ask(self, message: FromClient) -> Any:
         """Send one of the messages that are answered without a number; one at a time."""
@@ -228,6 +229,7 @@ class WorldLink:
         finally:
             if self._answer is answer:
                 self._answer = None
+            _let_go(answer)
 
     async def _hello(self, hello: Hello) -> Welcome:
         self.welcome = await self._ask(hello)
@@ -382,6 +384,12 @@ async def _in_time(answer: asyncio.Future[Any], patience_s: float = ANSWER_S) ->
             return await answer
     except TimeoutError as error:
         raise LinkLost("no_answer", f"The world did not answer within {patience_s:.0f} s.") from error
+
+
+def _let_go(answer: asyncio.Future[Any]) -> None:
+    """Have a failure looked at: where sending failed too, nobody waits for the answer, and asyncio complains."""
+    if answer.done() and not answer.cancelled():
+        answer.exception()
 
 
 def read_frame(frame: str | bytes) -> ServerMessage:
