@@ -387,7 +387,7 @@ async def _in_time(answer: asyncio.Future[Any], patience_s: float = ANSWER_S) ->
 
 
 def _let_go(answer: asyncio.Future[Any]) -> None:
-    """Have a failure looked at: where sending failed too, nobody waits for the answer, and asyncio complains."""
+    """Have a failure looked at: where sending failed too, nobody waits for it, and asyncio complains."""
     if answer.done() and not answer.cancelled():
         answer.exception()
 
