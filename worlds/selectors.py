@@ -28,6 +28,7 @@ _ROW_COLUMNS = (
     *("slug", "name", "tagline", "tier", "language", "region", "ruleset", "edition"),
     *("players", "max_players", "last_report_at", "suspended_at", "created_at"),
     *("maintenance_since", "maintenance_text", "report__maintenance", "report__restart"),
+    *("tags", "gateway_url", "banner__digest"),
 )
 
 
@@ -43,6 +44,7 @@ class WorldFilters:
     edition: str = ""
     is_online: bool | None = None
     order: str = DEFAULT_ORDER
+    tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ class WorldRow:
     created_at: datetime
     maintenance: str | None = None  # why only its operators are let in
     restart: NextRestart | None = None  # the next one, as the world has told; or the one under way
+    tags: Sequence[str] = ()
+    gateway_url: str = ""  # of the world link; by its origin browsers measure their ping
+    banner: str = ""  # digest of its banner; empty: it has none
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,8 @@ class WorldPage:
     description: str
     motd: str
     zones: Sequence[ZoneRow]
+    id: int = 0
+    house_rules: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,8 @@ def listed_worlds(now: datetime, filters: WorldFilters | None = None) -> QuerySe
         if getattr(filters, name)
     }
     worlds = worlds.filter(**exact)
+    if filters.tag:
+        worlds = worlds.filter(tags__contains=[filters.tag])
     if filters.search:
         words = filters.search
         worlds = worlds.filter(
@@ -148,17 +157,37 @@ def world_rows(worlds: QuerySet[World], now: datetime) -> list[WorldRow]:
     return [_row(values, now) for values in worlds.values(*_ROW_COLUMNS)]
 
 
+def listing_rows(worlds: QuerySet[World], now: datetime) -> list[tuple[int, WorldRow]]:
+    """Return (id, row) of worlds annotated by with_players, listed or not. One query."""
+    return [(values.pop("id"), _row(values, now)) for values in worlds.values("id", *_ROW_COLUMNS)]
+
+
+def choices_of_list() -> dict[str, list[str]]:
+    """Return which languages, regions, rulesets and tags the listed worlds have. One query."""
+    columns = ("language", "region", "ruleset", "tags")
+    worlds = World.objects.filter(is_listed=True, suspended_at__isnull=True).order_by()
+    found: dict[str, set[str]] = {name: set() for name in columns}
+    for *words, tags in worlds.values_list(*columns).distinct():
+        for name, word in zip(columns, words, strict=False):
+            found[name].add(word)
+        found["tags"].update(tags)
+    return {name: sorted(words, key=str.casefold) for name, words in found.items()}
+
+
 def world_page(slug: str, now: datetime) -> WorldPage | None:
     """Return a world for its page; None if there is no such world. Unlisted worlds have pages too."""
     values = (
         with_players(World.objects.filter(slug=slug), now)
-        .values(*_ROW_COLUMNS, "description", "motd", "id")
+        .values(*_ROW_COLUMNS, "description", "motd", "house_rules", "id")
         .first()
     )
     if values is None:
         return None
-    zones = Zone.objects.filter(world_id=values.pop("id")).order_by("-is_entry", "name")
+    world_id = values.pop("id")
+    zones = Zone.objects.filter(world_id=world_id).order_by("-is_entry", "name")
     return WorldPage(
+        id=world_id,
+        house_rules=values.pop("house_rules"),
         description=values.pop("description"),
         motd=values.pop("motd"),
         zones=[
@@ -197,6 +226,7 @@ def _row(values: dict[str, Any], now: datetime) -> WorldRow:
     return WorldRow(
         restart=restart_of_report(values.pop("report__restart"), now),
         maintenance=maintenance_of(since, text, text_of_report(values.pop("report__maintenance"))),
+        banner=values.pop("banner__digest") or "",
         **values,
         is_online=suspended_at is None and is_online(last_report_at, now),
         is_suspended=suspended_at is not None,

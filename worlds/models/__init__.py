@@ -12,6 +12,7 @@ from worlds.models.running import Host, SlowHandler, ZoneCluster
 from worlds.models.setup import WorldSetup
 from worlds.models.status import Availability, Incident, IncidentUpdate
 from worlds.models.upkeep import Alarm, Announcement, Backup, Restart, RestartPolicy
+from worlds.models.webhooks import Webhook, WebhookDelivery
 from worlds.models.world import Pseudonym, Ticket, World, WorldKey, slug_validator
 
 __all__ = [
@@ -38,6 +39,8 @@ __all__ = [
     "StoredReceipt",
     "WaitingPlayer",
     "Ticket",
+    "Webhook",
+    "WebhookDelivery",
     "World",
     "WorldBanner",
     "WorldKeeper",
