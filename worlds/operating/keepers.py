@@ -147,7 +147,7 @@ def invite_keeper(*, world: World, email: str, role: str, by: Account, now: date
             email=email,
             defaults={"role": role, "by": by, "made_at": now, "expires_at": now + INVITED_FOR},
         )
-        detail: dict[str, object] = {"email": email, "role": role}
+        detail: dict[str, object] = {"invitation": invitation.pk, "role": role}
         record_audit(action="keeper_invited", account=by, target=world.slug, detail=detail, now=now)
         transaction.on_commit(partial(_write_to, invitation, by.email))
     return invitation
@@ -183,7 +183,7 @@ def withdraw_invitation(*, world: World, invitation: int, by: Account, now: date
         row = KeeperInvitation.objects.select_for_update().filter(world=world, pk=invitation).first()
         if row is None:
             return False
-        detail: dict[str, object] = {"email": row.email, "role": row.role}
+        detail: dict[str, object] = {"invitation": row.pk, "role": row.role}
         record_audit(
             action="keeper_invitation_withdrawn", account=by, target=world.slug, detail=detail, now=now
         )
@@ -230,9 +230,10 @@ def change_role(*, world: World, keeper: int, role: str, by: Account, now: datet
         if row is None:
             return False
         if row.role != role:
-            detail: dict[str, object] = {"email": row.account.email, "before": row.role, "after": role}
+            keeper_uid, before = str(row.account.uid), row.role
             row.role = role
             row.save(update_fields=["role"])
+            detail: dict[str, object] = {"keeper": keeper_uid, "before": before, "after": role}
             record_audit(action="keeper_role_changed", account=by, target=world.slug, detail=detail, now=now)
     return True
 
@@ -243,7 +244,7 @@ def remove_keeper(*, world: World, keeper: int, by: Account, now: datetime) -> b
         row = _keeper(world, keeper)
         if row is None:
             return False
-        detail: dict[str, object] = {"email": row.account.email, "role": row.role}
+        detail: dict[str, object] = {"keeper": str(row.account.uid), "role": row.role}
         action = "keeper_left" if row.account_id == by.pk else "keeper_removed"
         record_audit(action=action, account=by, target=world.slug, detail=detail, now=now)
         row.delete()
@@ -278,7 +279,7 @@ def hand_over(*, world: World, keeper: int, by: Account, now: datetime) -> bool:
         if not is_email_confirmed(row.account):
             raise KeeperRefused("They have to confirm their e-mail address first.")
         World.objects.filter(pk=world.pk).update(owner=row.account)
-        detail: dict[str, object] = {"before": by.email, "after": row.account.email}
+        detail: dict[str, object] = {"before": str(by.uid), "after": str(row.account.uid)}
         row.account, row.role, row.since = by, Role.MANAGER.value, now
         row.save()
         record_audit(action="world_handed_over", account=by, target=world.slug, detail=detail, now=now)
