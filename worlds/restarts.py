@@ -166,10 +166,19 @@ def postpone_restart(
 ) -> Restart:
     """Put a planned restart off by some minutes. Raises: RestartRefused: it has begun or is over."""
     with transaction.atomic():
+        due_at = _planned(restart).due_at + timedelta(minutes=minutes)
+        return move_restart(restart=restart, due_at=due_at, reason=reason, by=by, now=now)
+
+
+def move_restart(
+    *, restart: Restart, due_at: datetime, reason: str, by: Account | None, now: datetime
+) -> Restart:
+    """Have a planned restart at another instant. Raises: RestartRefused: it has begun, or is too far."""
+    with transaction.atomic():
         row = _planned(restart)
-        due_at = row.due_at + timedelta(minutes=minutes)
         if not now < due_at <= now + MAX_AHEAD:
-            raise RestartRefused(f"It would be due at {due_at:%Y-%m-%d %H:%M} UTC. Choose other minutes.")
+            raise RestartRefused(f"It would be due at {due_at:%Y-%m-%d %H:%M} UTC. Choose another time.")
+        minutes = round((due_at - row.due_at).total_seconds() / 60)
         _move(row, due_at, Step(now, "changed", due=due_at, text=reason[:400], by=str(by or "")))
         detail: dict[str, object] = {"minutes": minutes, "due_at": due_at.isoformat(), "reason": reason}
         record_audit(action="restart_postponed", account=by, target=row.world.slug, detail=detail, now=now)
