@@ -55,10 +55,24 @@ def record_audit(
     target: str = "",
     world_slug: str = "",
     detail: dict[str, object] | None = None,
+    before: dict[str, object] | None = None,
+    after: dict[str, object] | None = None,
 ) -> AuditRecord:
-    """Write who (an account, or a world by its slug) did what to what, inside the deed's transaction."""
+    """Write who (an account, or a world by its slug) did what to what, inside the deed's transaction.
+
+    The row can never be changed or deleted: name people by their account's uid, never by address or name.
+
+    Args: before, after: the fields that the deed changed, under the same names.
+    """
     return AuditRecord.objects.create(
-        at=now, account=account, world_slug=world_slug, action=action, target=target, detail=detail or {}
+        at=now,
+        account=account,
+        world_slug=world_slug,
+        action=action,
+        target=target,
+        detail=detail or {},
+        before=before,
+        after=after,
     )
 
 
@@ -138,8 +152,9 @@ def grant_entitlement(
     by: Account | None,
     now: datetime,
     ends_at: datetime | None = None,
+    starts_at: datetime | None = None,
 ) -> Entitlement:
-    """Book a grant from now on. The reference is the idempotency key: booked again, it is the same row.
+    """Book a grant from now on, or from `starts_at` on. The reference is the idempotency key: booked again, it is the same row.
 
     A reference that was taken back stays taken back; a new grant needs a new reference.
 
@@ -151,7 +166,12 @@ def grant_entitlement(
             edition=edition,
             is_grant=True,
             reference=reference,
-            defaults={"source": source, "starts_at": now, "ends_at": ends_at, "created_by": by},
+            defaults={
+                "source": source,
+                "starts_at": starts_at or now,
+                "ends_at": ends_at,
+                "created_by": by,
+            },
         )
         if not is_new and (entry.source, entry.ends_at) != (source, ends_at):
             raise ReferenceReused(

@@ -88,7 +88,9 @@ def test_a_world_that_goes_takes_its_reports_with_it_and_staff_that_goes_does_no
     staff = make_account("staff", is_staff=True)
     rows.write_rows("aurora", [stored()], timezone.now())
     assert let_in_again(quarantine=Quarantine.objects.get(), reason="mended", by=staff, now=timezone.now())
-    AuditRecord.objects.all().delete()
+    with connection.cursor() as cursor:  # the deed alone would keep its account, and a trigger keeps the deed
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("TRUNCATE accounts_auditrecord")
     staff.delete()
     assert Quarantine.objects.get().released_at is not None
     world.delete()
