@@ -22,7 +22,7 @@ _OWN_NETWORKS = ("localhost", "localhost.localdomain")
 
 
 class OutwardRefused(ValueError):
-    """An address that the master does not connect to, or a name without one; the message says why, to people."""
+    """An address that the master does not connect to, or a name without one; the message is for people."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Reply:
 
 
 def is_local_deployment() -> bool:
-    """Return whether this master serves its own machine or network only: then addresses in it are all right."""
+    """Return whether this master serves its own machine or network only: then addresses in it are good."""
     host = urlsplit(settings.PUBLIC_URL).hostname or ""
     if host in _OWN_NETWORKS:
         return True
@@ -54,7 +54,7 @@ def is_public(address: str) -> bool:
 
 
 def _meant(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
-    """Return an address, and the IPv4 address that it stands for, if it does (mapped, 6to4, NAT64, Teredo)."""
+    """Return an address, and the IPv4 addresses that it stands for (mapped, 6to4, NAT64, Teredo)."""
     if isinstance(address, IPv4Address):
         return [address]
     inner: list[IPv4Address | IPv6Address] = []

@@ -1,4 +1,4 @@
-"""A machine proves that it is a world's: by a code, once, and by the key that it made itself, from then on."""
+"""A machine proves that it is a world's: by a code, once, and from then on by the key that it made."""
 
 from datetime import datetime
 

@@ -94,8 +94,8 @@ def make_code(*, world: World, by: Account, now: datetime) -> None:
 def code_of(setup: WorldSetup, now: datetime) -> str:
     """Return the code that can be used now; empty: none.
 
-    It is no column: it follows from a salt and the deployment's secret key, so that whoever reads the database
-    cannot join as a world, and the set-up page can show it until it is used.
+    It is no column: it follows from a salt and the deployment's secret key, so that whoever reads the
+    database cannot join as a world, and the set-up page can show it until it is used.
     """
     if not setup.code_salt or setup.code_used_at is not None:
         return ""

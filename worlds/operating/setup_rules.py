@@ -78,8 +78,8 @@ def _dialled(facts: Facts) -> Step:
             title, StepState.DONE, "It found its way here by itself; you need to open no port for this."
         )
     advice = (
-        "Run the command above on your machine, in the folder of Waystone. The first start takes some minutes: "
-        "it fetches what it needs.",
+        "Run the command above on your machine, in the folder of Waystone. The first start takes some "
+        "minutes: it fetches what it needs.",
         f"Does the machine reach {facts.master_url}? Open that address there, or try it with curl.",
     )
     return Step(title, StepState.NOW, "Waiting for the command above to be run.", advice)
@@ -119,7 +119,8 @@ def _gateway(facts: Facts) -> Step:
         return Step(title, StepState.DONE, f"Players come in at {facts.gateway_url}.")
     if facts.gateway_fault:
         advice = (
-            f"Let TCP through to it: in the firewall, and in the router if there is one ({facts.gateway_url}).",
+            f"Let TCP through to it: in the firewall, and in the router if there is one "
+            f"({facts.gateway_url}).",
             "Is the address wrong? Set WAYSTONE_PUBLIC_ADDRESS in the world's waystone.env to the one that "
             "players use, and start it again.",
         )

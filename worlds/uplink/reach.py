@@ -1,8 +1,8 @@
 """The question whether a world can be reached, and its answer: signed by the master, and by the world. Pure.
 
 The master says Hello on the published gateway with a token of its own where a player has a ticket. It lets
-nobody in: the world daemon, and nobody else, answers it with the same nonce, signed by the world's key. So the
-answer has come all the way, and it is that world's.
+nobody in: the world daemon, and nobody else, answers it with the same nonce, signed by the world's key. So
+the answer has come all the way, and it is that world's.
 """
 
 from collections.abc import Callable
