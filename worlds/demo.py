@@ -23,6 +23,7 @@ from worlds.services import move_gateway, register_world
 STAFF_EMAIL = "staff@waystone.example"
 PLAYER_EMAIL = "player@waystone.example"
 DEMO_SLUG = "demo"
+DEMO_NAME = "Lanternrest"
 PASSWORD_BYTES = 15  # 120 bits, 20 characters
 
 
@@ -39,13 +40,13 @@ class Login:
     is_new: bool
 
 
-def ensure_demo_world(*, slug: str, gateway_url: str, now: datetime) -> World:
+def ensure_demo_world(*, slug: str, gateway_url: str, now: datetime, name: str = "") -> World:
     """Register the demo world, or bring its published address up to date."""
     world = World.objects.filter(slug=slug).first()
     if world is None:
         return register_world(
             slug=slug,
-            name="Lanternrest" if slug == DEMO_SLUG else slug.replace("-", " ").title(),
+            name=name or (DEMO_NAME if slug == DEMO_SLUG else slug.replace("-", " ").title()),
             gateway_url=gateway_url,
             owner=None,
             by=None,
@@ -56,7 +57,7 @@ def ensure_demo_world(*, slug: str, gateway_url: str, now: datetime) -> World:
                 "Waystone's own small world: a harbour, the hills above it, and a causeway into the sea. "
                 "Eight zones on two clusters; everybody is welcome."
             ),
-            motd="Welcome to Lanternrest. The moss stair north of the square leads to the hills.",
+            motd=f"Welcome to {name or DEMO_NAME}. The moss stair north of the square leads to the hills.",
         )
     move_gateway(world=world, gateway_url=gateway_url, by=None, now=now)
     return world

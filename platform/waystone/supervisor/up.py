@@ -18,6 +18,7 @@ from waystone.supervisor.deployment import Deployment, child_environment, cluste
 from waystone.supervisor.environment import complete_env_file, write_private
 from waystone.supervisor.host_agent import HostAgent
 from waystone.supervisor.host_link import HostLink, LinkDown, OwnMachine
+from waystone.supervisor.joining import settle
 from waystone.supervisor.loop import StopRequested, Supervisor, spawn_helper
 from waystone.supervisor.notifications import Notifications
 from waystone.supervisor.ports import Claim, NoFreePorts
@@ -52,12 +53,29 @@ def main(arguments: list[str]) -> int:
         "--smoke", action="store_true", help="stop again once everything is ready; exit code 0"
     )
     parser.add_argument(
+        "--world",
+        metavar="LINE",
+        help="run one world here: slug:code@https://…, as its set-up page shows it; later its slug",
+    )
+    parser.add_argument(
+        "--address", default="", help="with --world: name or IP address by which players reach this machine"
+    )
+    parser.add_argument(
+        "--new-key", action="store_true", help="with --world: make a new key, and join the master by it"
+    )
+    parser.add_argument(
         "--servers", action="store_true", help="start the embedded servers only: to restore a backup"
     )
     options = parser.parse_args(arguments)
     screen = Screen()
     os.chdir(ROOT)
     try:
+        if options.world:
+            screen.working_on("asking the master")
+            done = settle(
+                options.world, options.address, with_new_key=options.new_key, environment=os.environ
+            )
+            screen.say(f"[green]✓[/] {escape(done)}")
         with _only_one_per_state_dir(state_dir()):
             return Start(
                 screen,
@@ -260,13 +278,19 @@ class Start:
             rows.append(("Admin of this world", f"{config.public_url}/admin/"))
         if config.role in ("all", "world"):
             rows.append(("World link", config.gateway_url))
-        if config.role == "world":
+        if config.role == "world" and config.world_name:
+            rows.append((f"{config.world_name} at the master", f"{config.master_url}/worlds/{config.world}/"))
+            rows.append(("Set-up page", f"{config.master_url}/operate/{config.world}/setup/"))
+        elif config.role == "world":
             rows.append(("World key, to register at the master", result["world_key"]))
         for login in result["logins"]:
             password = login["password"] or "(as you set it)"
             rows.append((f"Log-in, {login['role']}", f"{login['email']}  {password}"))
         if not result["has_staff"]:
-            rows.append(("Log-in, staff", "none yet; make one: python3 manage.py createsuperuser"))
+            make = "python3 manage.py createsuperuser"
+            if config.role == "world":  # its state directory may not be the clone's own
+                make = f"WAYSTONE_STATE_DIR={config.state_dir} {make}"
+            rows.append(("Log-in, staff", f"none yet; make one: {make}"))
         rows.append(("Settings", str(config.state_dir / "waystone.env")))
         rows.append(("Logs", str(self.deployment.logs)))
         return rows

@@ -51,7 +51,9 @@ class Command(BaseCommand):
         config, now = settings.CONFIG, timezone.now()
         pack, _ = load_pack(PACK_FOLDER)
         key = load_or_create_world_key(config.world_key_file)
-        world = ensure_demo_world(slug=config.world, gateway_url=config.gateway_url, now=now)
+        world = ensure_demo_world(
+            slug=config.world, gateway_url=config.gateway_url, now=now, name=config.world_name
+        )
         content = self.bring_in(world, pack)
         clusters = place_clusters(
             world=world,
