@@ -221,6 +221,11 @@ def answer_invitation(*, account: Account, invitation: int, accept: bool, now: d
     return world
 
 
+def forget_invitations(*, now: datetime) -> int:
+    """Delete invitations that nobody has taken up in time; return how many."""
+    return KeeperInvitation.objects.filter(expires_at__lte=now).delete()[0]
+
+
 def change_role(*, world: World, keeper: int, role: str, by: Account, now: datetime) -> bool:
     """Give a keeper another role. Returns: whether there is such a keeper. Raises: KeeperRefused."""
     if role not in GIVEN_ROLES:

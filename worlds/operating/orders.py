@@ -82,7 +82,7 @@ def give_order(*, world: World, deed: Deed, about: str, by: Account, now: dateti
             made_at=now,
             expires_at=now + GOOD_FOR[type(deed)],
         )
-        detail: dict[str, object] = {"about": about, "order": str(order.pk), **body}
+        detail: dict[str, object] = {"order": str(order.pk), **body}
         record_audit(action=f"ordered_{kind.value}", account=by, target=world.slug, detail=detail, now=now)
     log.info("order_given", world=world.slug, kind=kind.value, order=str(order.pk))
     return order

@@ -135,9 +135,6 @@ def end_sanction(*, world: World, sanction: int, by: Account, now: datetime) -> 
 
 
 def _audit(action: str, row: WorldSanction, by: Account, now: datetime) -> None:
-    detail: dict[str, Any] = {
-        "character": row.character_name,
-        "reason": row.reason,
-        "until": row.until.isoformat() if row.until else None,
-    }
+    until = row.until.isoformat() if row.until else None
+    detail: dict[str, Any] = {"sanction": row.pk, "until": until}  # no names in the record: it stays for good
     record_audit(action=action, account=by, target=row.world.slug, detail=detail, now=now)
