@@ -1,5 +1,7 @@
 """Pieces of the OpenAPI document that every app's api.py uses: the shape of errors, how callers log in."""
 
+from typing import Any
+
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import serializers
@@ -9,7 +11,7 @@ PROBLEM_JSON = "application/problem+json"
 REASONS = {
     400: "Something in the request is not right; `errors` names the fields.",
     401: "Not logged in: no session token, or one that is over.",
-    403: "Logged in, but not allowed to do this.",
+    403: "Not allowed to do this: the role does not, or the API token lacks the scope.",
     404: "There is no such thing, or it is not yours.",
     405: "This address does not know this method.",
     409: "It conflicts with what is there.",
@@ -66,3 +68,23 @@ class SessionTokenScheme(OpenApiAuthenticationExtension):
                 "description": "The same token, for tools that know only this header.",
             },
         ]
+
+
+class ApiTokenScheme(OpenApiAuthenticationExtension):
+    """API tokens, with scopes."""
+
+    target_class = "accounts.token_authentication.ApiTokenAuthentication"
+    name = "apiToken"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token of your account's page, `wst_…`. It may what its scopes name; "
+            "each operation says which it needs.",
+        }
+
+    def get_security_requirement(self, auto_schema: Any) -> dict[str, list[str]] | None:
+        """Return which scope this operation needs; None: tokens cannot be used for it."""
+        needed = getattr(auto_schema.view, "scopes", {}).get(auto_schema.method)
+        return None if needed is None else {"apiToken": [str(needed)]}

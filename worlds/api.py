@@ -3,15 +3,12 @@
 DRF's serializers take 4 ms a page (STACK): here they only describe the answers for the schema.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from hashlib import sha256
 
 import msgspec
-from django.core.cache.backends.locmem import LocMemCache
 from django.http import HttpResponse
 from django.utils import timezone
-from django.utils.cache import get_conditional_response
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
@@ -19,19 +16,19 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from accounts.allowances import PublicThrottle
 from accounts.openapi import problems
+from accounts.pagination import PAGE_PARAMETERS, PageRequest, page_of, read_page
 from accounts.rules import Edition
 from worlds.models import World
-from worlds.pagination import PAGE_PARAMETERS, PageRequest, page_of, read_page
+from worlds.public_answers import FRESH_FOR, answer, answers, kept
 from worlds.selectors import DEFAULT_ORDER, ORDERS, WorldFilters, listed_worlds, world_page, world_rows
 
-FRESH_FOR = 3  # seconds that an answer is kept here, and by the caller
 MAX_SEARCH = 80
 TIERS = tuple(World.Tier.values)
 EDITIONS = tuple(edition.value for edition in Edition)
 
-# Each process's own: no trip to Redis for bytes that are made again in 3 s.
-answers = LocMemCache("worlds.api", {"OPTIONS": {"MAX_ENTRIES": 500}})
+__all__ = ["FRESH_FOR", "answers"]
 
 
 class NextRestartSerializer(serializers.Serializer):
@@ -67,6 +64,14 @@ class WorldSerializer(serializers.Serializer):
     restart = NextRestartSerializer(allow_null=True, help_text="null: none is planned.")
     maintenance = serializers.CharField(
         allow_null=True, help_text="Set: only its operators are let in; why. null: everybody is."
+    )
+    tags = serializers.ListField(child=serializers.CharField())
+    gateway_url = serializers.CharField(
+        allow_blank=True,
+        help_text="Of its world link; clients measure how far it is. Entering needs a ticket.",
+    )
+    banner = serializers.CharField(
+        allow_blank=True, help_text="Digest of its banner, /worlds/<slug>/banner/<digest>.webp; empty: none."
     )
 
 
@@ -105,9 +110,15 @@ CONDITIONAL = [
         str,
         OpenApiParameter.HEADER,
         description="The ETag of an answer you have: 304 if it is still so.",
-    )
+    ),
+    OpenApiParameter(
+        "If-Modified-Since",
+        str,
+        OpenApiParameter.HEADER,
+        description="The Last-Modified of an answer you have; If-None-Match goes before it.",
+    ),
 ]
-NOT_MODIFIED = OpenApiResponse(description="What you have (If-None-Match) is still right.")
+NOT_MODIFIED = OpenApiResponse(description="What you have is still right.")
 FILTERS = [
     OpenApiParameter(
         "search", str, description=f"In name, slug, tagline, description; at most {MAX_SEARCH} characters."
@@ -176,30 +187,12 @@ def world_body(slug: str) -> bytes:
     )
 
 
-def kept(key: object, make: Callable[[], bytes]) -> tuple[str, bytes]:
-    """Return (ETag, body) of an answer, made at most every FRESH_FOR seconds."""
-    name = sha256(repr(key).encode()).hexdigest()
-    entry = answers.get(name)
-    if entry is None:
-        body = make()
-        entry = (f'"{sha256(body).hexdigest()[:32]}"', body)
-        answers.set(name, entry, FRESH_FOR)
-    return entry
-
-
-def answer(request: Request, etag: str, body: bytes) -> HttpResponse:
-    """Return the answer, or 304 if the caller has it."""
-    response = HttpResponse(body, content_type="application/json")
-    response["ETag"] = etag
-    response["Cache-Control"] = f"public, max-age={FRESH_FOR}"
-    return get_conditional_response(request._request, etag=etag, response=response) or response
-
-
 class PublicView(APIView):
     """Anybody may read; who asks does not matter, so nothing of a session is looked at."""
 
     authentication_classes: list[type] = []
     permission_classes = [AllowAny]
+    throttle_classes = [PublicThrottle]
 
 
 class WorldsView(PublicView):
@@ -210,14 +203,18 @@ class WorldsView(PublicView):
         tags=["worlds"],
         auth=[],
         parameters=[*FILTERS, *PAGE_PARAMETERS, *CONDITIONAL],
-        responses={200: WorldsSerializer, 304: NOT_MODIFIED, **problems(400, _404="There is no such page.")},
+        responses={
+            200: WorldsSerializer,
+            304: NOT_MODIFIED,
+            **problems(400, 429, _404="There is no such page."),
+        },
     )
     def get(self, request: Request) -> HttpResponse:
         """List the worlds that are open to the public. An answer is fresh for 3 s."""
         parameters = request.query_params.dict()
         filters, page = read_filters(parameters), read_page(parameters)
         key = (filters, page, request.path)
-        return answer(request, *kept(key, lambda: list_body(filters, page, request.path, parameters)))
+        return answer(request._request, kept(key, lambda: list_body(filters, page, request.path, parameters)))
 
 
 class WorldView(PublicView):
@@ -228,8 +225,8 @@ class WorldView(PublicView):
         tags=["worlds"],
         auth=[],
         parameters=CONDITIONAL,
-        responses={200: WorldPageSerializer, 304: NOT_MODIFIED, **problems(404)},
+        responses={200: WorldPageSerializer, 304: NOT_MODIFIED, **problems(404, 429)},
     )
     def get(self, request: Request, slug: str) -> HttpResponse:
         """Tell all about one world, listed or not."""
-        return answer(request, *kept(("world", slug), lambda: world_body(slug)))
+        return answer(request._request, kept(("world", slug), lambda: world_body(slug)))
