@@ -16,16 +16,30 @@ class Edition(StrEnum):
 
 @dataclass(frozen=True)
 class EditionLimits:
-    """What an edition allows."""
+    """What an edition allows. Every limit there is stands here, and whoever enforces one reads it here."""
 
-    character_slots: int
+    character_slots: int  # more are kept, and locked
     level_cap: int | None  # None: no cap
     may_enter_premium_worlds: bool
+    may_enter_premium_zones: bool  # zones of any world that ask for Premium
+    queue_place: int  # of a full world: lower ones are let in first
 
 
 LIMITS: dict[Edition, EditionLimits] = {
-    Edition.FREE: EditionLimits(character_slots=3, level_cap=15, may_enter_premium_worlds=False),
-    Edition.PREMIUM: EditionLimits(character_slots=24, level_cap=None, may_enter_premium_worlds=True),
+    Edition.FREE: EditionLimits(
+        character_slots=3,
+        level_cap=15,
+        may_enter_premium_worlds=False,
+        may_enter_premium_zones=False,
+        queue_place=1,
+    ),
+    Edition.PREMIUM: EditionLimits(
+        character_slots=24,
+        level_cap=None,
+        may_enter_premium_worlds=True,
+        may_enter_premium_zones=True,
+        queue_place=0,
+    ),
 }
 
 

@@ -4,13 +4,14 @@ from datetime import datetime
 
 import structlog
 
-from accounts.rules import LIMITS, Edition
 from accounts.selectors import edition_of
 from characters.refusals import Refused
+from characters.rules import limits_message
 from characters.selectors import summaries_for_world
 from worlds.models import World
+from worlds.operating.sanctions import mute_told, sanctions_of_many
 from worlds.tickets import is_operator, pseudonym_of, redeem_ticket
-from worlds.uplink.messages import Admission, Limits, Redeem, Refusal
+from worlds.uplink.messages import Admission, Redeem, Refusal
 from worlds.uplink.ticket import TicketRefused
 
 log = structlog.get_logger(__name__)
@@ -34,9 +35,5 @@ def admit(*, world: World, request: Redeem, now: datetime) -> Admission:
         limits=limits_message(edition),
         characters=summaries_for_world(ticket.account, world, now),
         is_operator=is_operator(ticket.account, world),
+        mute=mute_told(sanctions_of_many(world, [ticket.account_id], now).get(ticket.account_id)),
     )
-
-
-def limits_message(edition: Edition) -> Limits:
-    """Return the limits of an edition as the uplink tells them."""
-    return Limits(level_cap=LIMITS[edition].level_cap)

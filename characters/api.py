@@ -15,8 +15,10 @@ from rest_framework.views import APIView
 from accounts.models import Account
 from accounts.openapi import problems
 from accounts.rules import Edition
+from accounts.scopes import Scope
 from characters.name_rules import MAX_NAME, BadName
-from characters.selectors import CharacterRow, character_of, characters_of
+from characters.opening import BadChoice, ChosenLately, choose_open
+from characters.selectors import CharacterList, CharacterRow, character_of, characters_of
 from characters.services import (
     CharacterInPlay,
     NameTaken,
@@ -30,6 +32,7 @@ from worlds.tickets import NoTicket, issue_ticket
 
 NO_TICKET_STATUSES = {
     "account_banned": status.HTTP_403_FORBIDDEN,
+    "email_not_confirmed": status.HTTP_403_FORBIDDEN,
     "edition_needed": status.HTTP_403_FORBIDDEN,
     "world_suspended": status.HTTP_403_FORBIDDEN,
     "world_maintenance": status.HTTP_503_SERVICE_UNAVAILABLE,
@@ -76,6 +79,14 @@ class CharacterListSerializer(serializers.Serializer):
     characters = CharacterSerializer(many=True)
 
 
+class OpenCharactersSerializer(serializers.Serializer):
+    characters = serializers.ListField(
+        child=serializers.UUIDField(),
+        max_length=100,
+        help_text="Ids of those to keep open, at most as many as the edition has slots.",
+    )
+
+
 class NewCharacterSerializer(serializers.Serializer):
     name = serializers.CharField(
         max_length=100, help_text=f"3 to {MAX_NAME} letters; see docs/characters.md."
@@ -113,33 +124,38 @@ def character_values(row: CharacterRow) -> dict[str, object]:
     }
 
 
+def list_values(found: CharacterList) -> dict[str, object]:
+    """Return the values of CharacterListSerializer."""
+    return {
+        "edition": found.edition.value,
+        "slots": found.slots,
+        "free_slots": found.free_slots,
+        "characters": [character_values(row) for row in found.characters],
+    }
+
+
 class CharactersView(APIView):
     """The caller's characters."""
 
     permission_classes = [IsAuthenticated]
+    scopes = {"GET": Scope.CHARACTERS_READ, "POST": Scope.CHARACTERS_WRITE}
 
     @extend_schema(
         operation_id="characters_list",
         tags=["characters"],
-        responses={200: CharacterListSerializer, **problems(401)},
+        responses={200: CharacterListSerializer, **problems(401, 403, 429)},
     )
     def get(self, request: Request) -> Response:
         """List my characters, oldest first."""
         found = characters_of(_caller(request), timezone.now())
-        values = {
-            "edition": found.edition.value,
-            "slots": found.slots,
-            "free_slots": found.free_slots,
-            "characters": [character_values(row) for row in found.characters],
-        }
-        return Response(CharacterListSerializer(values).data)
+        return Response(CharacterListSerializer(list_values(found)).data)
 
     @extend_schema(
         tags=["characters"],
         request=NewCharacterSerializer,
         responses={
             201: CharacterSerializer,
-            **problems(400, 401, _409="The name is taken, or no character slot is free."),
+            **problems(400, 401, 403, 415, 429, _409="The name is taken, or no character slot is free."),
         },
     )
     def post(self, request: Request) -> Response:
@@ -162,12 +178,54 @@ class CharactersView(APIView):
         return Response(CharacterSerializer(values).data, status=status.HTTP_201_CREATED)
 
 
+class OpenCharactersView(APIView):
+    """Which of the caller's characters stay open, when there are more than the edition has slots."""
+
+    permission_classes = [IsAuthenticated]
+    scopes = {"PUT": Scope.CHARACTERS_WRITE}
+
+    @extend_schema(
+        operation_id="characters_open",
+        tags=["characters"],
+        request=OpenCharactersSerializer,
+        responses={
+            200: CharacterListSerializer,
+            **problems(
+                400,
+                401,
+                403,
+                404,
+                415,
+                429,
+                _409="Chosen less than a day ago, or one that would be locked is in a world.",
+            ),
+        },
+    )
+    def put(self, request: Request) -> Response:
+        """Choose which characters stay open. The others are locked, and nothing of them changes."""
+        account, now = _caller(request), timezone.now()
+        wanted = OpenCharactersSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        try:
+            choose_open(account=account, characters=wanted.validated_data["characters"], by=account, now=now)
+        except BadChoice as error:
+            raise serializers.ValidationError({"characters": [str(error)]}, code="bad_choice") from error
+        except NoSuchCharacter as error:
+            raise Http404(str(error)) from error
+        except ChosenLately as error:
+            raise Problem(status.HTTP_409_CONFLICT, "chosen_lately", str(error)) from error
+        except CharacterInPlay as error:
+            raise Problem(status.HTTP_409_CONFLICT, "character_in_play", str(error)) from error
+        return Response(CharacterListSerializer(list_values(characters_of(account, now))).data)
+
+
 class CharacterView(APIView):
     """One of the caller's characters; everybody else's do not exist here."""
 
     permission_classes = [IsAuthenticated]
+    scopes = {"GET": Scope.CHARACTERS_READ, "DELETE": Scope.CHARACTERS_WRITE}
 
-    @extend_schema(tags=["characters"], responses={200: CharacterSerializer, **problems(401, 404)})
+    @extend_schema(tags=["characters"], responses={200: CharacterSerializer, **problems(401, 403, 404, 429)})
     def get(self, request: Request, character_id: UUID) -> Response:
         """Look at one of my characters."""
         return Response(CharacterSerializer(character_values(_own_character(request, character_id))).data)
@@ -175,7 +233,7 @@ class CharacterView(APIView):
     @extend_schema(
         tags=["characters"],
         request=None,
-        responses={204: None, **problems(401, 404, _409="It is in a world; log out there first.")},
+        responses={204: None, **problems(401, 403, 404, 429, _409="It is in a world; log out there first.")},
     )
     def delete(self, request: Request, character_id: UUID) -> Response:
         """Delete one of my characters. Its name is free again; its history is kept."""
@@ -193,6 +251,7 @@ class TicketsView(APIView):
     """Tickets to one world."""
 
     permission_classes = [IsAuthenticated]
+    scopes = {"POST": Scope.TICKETS}
 
     @extend_schema(
         tags=["tickets"],
@@ -203,7 +262,7 @@ class TicketsView(APIView):
                 401,
                 404,
                 429,
-                _403="Banned, edition too small, or the world is suspended.",
+                _403="Banned, address not confirmed, edition too small, or the world is suspended.",
                 _503="The world does not answer, or is being worked on.",
             ),
         },

@@ -32,12 +32,17 @@ SELECT
     ({ADMITTED_ACCOUNT}),
     ARRAY(SELECT id FROM characters_character
           WHERE account_id = %(account)s AND deleted_at IS NULL ORDER BY created_at, id),
+    ARRAY(SELECT id FROM characters_character
+          WHERE account_id = %(account)s AND deleted_at IS NULL AND kept_open_at IS NOT NULL),
     EXISTS (SELECT FROM characters_line
             WHERE character_id = %(character)s AND world_id IS NULL AND holder_id = %(world)s),
     EXISTS (SELECT FROM characters_line
             WHERE character_id = %(character)s AND world_id = %(world)s AND holder_id = %(world)s),
     EXISTS (SELECT FROM characters_line
-            WHERE character_id = %(character)s AND world_id = %(world)s AND undecided_since IS NOT NULL)
+            WHERE character_id = %(character)s AND world_id = %(world)s AND undecided_since IS NOT NULL),
+    EXISTS (SELECT FROM worlds_worldsanction
+            WHERE account_id = %(account)s AND world_id = %(world)s AND kind = 'ban' AND ended_at IS NULL
+            AND (until IS NULL OR until > %(now)s))
 """
 
 _LOCK_LINE = """
@@ -78,9 +83,11 @@ class Facts:
     incarnation: int
     admitted: int | None  # the account whose admission to the world is open
     characters: list[UUID]  # of the account, oldest first
+    kept_open: list[UUID]  # of these, those that the player wants open
     holds_main: bool  # the world that asks
     holds_fork: bool
     is_undecided: bool
+    is_banned_here: bool = False  # by the world's keepers
 
 
 def lock_character(character: UUID) -> Hero | None:
@@ -95,7 +102,7 @@ def facts_of(*, hero: Hero, world: World, admission: UUID, now: datetime) -> Fac
     """Return what is known about an acquire. Args: admission: the ticket by which the world asks."""
     asked: dict[str, Any] = {
         **{"account": hero.account, "character": hero.id, "world": world.pk},
-        **{"admission": admission, "admitted_since": now - ADMISSION_FOR},
+        **{"admission": admission, "admitted_since": now - ADMISSION_FOR, "now": now},
     }
     with connection.cursor() as cursor:
         cursor.execute(_FACTS, asked)

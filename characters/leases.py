@@ -113,7 +113,7 @@ def _standing(hero: Hero, facts: Facts, world: World, now: datetime) -> Standing
     return Standing(
         is_suspended=world.suspended_at is not None,
         is_admitted=facts.admitted == hero.account,
-        is_banned=is_banned(hero, now),
+        is_banned=is_banned(hero, now) or facts.is_banned_here,
         is_locked=_is_locked(hero, facts, now),
     )
 
@@ -122,7 +122,7 @@ def _is_locked(hero: Hero, facts: Facts, now: datetime) -> bool:
     if len(facts.characters) <= FEWEST_SLOTS:
         return False  # whatever the edition, which takes a query
     edition = edition_of_many([hero.account], now)[hero.account]
-    return hero.id in locked(facts.characters, LIMITS[edition].character_slots)
+    return hero.id in locked(facts.characters, LIMITS[edition].character_slots, facts.kept_open)
 
 
 def _grant(hero: Hero, line: Line, grant: Grant, world: World, request: Acquire, now: datetime) -> Lease:

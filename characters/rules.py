@@ -4,14 +4,15 @@ The services ask these before they change rows; the one statement that saves say
 holds the two together. A simulator can run them without a database.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 from uuid import UUID
 
+from accounts.rules import LIMITS, Edition
 from characters.valuable_rules import kinds_of, packed
-from worlds.uplink.messages import Refusal
+from worlds.uplink.messages import Limits, Refusal
 from zonecluster.protocol.canonical import Checked
 from zonecluster.protocol.character import CharacterState, decode_state, state_hash
 
@@ -65,12 +66,24 @@ def next_epoch(incarnation: int, grants: int) -> int:
     return incarnation * EPOCHS_PER_INCARNATION + grants + 1
 
 
-def locked(ids: Sequence[UUID], slots: int) -> set[UUID]:
-    """Return the characters that are over the edition's slots: all but the oldest.
+def locked(ids: Sequence[UUID], slots: int, chosen: Collection[UUID] = ()) -> set[UUID]:
+    """Return the characters that are over the edition's slots: all but the chosen ones, then the oldest.
 
-    Args: ids: the account's characters that are not deleted, oldest first.
+    Args: ids: the account's characters that are not deleted, oldest first; chosen: those that the player
+        wants open. Of a choice from a larger edition the oldest come first, too.
     """
-    return set(ids[slots:])
+    by_wish = sorted(ids, key=lambda each: each not in chosen)  # stable: the oldest first, of both
+    return set(by_wish[slots:])
+
+
+def limits_message(edition: Edition) -> Limits:
+    """Return the limits of an edition as the uplink tells them to worlds."""
+    limits = LIMITS[edition]
+    return Limits(
+        level_cap=limits.level_cap,
+        may_enter_premium_zones=limits.may_enter_premium_zones,
+        queue_place=limits.queue_place,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Reads about characters: an account's list, a world's view of it, and how many play where."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from django.db.models import Count
 from accounts.models import Account
 from accounts.rules import LIMITS, Edition
 from accounts.selectors import edition_of
-from characters.models import Line
+from characters.models import Character, Line
 from characters.readings import reading_of
 from characters.rules import line_kind, locked, why_fork
 from worlds.models import World
@@ -61,6 +61,12 @@ class CharacterList:
     edition: Edition
     slots: int
     characters: list[CharacterRow]
+    chosen_at: datetime | None = None  # when the player last chose which of them are open
+
+    @property
+    def has_locked(self) -> bool:
+        """Whether there are more characters than slots."""
+        return len(self.characters) > self.slots
 
     @property
     def free_slots(self) -> int:
@@ -74,15 +80,35 @@ def characters_of(account: Account, now: datetime) -> CharacterList:
     lines_by_character: dict[UUID, list[Line]] = defaultdict(list)
     for line in _lines_of(account):
         lines_by_character[line.character_id].append(line)
-    over = locked(list(lines_by_character), slots)
+    chosen = {key for key, lines in lines_by_character.items() if lines[0].character.kept_open_at}
+    over = locked(list(lines_by_character), slots, chosen)
     rows = [_character_row(lines, now, is_locked=key in over) for key, lines in lines_by_character.items()]
-    return CharacterList(edition=edition, slots=slots, characters=rows)
+    kept = [lines[0].character.kept_open_at for lines in lines_by_character.values()]
+    chosen_at = max((at for at in kept if at is not None), default=None)
+    return CharacterList(edition=edition, slots=slots, characters=rows, chosen_at=chosen_at)
 
 
 def character_of(account: Account, character_id: UUID, now: datetime) -> CharacterRow | None:
     """Return one of the account's characters, or None."""
     rows = characters_of(account, now).characters
     return next((row for row in rows if row.id == character_id), None)
+
+
+def locked_of(editions: Mapping[int, Edition]) -> dict[int, list[UUID]]:
+    """Return which characters are over their accounts' slots, by account: one query, none for nobody."""
+    if not editions:
+        return {}
+    mine: dict[int, list[UUID]] = {account: [] for account in editions}
+    chosen: set[UUID] = set()
+    rows = Character.objects.filter(account__in=editions, deleted_at=None).order_by("created_at", "id")
+    for account, character, kept_open_at in rows.values_list("account", "id", "kept_open_at"):
+        mine[account].append(character)
+        if kept_open_at is not None:
+            chosen.add(character)
+    return {
+        account: sorted(locked(ids, LIMITS[editions[account]].character_slots, chosen))
+        for account, ids in mine.items()
+    }
 
 
 def own_lines(account: Account, character_id: UUID) -> list[Line]:

@@ -12,11 +12,13 @@ from uuid import UUID, uuid4
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from accounts.models import Account
 from accounts.rules import LIMITS, Edition
-from accounts.selectors import edition_of
-from worlds.models import Pseudonym, Ticket, World
+from accounts.selectors import edition_of, is_email_confirmed
+from worlds.models import Pseudonym, Ticket, World, WorldKeeper
+from worlds.operating.sanctions import ban_here, ban_text
 from worlds.rules import ADMISSION_FOR, is_online, maintenance_of
 from worlds.selectors import text_of_report
 from worlds.signing import signing_keys
@@ -37,6 +39,12 @@ ADMITTED_ACCOUNT = """
 SELECT account_id FROM worlds_ticket
 WHERE jti = %(admission)s AND world_id = %(world)s AND closed_at IS NULL AND redeemed_at > %(admitted_since)s
 """
+
+
+def admitted_accounts(world: World, now: datetime) -> QuerySet[Ticket]:
+    """Return the accounts (primary keys) by whose redeemed tickets a world may acquire now."""
+    admissions = Ticket.objects.filter(world=world, closed_at=None, redeemed_at__gt=now - ADMISSION_FOR)
+    return admissions.values("account")
 
 
 class NoTicket(Exception):
@@ -83,8 +91,8 @@ def pseudonym_of(account: Account, world: World) -> Pseudonym:
 def issue_ticket(*, account: Account, world: World, now: datetime) -> IssuedTicket:
     """Sign a ticket for one entry into a world.
 
-    Raises: NoTicket: account_banned, edition_needed, world_suspended, world_maintenance, world_offline or
-            too_many_tickets.
+    Raises: NoTicket: account_banned, banned_here, edition_needed, world_suspended, world_maintenance,
+            world_offline or too_many_tickets.
         NoSigningKey: the master has no key.
     """
     _check_may_enter(account, world, now)
@@ -118,6 +126,8 @@ def _check_may_enter(account: Account, world: World, now: datetime) -> None:
     if is_banned(account, now):
         until = f"until {account.banned_until:%Y-%m-%d %H:%M} UTC" if account.banned_until else "by the staff"
         raise NoTicket("account_banned", f"Your account is banned {until}.")
+    if (ban := ban_here(account.pk, world, now)) is not None:
+        raise NoTicket("banned_here", ban_text(ban, world))
     if world.suspended_at is not None:
         raise NoTicket("world_suspended", f"{world.name} is suspended by the staff; choose another world.")
     if world.edition == Edition.PREMIUM and not LIMITS[edition_of(account, now)].may_enter_premium_worlds:
@@ -134,8 +144,13 @@ def _check_may_enter(account: Account, world: World, now: datetime) -> None:
 
 
 def is_operator(account: Account, world: World) -> bool:
-    """Return whether an account is let in during maintenance, too: the world's owner, and staff."""
-    return account.is_staff or (world.owner_id is not None and world.owner_id == account.pk)
+    """Return whether an account is let in during maintenance, too: the world's keepers, and staff."""
+    is_owner = world.owner_id is not None and world.owner_id == account.pk
+    return (
+        account.is_staff
+        or is_owner
+        or WorldKeeper.objects.filter(world=world, account_id=account.pk).exists()
+    )
 
 
 def _maintenance(world: World) -> str | None:
@@ -158,6 +173,8 @@ def redeem_ticket(*, token: str, world: World, now: datetime) -> Ticket:
         account = _lock_account_of(claims.jti, world)
         if is_banned(account, now):
             raise TicketRefused("account_banned", "the account is banned")
+        if (ban := ban_here(account.pk, world, now)) is not None:
+            raise TicketRefused("account_banned", ban_text(ban, world))
         unused = Ticket.objects.filter(jti=claims.jti, world=world, redeemed_at=None, closed_at=None)
         if unused.filter(expires_at__gt=now).update(redeemed_at=now) != 1:
             raise TicketRefused("ticket_used", "the ticket was used before; get a new one")

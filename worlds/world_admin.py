@@ -168,7 +168,7 @@ class ZoneAdmin(WithMoves, OfWorld, ViewOnlyAdmin):
     list_select_related = ("world", "home_cluster")
     fieldsets = (
         (None, {"fields": ("world", "name", "slug", "text", "home_cluster", "is_entry")}),
-        ("Copies", {"fields": ("instancing", "max_instances", "is_pinned")}),
+        ("Copies", {"fields": ("instancing", "max_instances", "is_pinned", "edition")}),
         ("Map", {"fields": ("map",)}),
         ("Ways", {"fields": ("ways_out", "ways_in")}),
         ("Creatures", {"fields": ("creatures",)}),

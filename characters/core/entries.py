@@ -1,5 +1,6 @@
 """Players come to worlds: tickets redeemed, characters listed, and what a world is told when it reports."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -7,7 +8,8 @@ from accounts.rules import LIMITS
 from characters.core.letters import new_letters
 from characters.core.records import Account
 from characters.core.store import Store
-from characters.rules import line_kind, locked
+from characters.rules import limits_message, line_kind, locked
+from worlds.rules import ADMISSION_FOR
 from worlds.uplink import messages as uplink
 from worlds.uplink.messages import Refusal
 from zonecluster.protocol.character import decode_state
@@ -42,14 +44,34 @@ def redeem(store: Store, world: str, request: uplink.Redeem, now: datetime) -> u
         admission=jti,
         account=pseudonym,
         edition=account.edition.value,
-        limits=uplink.Limits(level_cap=LIMITS[account.edition].level_cap),
+        limits=limits_message(account.edition),
         characters=_summaries(store, account, world),
+    )
+
+
+def _news(account: Account, world: str, *, is_in_play: bool) -> uplink.AccountNews:
+    over = locked(account.characters, LIMITS[account.edition].character_slots, account.kept_open)
+    return uplink.AccountNews(
+        account=account.pseudonyms[world],
+        edition=account.edition.value,
+        limits=limits_message(account.edition),
+        is_banned=account.is_banned,
+        locked=None if is_in_play else sorted(over),
+    )
+
+
+def _is_admitted(store: Store, account: UUID, world: str, now: datetime | None) -> bool:
+    return now is not None and any(
+        (ticket.account, ticket.world, ticket.closed_at) == (account, world, None)
+        and ticket.redeemed_at is not None
+        and ticket.redeemed_at > now - ADMISSION_FOR
+        for ticket in store.tickets.values()
     )
 
 
 def _summaries(store: Store, account: Account, world: str) -> list[CharacterSummary]:
     standing = store.worlds[world]
-    over = locked(account.characters, LIMITS[account.edition].character_slots)
+    over = locked(account.characters, LIMITS[account.edition].character_slots, account.kept_open)
     summaries = []
     for character in account.characters:
         fork = store.line_of(character, world)
@@ -71,16 +93,21 @@ def _summaries(store: Store, account: Account, world: str) -> list[CharacterSumm
     return summaries
 
 
-def report(store: Store, world: str) -> uplink.Reported:
-    """Tell a world what it must know, as reports does."""
+def report(
+    store: Store, world: str, waiting: Sequence[UUID] = (), now: datetime | None = None
+) -> uplink.Reported:
+    """Tell a world what it must know, as reports does. Args: waiting: accounts there without a lease."""
     held = [line for line in store.lines.values() if line.head.holder == world]
-    news = []
-    for owner in sorted({store.owners[line.character] for line in held}):
-        account = store.accounts[owner]
-        if world in account.pseudonyms:
-            limits = uplink.Limits(level_cap=LIMITS[account.edition].level_cap)
-            pseudonym = account.pseudonyms[world]
-            news.append(uplink.AccountNews(pseudonym, account.edition.value, limits, account.is_banned))
+    in_play = {store.owners[line.character] for line in held}
+    news = [
+        _news(account, world, is_in_play=owner in in_play)
+        for owner, account in sorted(store.accounts.items())
+        if world in account.pseudonyms
+        and (
+            owner in in_play
+            or (account.pseudonyms[world] in waiting and _is_admitted(store, owner, world, now))
+        )
+    ]
     standing = store.worlds[world]
     stops = store.stops_in(world)
     return uplink.Reported(

@@ -97,7 +97,7 @@ def _standing(store: Store, world: str, request: uplink.Acquire, now: datetime) 
         and ticket.redeemed_at is not None
         and ticket.redeemed_at > now - ADMISSION_FOR
     )
-    over = locked(account.characters, LIMITS[account.edition].character_slots)
+    over = locked(account.characters, LIMITS[account.edition].character_slots, account.kept_open)
     return Standing(
         is_suspended=store.worlds[world].is_suspended,
         is_admitted=is_admitted,

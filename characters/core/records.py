@@ -18,6 +18,7 @@ class Account:
     is_banned: bool = False
     characters: list[UUID] = field(default_factory=list)  # oldest first
     pseudonyms: dict[str, UUID] = field(default_factory=dict)
+    kept_open: set[UUID] = field(default_factory=set)  # chosen to be open when they are over the slots
 
 
 @dataclass

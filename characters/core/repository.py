@@ -79,4 +79,4 @@ class Repository(Store):
             case uplink.Release():
                 return release(self, world, request)
             case uplink.Report():
-                return report(self, world)
+                return report(self, world, request.waiting, now)

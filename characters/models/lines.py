@@ -20,6 +20,11 @@ class Character(models.Model):
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True)
+    kept_open_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Set: the player wants this one open when there are more than the edition has slots.",
+    )
 
     class Meta:
         constraints = [

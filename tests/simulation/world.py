@@ -351,5 +351,5 @@ def open_session(row: SessionRow) -> OpenSession:
     """Return what a restarted daemon reads of a row."""
     return OpenSession(
         row.id, row.account, row.admission, row.character, row.name, row.edition, row.line, row.epoch,
-        row.zone, row.cluster, row.resume_digest, row.stay,
+        row.zone, row.cluster, row.resume_digest, row.stay, row.has_gap, row.limits,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from math import hypot
 from typing import Protocol
 
+from accounts.rules import Edition
 from worlds.content.check_goods import check_goods
 from worlds.content.pack import (
     ClusterContent,
@@ -156,6 +157,11 @@ def _entry(zones: list[ZoneContent]) -> Iterator[Problem]:
         yield Problem("zones/", 1, "the pack has no zones: add files zones/<name>.toml")
     elif not entries:
         yield Problem("zones/", 1, "no zone is the entry: set is_entry = true in one of them")
+    for entry in entries:
+        if entry.edition != Edition.FREE:
+            yield _refuse(
+                entry.where, f"the entry zone {entry.slug!r} asks for an edition: everybody begins there"
+            )
     for second in entries[1:]:
         first = entries[0]
         yield _refuse(

@@ -28,7 +28,7 @@ from worlds.models import (
 )
 
 _ZONE_FIELDS = (
-    *("name", "description", "size", "top_speed", "max_players", "climate"),
+    *("name", "description", "size", "top_speed", "max_players", "climate", "edition"),
     *("instancing", "max_instances"),
     *("is_entry", "entry_x", "entry_y", "entry_heading_deg"),
 )

@@ -148,6 +148,7 @@ class ZoneContent:
     top_speed: float  # m/s
     max_players: int
     climate: str
+    edition: str  # that it asks for: "free" or "premium"
     instancing: str  # who meets whom: "shared" or "alliance"
     max_instances: int
     links: tuple[LinkContent, ...]

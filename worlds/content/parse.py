@@ -67,6 +67,7 @@ _ZONE: dict[str, Field] = {
     "top_speed": Number(0.5, 50, default=5.0, unit="m/s"),
     "max_players": Whole(1, 10_000, default=500),
     "climate": OneOf(tuple(CLIMATES), default=DEFAULT_CLIMATE),
+    "edition": OneOf(("free", "premium"), default="free"),
     "instancing": OneOf(("shared", "alliance"), default="shared"),
     "max_instances": Whole(1, 999, default=8),
 }

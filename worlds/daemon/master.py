@@ -4,6 +4,7 @@ Every question gets one answer: the master's, its Refusal, or Unreachable. Nothi
 decides what is asked again, with the same op_id.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from worlds.daemon.core.effects import Call, Request
 from worlds.daemon.core.events import Answered, Unreachable
-from worlds.uplink import messages
+from worlds.uplink import messages, reach
 from worlds.uplink.jws import BadToken
 from worlds.uplink.keys import KeyPair
 from worlds.uplink.proof import sign_request
@@ -28,10 +29,15 @@ from zonecluster.protocol.unreadable import UNREADABLE
 log = structlog.get_logger(__name__)
 
 TIMEOUT = httpx.Timeout(8.0, connect=3.0)  # the core gives up on an answer after 10 s
-LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=4, keepalive_expiry=30.0)
+# The client's pool has no bound of its own: who times out while waiting in it leaves a connection behind that
+# is never given back, and after eight of them the master can never be reached again. LANES bounds it instead.
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=30.0)
+LANES = {"writes": 4, "entries": 4}  # requests under way; a crowd that comes in must not hold up saves
+LANE_WAIT_S = 5.0  # for a place in a lane
 CLOCK_LEEWAY_S = 30.0  # how far our clock may be off when a ticket is checked
 JWKS_MAX_AGE_S = 300.0
 JWKS_PAUSE_S = 5.0  # an unknown key makes us ask again, but not more often than this
+JWKS_FAILED_FOR_S = 1.0  # whoever waited for the same attempt does not make the next one
 
 ANSWERS: dict[type, tuple[str, type]] = {
     messages.Redeem: ("redeem", messages.Admission),
@@ -44,6 +50,7 @@ ANSWERS: dict[type, tuple[str, type]] = {
     messages.Exchange: ("exchange", messages.Exchanged),
     messages.Mailbox: ("mailbox", messages.MailboxIs),
 }
+ENTRIES = (messages.Redeem, messages.Acquire, messages.Mailbox)  # whoever waits for one can wait longer
 Answer = Any  # the struct that ANSWERS names, messages.Refusal or Unreachable
 
 
@@ -54,6 +61,8 @@ class MasterKeys:
         self._http = http
         self._keys: dict[str, Ed25519PublicKey] = {}
         self._read_at: datetime | None = None
+        self._problem, self._failed_at = "", datetime.min.replace(tzinfo=UTC)
+        self._reading = asyncio.Lock()
 
     def get(self, kid: str) -> Ed25519PublicKey | None:
         """Return a key, if it is known."""
@@ -64,15 +73,24 @@ class MasterKeys:
 
         Returns: why that failed; empty if they are there.
         """
-        if self._read_at is not None and (now - self._read_at).total_seconds() < max_age_s:
-            return ""
+        async with self._reading:  # all who need them wait for one attempt
+            if self._read_at is not None and (now - self._read_at).total_seconds() < max_age_s:
+                return ""
+            if (datetime.now(UTC) - self._failed_at).total_seconds() >= JWKS_FAILED_FOR_S:
+                self._problem = await self._read()
+                self._failed_at = datetime.now(UTC)
+            if not self._problem:
+                self._read_at = now
+            return self._problem
+
+    async def _read(self) -> str:
+        """Read them. Returns: why that failed; empty if it did not."""
         try:
             response = await self._http.get("/.well-known/jwks.json")
             response.raise_for_status()
             self._keys = keys_of_jwks(response.json())
         except (httpx.HTTPError, ValueError) as error:
             return f"the master's keys cannot be read: {str(error) or type(error).__name__}"
-        self._read_at = now
         return ""
 
 
@@ -85,6 +103,7 @@ class MasterClient:
         self._world = world
         self._key = key
         self.keys = MasterKeys(http)
+        self._lanes = {name: asyncio.Semaphore(width) for name, width in LANES.items()}
 
     async def carry_out(self, calls: Sequence[Call]) -> list[Answered]:
         """Ask one question, or many saves as one batch; every call is answered."""
@@ -103,6 +122,9 @@ class MasterClient:
         """Check a ticket here first: forged, expired and foreign ones never reach the master."""
         now = datetime.now(UTC)
         problem = await self.keys.refresh(now)
+        reached = reach.answer(request.ticket, self.keys.get, self._key, world=self._world, now=now)
+        if reached:  # the master itself, which looks whether it gets through to us
+            return messages.Refusal("bad_ticket", reached)
         refused = self._check_ticket(request.ticket, now)
         if refused is not None and refused.code == "bad_ticket":
             # perhaps a key younger than our copy of the JWKS
@@ -152,14 +174,24 @@ class MasterClient:
         return Unreachable(problem) if problem else answer
 
     async def _acquire(self, request: messages.Acquire) -> Answer:
-        """Ask for a lease. A receipt of its head that does not hold is left out: it is good without."""
+        """Ask for a lease. A receipt of its head that does not hold is left out: it is good without.
+
+        Without it the head counts as another world's, and what is played here as lost. So one that cannot be
+        checked, since the master's keys cannot be read, is no answer: it will be asked again.
+        """
         lease = await self._ask(request)
         if not isinstance(lease, messages.Lease) or not lease.receipt:
             return lease
-        problem = await self.keys.refresh(datetime.now(UTC)) or self._head_problem(lease)
-        if not problem:
+        problem = await self.keys.refresh(datetime.now(UTC))
+        fault = self._head_problem(lease)
+        if fault:  # perhaps a key younger than our copy of the JWKS
+            problem = await self.keys.refresh(datetime.now(UTC), JWKS_PAUSE_S) or problem
+            fault = self._head_problem(lease)
+        if not fault:
             return lease
-        log.warning("receipt_of_a_lease_left_out", line=str(lease.line), version=lease.version, cause=problem)
+        if problem:
+            return Unreachable(problem)
+        log.warning("receipt_of_a_lease_left_out", line=str(lease.line), version=lease.version, cause=fault)
         return msgspec.structs.replace(lease, receipt="")
 
     def _head_problem(self, lease: messages.Lease) -> str:
@@ -197,16 +229,18 @@ class MasterClient:
         verb, kind = ANSWERS[type(request)]
         path = f"/api/v1/uplink/{verb}/"
         body = messages.encoder.encode(request)
-        proof = sign_request(self._key, self._world, "POST", path, body, datetime.now(UTC))
-        headers = {
-            "Authorization": f"Bearer {proof}",
-            "Content-Type": "application/json",
-            "X-Request-ID": uuid4().hex,
-        }
+        lane = self._lanes["entries" if isinstance(request, ENTRIES) else "writes"]
         try:
-            response = await self._http.post(path, content=body, headers=headers)
+            async with asyncio.timeout(LANE_WAIT_S):
+                await lane.acquire()
+        except TimeoutError:
+            return Unreachable(f"{verb}: too much is being asked of the master at once")
+        try:
+            response = await self._http.post(path, content=body, headers=self._headers(path, body))
         except httpx.HTTPError as error:
             return Unreachable(str(error) or type(error).__name__)
+        finally:
+            lane.release()
         try:
             if response.is_success:
                 return messages.decoders[kind].decode(response.content)
@@ -220,6 +254,14 @@ class MasterClient:
                 f"{verb}: HTTP {response.status_code} with an answer of another shape: {error}"
             )
         return Unreachable(f"{verb}: HTTP {response.status_code}")
+
+    def _headers(self, path: str, body: bytes) -> dict[str, str]:
+        proof = sign_request(self._key, self._world, "POST", path, body, datetime.now(UTC))
+        return {
+            "Authorization": f"Bearer {proof}",
+            "Content-Type": "application/json",
+            "X-Request-ID": uuid4().hex,
+        }
 
 
 def new_http(master_url: str) -> httpx.AsyncClient:

@@ -1,10 +1,19 @@
 """The rows of a full world's queue: who waits, kept so that a restarted daemon goes on with it. Sync."""
 
 from datetime import datetime
+from typing import Any
+
+import msgspec
 
 from worlds.daemon.core.effects import ForgetWaiting, StoreWaiting
-from worlds.daemon.core.events import WaitingSession
+from worlds.daemon.core.events import UNKNOWN_LIMITS, WaitingSession
 from worlds.models import WaitingPlayer, World
+from worlds.uplink.messages import Limits
+
+
+def limits_in(value: dict[str, Any]) -> Limits:
+    """Return the limits in a row; of a row that is older than they are, none: the master tells them soon."""
+    return msgspec.convert(value, Limits) if value else UNKNOWN_LIMITS
 
 
 def load_queue(slug: str, now: datetime) -> list[WaitingSession]:
@@ -17,6 +26,7 @@ def load_queue(slug: str, now: datetime) -> list[WaitingSession]:
             character=row.character,
             name=row.character_name,
             edition=row.edition,
+            limits=limits_in(row.limits),
             rank=row.rank,
             arrival=row.arrival,
             resume_digest=bytes(row.resume_digest),
@@ -41,6 +51,7 @@ def write_queue(world: World, effect: StoreWaiting | ForgetWaiting, now: datetim
         "character": row.character,
         "character_name": row.name,
         "edition": row.edition,
+        "limits": msgspec.to_builtins(row.limits),
         "rank": row.rank,
         "arrival": row.arrival,
         "resume_digest": row.resume_digest,

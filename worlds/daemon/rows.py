@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
+from accounts.rules import Edition
 from worlds import costs, quarantines, slow_handlers
 from worlds.daemon.core.catalog import Catalog, ClusterInfo, LinkInfo, ZoneInfo
 from worlds.daemon.core.effects import (
@@ -38,7 +39,7 @@ from worlds.daemon.core.upkeep import (
     UpkeepEffect,
 )
 from worlds.daemon.host_rows import DoorStatus, HostStatus, load_hosts, write_host
-from worlds.daemon.queue_rows import write_queue
+from worlds.daemon.queue_rows import limits_in, write_queue
 from worlds.daemon.upkeep_rows import write_upkeep
 from worlds.models import ItemKind, PlaySession, StoredReceipt, World, Zone, ZoneCluster, ZoneLink
 from worlds.uplink.jws import BadToken
@@ -126,6 +127,7 @@ def _zone_info(zone: Zone) -> ZoneInfo:
         max_instances=zone.max_instances,
         is_pinned=zone.is_pinned,
         is_by_alliance=zone.instancing == Zone.Instancing.ALLIANCE,
+        is_premium=zone.edition == Edition.PREMIUM,
     )
 
 
@@ -153,12 +155,14 @@ def load_open_sessions(slug: str) -> list[OpenSession]:
             character=row.character,
             name=row.character_name,
             edition=row.edition,
+            limits=limits_in(row.limits),
             line=row.line,
             epoch=row.epoch,
             zone=row.zone,
             cluster=row.cluster,
             resume_digest=bytes(row.resume_digest),
             stay=row.stay,
+            has_gap=row.has_gap,
         )
         for row in PlaySession.objects.filter(world__slug=slug, ended_at__isnull=True)
     ]
@@ -261,6 +265,7 @@ def _fields(row: SessionRow) -> dict[str, Any]:
         "character": row.character,
         "character_name": row.name,
         "edition": row.edition,
+        "limits": msgspec.to_builtins(row.limits),
         "line": row.line,
         "epoch": row.epoch,
         "zone": row.zone,
@@ -268,6 +273,7 @@ def _fields(row: SessionRow) -> dict[str, Any]:
         "instance": row.instance,
         "entity": row.entity,
         "resume_digest": row.resume_digest,
+        "has_gap": row.has_gap,
     }
 
 

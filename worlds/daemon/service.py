@@ -19,7 +19,7 @@ from channels.layers import get_channel_layer
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections
 
 from worlds.bus import BUS_ERRORS, Outbox, cluster_channel, gateway_channel, gateways_group
-from worlds.daemon import host_rows, queue_rows, rows, upkeep_rows
+from worlds.daemon import host_rows, order_rows, queue_rows, rows, upkeep_rows
 from worlds.daemon.bus_worker import BusWorker
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.daemon import DaemonCore
@@ -53,6 +53,7 @@ from worlds.daemon.core.events import (
     Unreachable,
 )
 from worlds.daemon.core.hosts import KillCluster, WantClusters
+from worlds.daemon.core.ordering import CarriedOut, CarryOut
 from worlds.daemon.core.upkeep import EndAlarm, RaiseAlarm, UpkeepLoaded
 from worlds.daemon.host_door import Admitted, Door, Place
 from worlds.daemon.journal import store
@@ -242,6 +243,8 @@ class DaemonService:
                 self._calls.append(effect)
             case LoadReceipts():
                 self._track(self._load_receipts(effect))
+            case CarryOut():
+                self._track(self._carry_out_order(effect))
             case Log(name, level, fields):
                 getattr(log, level)(name, **fields)
             case Journal() | ProbeJournal() | SetAside():
@@ -321,6 +324,19 @@ class DaemonService:
             log.warning("receipts_not_read", cause=str(error).strip())
         else:
             self.handle(page)
+
+    async def _carry_out_order(self, effect: CarryOut) -> None:
+        """Have an order of the world's keepers in the rows; the core asks again if the database is away."""
+        try:
+            outcome = await sync_to_async(self._order_rows)(effect)
+        except DatabaseError as error:
+            log.warning("order_not_carried_out", order=str(effect.order), cause=str(error).strip())
+            outcome = CarriedOut(effect.order, False, "", is_known=False)
+        self.handle(outcome)
+
+    def _order_rows(self, effect: CarryOut) -> CarriedOut:
+        close_old_connections()
+        return order_rows.carry_out(self._slug, effect, datetime.now(UTC))
 
     async def _write_rows(self) -> None:
         """Write what the core wants durable, in order; wait for a database that is away."""

@@ -17,8 +17,9 @@ from worlds.daemon.core.upkeep import (
     UpkeepEffect,
     UpkeepLoaded,
 )
+from worlds.daemon.order_rows import policy_told
 from worlds.daemon.restart_rows import OPEN_STATES, note_restart
-from worlds.models import Alarm, Announcement, PlacementPlan, Restart, World, ZoneMove
+from worlds.models import Alarm, Announcement, PlacementPlan, Restart, RestartPolicy, World, ZoneMove
 
 MAX_TEXT = 400  # characters of an error or a reason
 MOST_AT_ONCE = 200  # rows of a kind in one read; the others come when these are done
@@ -42,6 +43,7 @@ def load_upkeep(slug: str, now: datetime) -> UpkeepLoaded:
         announcements=tuple(AnnouncementRow(row.pk, row.text) for row in due[:MOST_AT_ONCE]),
         maintenance=Maintenance(since, world.maintenance_text) if since is not None else None,
         handlers_off=slow_handlers.handlers_off(world),
+        policy=policy_told(RestartPolicy.objects.filter(world=world).first()),
     )
 
 

@@ -3,6 +3,7 @@
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 
+from accounts.rules import Edition
 from worlds.models.running import ZoneCluster
 from worlds.models.world import World, slug_validator
 
@@ -63,6 +64,13 @@ class Zone(models.Model):
     top_speed = models.FloatField(default=5.0, help_text="Fastest a player moves here, m/s.")
     max_players = models.PositiveIntegerField(default=500)
     climate = models.CharField(max_length=16, default="temperate", help_text="Which weather it has.")
+    edition = models.CharField(
+        "edition needed",
+        max_length=16,
+        choices=[(e.value, e.name.title()) for e in Edition],
+        default=Edition.FREE,
+        help_text="Whoever has less is not let in, by a way or on entering the world.",
+    )
     walls = models.JSONField(
         default=list, blank=True, editable=False, help_text="Lines that take the sight: [x, y, x, y], metres."
     )

@@ -18,6 +18,9 @@ class PlaySession(models.Model):
     character = models.UUIDField()
     character_name = models.CharField(max_length=40)
     edition = models.CharField(max_length=16)
+    limits = models.JSONField(
+        default=dict, blank=True, help_text="Of the edition, as the master last told them."
+    )
     line = models.UUIDField()
     epoch = models.BigIntegerField()
     zone = models.CharField(max_length=40)
@@ -26,6 +29,9 @@ class PlaySession(models.Model):
     entity = models.PositiveBigIntegerField(default=0)
     stay = models.BigIntegerField(
         default=0, help_text="Number of its newest admission: an entity with a lower one is a ghost."
+    )
+    has_gap = models.BooleanField(
+        default=True, help_text="The player may have seen more in that stay than is saved: a cluster died."
     )
     resume_digest = models.BinaryField(max_length=32, help_text="SHA-256 of the resume token.")
     started_at = models.DateTimeField()
@@ -55,6 +61,9 @@ class WaitingPlayer(models.Model):
     character = models.UUIDField()
     character_name = models.CharField(max_length=40)
     edition = models.CharField(max_length=16)
+    limits = models.JSONField(
+        default=dict, blank=True, help_text="Of the edition, as the master last told them."
+    )
     rank = models.PositiveSmallIntegerField(help_text="Lower ones go first.")
     arrival = models.BigIntegerField(help_text="Grows; of one rank the lower one goes first.")
     since = models.DateTimeField()

@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
+from worlds.uplink.orders import MAX_ORDERS, Mute, Order, OrderEnded, Policy
 from zonecluster.protocol.character import CharacterState, Count, Item
 from zonecluster.protocol.to_client import CharacterSummary
 
@@ -21,6 +22,7 @@ MAX_BODY_BYTES = 40 * 1024 * 1024  # a full batch of the largest states
 
 Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # epochs and versions
 Chain = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Door = Annotated[bytes, Meta(max_length=2048)]
 ReceiptText = Annotated[str, Meta(max_length=4096)]
 SaveKind = Literal["periodic", "level", "quest", "item", "handoff", "logout", "trade", "mail"]
 
@@ -70,6 +72,8 @@ class Limits(Struct, frozen=True):
     """What the account's edition allows, as far as a world enforces it."""
 
     level_cap: int | None
+    may_enter_premium_zones: bool = False
+    queue_place: Annotated[int, Meta(ge=0, le=100)] = 1  # of a full world: lower ones are let in first
 
 
 class Admission(Struct, frozen=True):
@@ -80,7 +84,8 @@ class Admission(Struct, frozen=True):
     edition: str
     limits: Limits
     characters: list[CharacterSummary]
-    is_operator: bool = False  # the world's owner, or staff: let in during maintenance, too
+    is_operator: bool = False  # a keeper of the world, or staff: let in during maintenance, too
+    mute: Mute | None = None  # the world's keepers have silenced the account here
 
 
 class Acquire(Struct, frozen=True):
@@ -304,15 +309,26 @@ class Report(Struct, frozen=True):
     # Why nobody is let in at present, for players; None: they are. The master gives out no tickets then.
     maintenance: Annotated[str, Meta(max_length=200)] | None = None
     restart: PlannedRestart | None = None  # the next one, or the one under way
+    # Accounts that are here without a lease: they choose a character, or wait for a place. Of more than fit
+    # each report names others. An upgrade reaches them, too.
+    waiting: Annotated[list[UUID], Meta(max_length=MAX_BATCH)] = []
+    done: Annotated[list[OrderEnded], Meta(max_length=MAX_ORDERS)] = []  # orders that have ended
+    policy: Policy | None = None  # by which it restarts; None: it does not say
+    # Connect tokens of zone clusters for nobody, by which the master looks whether UDP comes through.
+    doors: Annotated[list[Door], Meta(max_length=8)] = []
+    zones: Annotated[int, Meta(ge=0)] = 0  # that are open
 
 
 class AccountNews(Struct, frozen=True):
-    """The edition or standing of an account in play here, as it is now."""
+    """The edition or standing of an account in play here, or named in `waiting`, as it is now."""
 
     account: UUID
     edition: str
     limits: Limits
     is_banned: bool
+    locked: list[UUID] | None = None  # characters over the edition's slots; None: not told, it is in play
+    mute: Mute | None = None
+    banned_for: str = ""  # by the world's keepers: why, and until when, for the player
 
 
 class Reported(Struct, frozen=True):
@@ -327,7 +343,11 @@ class Reported(Struct, frozen=True):
     kinds_off: list[str] = []  # kinds of items that may not change hands here
     letters: list[UUID] = []  # characters in play here whose mailboxes have a letter that is new
     collects_since: datetime | None = None  # set: restored just now; offer what was accepted since then
-    maintenance: str | None = None  # set: the master's staff let nobody in; why, for players
+    # Set: the master's staff, or the world's keepers on the site, let nobody in; why, for players
+    maintenance: str | None = None
+    orders: list[Order] = []  # of the world's keepers, until a report tells their end
+    motd: str = ""  # message of the day, as on the site; empty: the world's own
+    wants_doors: bool = False  # send `doors` with the next report
 
 
 class OfferedVersion(Struct, frozen=True):

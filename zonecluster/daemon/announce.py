@@ -28,6 +28,7 @@ def announce_alive(cluster: Cluster) -> None:
             handlers_off=sorted(cluster.handlers.off),
             vacant=sorted(cluster.copies.vacant),
             exported=sorted(cluster.copies.exported),
+            door=cluster.links.door_when_due(),
         )
     )
 
@@ -56,11 +57,13 @@ def residents(cluster: Cluster, players: Sequence[Player]) -> list[Resident]:
             is_frozen=is_frozen,
             link=player.link,
             is_withheld=player.is_withheld,
+            is_silenced=bool(player.silenced),
             group=group,
             after=player.after,
             held=player.held.exchange if player.held is not None else None,
             line=player.line,
             serial=player.serial,
+            level_cap=player.level_cap,
         )
         for player, (x, y, z), heading_deg, is_frozen, is_changed, group in columns
     ]

@@ -35,6 +35,7 @@ from zonecluster.protocol.bus import (
 from zonecluster.protocol.character import CharacterState
 from zonecluster.protocol.figures import ClusterFigures
 from zonecluster.protocol.to_client import Notice, ServerMessage
+from zonecluster.rules.character import level_of
 from zonecluster.rules.slowness import Handlers
 from zonecluster.rules.wayfaring import VISIT_XP
 from zonecluster.simulation.content import ZoneContent
@@ -45,6 +46,16 @@ from zonecluster.simulation.tables import Tables
 log = structlog.get_logger(__name__)
 
 COMMIT_TICKS = 5  # between two documents that one player's commands send to be saved: a quarter of a second
+CAPPED = (
+    "Your edition goes up to level {level}: you gain no experience here. Nothing is lost by it; upgrade on "
+    "the website, and it counts seconds later."
+)
+
+
+def found_text(zone: str, level: int, reached: int) -> str:
+    """Return what a player is told of a first visit, and of the level that it brought."""
+    found = f"You have found {zone}: {VISIT_XP} experience."
+    return found if reached == level else f"{found} You are level {reached} now."
 
 
 @dataclass
@@ -116,10 +127,14 @@ class Cluster:
         if player.client_id is None or player.is_frozen:
             return
         with self.guarded(player, "visit"):
+            level = level_of(player.state)
             if player.record_visit():
-                self.checkpoint(player, "quest")
-                news = Notice(f"You have found {player.instance.content.name}: {VISIT_XP} experience.")
-                player.add_news(news)
+                reached = level_of(player.state)
+                self.checkpoint(player, "level" if reached > level else "quest")
+                player.add_news(Notice(found_text(player.instance.content.name, level, reached)))
+            elif player.misses_visit() and not player.is_told_of_cap:
+                player.is_told_of_cap = True
+                self.tell(player, Notice(CAPPED.format(level=player.level_cap)))
 
     def change(
         self, player: Player, state: CharacterState, message: ServerMessage, *, shows: int = 0

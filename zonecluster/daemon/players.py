@@ -12,8 +12,9 @@ from zonecluster.protocol.from_client import Command
 from zonecluster.protocol.to_client import ServerMessage
 from zonecluster.rules.budget import Bucket
 from zonecluster.rules.character import with_place
+from zonecluster.rules.experience import is_capped
 from zonecluster.rules.turns import Queue
-from zonecluster.rules.wayfaring import visited, walked
+from zonecluster.rules.wayfaring import is_known, visited, walked
 from zonecluster.simulation.instance import Stand, ZoneInstance
 
 _decoder = msgspec.msgpack.Decoder(CharacterState)
@@ -61,10 +62,13 @@ class Player:
     news: list[News] = field(default_factory=list)  # told when their document is durable
     commit_tick: int = 0  # no change is sent to be saved before: several go together
     is_withheld: bool = False  # the character cannot be saved: nothing durable is given
+    silenced: str = ""  # why nobody hears what the player says; empty: they are heard
     held: Held | None = None  # the answer to Hold: nothing durable changes until Settle
     metres_owed: int = 0  # walked during a hold, to be counted after it
     after: UUID | None = None  # the newest exchange that the document knows
     line: LineKind = "main"
+    level_cap: int | None = None  # of the account's edition
+    is_told_of_cap: bool = False
     cpu_ns: int = 0  # spent on this player's commands
     commands_run: int = 0
     bucket: Bucket = field(default_factory=Bucket)  # CPU time that it may still order
@@ -119,8 +123,18 @@ class Player:
         if self.is_withheld or self.held is not None:
             return False
         before = self.revision
-        self._change(visited(self.state, self.instance.content.slug))
+        self._change(visited(self.state, self.instance.content.slug, self.level_cap))
         return self.revision > before
+
+    def hold_to(self, level_cap: int | None) -> None:
+        """Have another level cap from now on; what it ends is told again."""
+        if level_cap != self.level_cap:
+            self.level_cap, self.is_told_of_cap = level_cap, False
+
+    def misses_visit(self) -> bool:
+        """Whether the zone would have been found, but for the level cap."""
+        is_new = not is_known(self.state, self.instance.content.slug)
+        return is_new and is_capped(self.state, self.level_cap)
 
     def replace(self, state: CharacterState, after: UUID | None) -> None:
         """Have the document that an exchange has left, which is the master's."""
@@ -256,6 +270,7 @@ class Roster:
             stay=message.order,
             after=message.after,
             line=message.line,
+            level_cap=message.level_cap,
         )
         if player.session in self.active:
             self.leaving[player.session] = self.active[player.session]

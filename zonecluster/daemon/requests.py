@@ -34,7 +34,7 @@ from zonecluster.simulation.instance import InstanceFull, Stand, ZoneInstance
 log = structlog.get_logger(__name__)
 
 # What is raised in these is raised on the player's document.
-ON_DOCUMENT = (bus.Freeze, bus.TakeCheckpoint, bus.Withhold, bus.Hold, bus.Settle)
+ON_DOCUMENT = (bus.Freeze, bus.TakeCheckpoint, bus.Withhold, bus.Hold, bus.Settle, bus.LimitsAre)
 
 
 class Requests:
@@ -314,6 +314,19 @@ def withhold(cluster: Cluster, message: bus.Withhold) -> None:
         player.withhold(message.is_on)
 
 
+def limits_are(cluster: Cluster, message: bus.LimitsAre) -> None:
+    """The account's edition allows more or less now: what waited for that is given at once."""
+    for player in cluster.roster.of_session(message.session):
+        player.hold_to(message.level_cap)
+        cluster.record_arrival(player)
+
+
+def silence(cluster: Cluster, message: bus.Silence) -> None:
+    """The world's keepers have muted the player, or not any more."""
+    for player in cluster.roster.of_session(message.session):
+        player.silenced = message.text
+
+
 def report_stored(cluster: Cluster, message: bus.ReportStored) -> None:
     """The daemon has a report on its disk."""
     cluster.reports.stored(message.session, message.stay)
@@ -353,9 +366,11 @@ HANDLERS: dict[type, Callable[[Cluster, Any], None]] = {
     bus.Saved: saved,
     bus.Journaled: journaled,
     bus.Withhold: withhold,
+    bus.Silence: silence,
     bus.Hold: hold,
     bus.Settle: settle,
     bus.LineIs: line_is,
+    bus.LimitsAre: limits_are,
     bus.ReportStored: report_stored,
     bus.Grouped: grouped,
     bus.HandlersOff: handlers_off,

@@ -117,7 +117,7 @@ class Service:
             loop.add_signal_handler(number, self.stop)
         config, links = self.cluster.config, self.cluster.links
         inbox = Inbox(cluster_channel(config.world, config.name), cluster_decoder)
-        listening = asyncio.create_task(inbox.run(self.handle_batch))
+        listening = asyncio.create_task(inbox.run(self.hear))
         udp = f"{config.udp_host}:{links.port}"
         log.info("zone_cluster_started", cluster=config.name, udp=udp, metrics=self.cluster.metrics or "off")
         notify_ready(f"zone cluster {config.name} listens on UDP {config.udp_host}:{links.port}")
@@ -154,6 +154,13 @@ class Service:
         self._stop.set()
 
     # ------------------------------------------------------------ the steps
+
+    def hear(self, messages: list) -> None:
+        """Do what a batch asks; commands in it are run and answered at once, as far as budgets go."""
+        self.handle_batch(messages)
+        self.ticks.run_commands_early()
+        self.cluster.phases.lap("commands")
+        self.start_flush()
 
     def handle_batch(self, messages: list) -> None:
         """Do what a batch of bus messages asks."""

@@ -81,6 +81,10 @@ class Ticks:
         phases.lap("rest")
         phases.end_tick()
 
+    def run_commands_early(self) -> None:
+        """Between two ticks: run commands that have just come."""
+        self.attempt(self._queues.run_early)
+
     def attempt(self, step: Callable[..., _Result], *arguments: object) -> _Result | None:
         """Run one step. What breaks it, of one player or one zone, must not stop everybody else."""
         try:

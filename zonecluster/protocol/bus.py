@@ -47,6 +47,7 @@ from zonecluster.protocol.bus_message import (
     CommandKind,
     Group,
     Incarnation,
+    LevelCap,
     LineKind,
     Link,
     Order,
@@ -64,6 +65,7 @@ from zonecluster.protocol.bus_to_clusters import (
     Hold,
     ImportInstance,
     Journaled,
+    LimitsAre,
     LineIs,
     MintToken,
     OpenInstance,
@@ -72,6 +74,7 @@ from zonecluster.protocol.bus_to_clusters import (
     ResumeInstance,
     Saved,
     Settle,
+    Silence,
     StandDown,
     TakeCheckpoint,
     Thaw,
@@ -109,6 +112,8 @@ __all__ = [
     "InstanceImported",
     "InstanceOpened",
     "Journaled",
+    "LevelCap",
+    "LimitsAre",
     "LineIs",
     "LineKind",
     "Link",
@@ -131,6 +136,7 @@ __all__ = [
     "Saved",
     "SessionCommand",
     "Settle",
+    "Silence",
     "Settled",
     "StandDown",
     "TakeCheckpoint",
@@ -186,9 +192,11 @@ ToCluster = (
     | Saved
     | Journaled
     | Withhold
+    | Silence
     | Hold
     | Settle
     | LineIs
+    | LimitsAre
     | ReportStored
     | Grouped
     | HandlersOff

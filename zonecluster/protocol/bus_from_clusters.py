@@ -13,6 +13,7 @@ from zonecluster.protocol.bus_message import (
     CommandKind,
     Group,
     Incarnation,
+    LevelCap,
     LineKind,
     Link,
     Order,
@@ -37,6 +38,7 @@ class ClusterAlive(BusMessage):
     handlers_off: list[str] = []  # kinds of commands that it refuses, see HandlersOff
     vacant: list[int] = []  # of the instances: opened for a move and not activated
     exported: list[int] = []  # of the instances: stilled by a move
+    door: bytes = b""  # now and then: a connect token for nobody, for the reachability check
 
 
 class Resident(Struct, frozen=True):
@@ -57,6 +59,8 @@ class Resident(Struct, frozen=True):
     held: UUID | None = None  # waits for the outcome of this exchange, see Hold
     line: LineKind = "main"
     serial: Annotated[int, Meta(ge=0)] = 0  # of the newest document of it that the cluster has sent
+    is_silenced: bool = False  # see Silence
+    level_cap: LevelCap = None  # that it is held to, see LimitsAre
 
 
 class Residents(BusMessage):

@@ -17,6 +17,7 @@ Order = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 CommandKind = Annotated[str, Meta(min_length=1, max_length=40)]  # tag of a command, as look
 LineKind = Literal["main", "fork"]
+LevelCap = Annotated[int, Meta(ge=1, le=2**31 - 1)] | None  # None: none
 Group = Annotated[int, Meta(ge=0, le=2**32 - 1)]  # number of an alliance; 0: none
 
 

@@ -13,6 +13,7 @@ from zonecluster.protocol.bus_message import (
     CommandKind,
     Group,
     Incarnation,
+    LevelCap,
     LineKind,
     Link,
     Order,
@@ -92,6 +93,7 @@ class Admit(BusMessage):
     incarnation: Incarnation = 0  # the process that is meant; another one ignores it. 0: any
     after: UUID | None = None  # the newest exchange of the line, which the state knows
     line: LineKind = "main"
+    level_cap: LevelCap = None  # of the account's edition, see LimitsAre
 
 
 class MintToken(BusMessage):
@@ -175,6 +177,16 @@ class Withhold(BusMessage):
     is_on: bool
 
 
+class Silence(BusMessage):
+    """What the player says is heard by nobody: `text` tells why. Empty: it is heard again.
+
+    Repeated while Residents say otherwise.
+    """
+
+    session: UUID
+    text: Annotated[str, Meta(max_length=400)] = ""
+
+
 class Hold(BusMessage):
     """First phase of an exchange: change nothing but the place until Settle, and tell the document.
 
@@ -212,6 +224,13 @@ class LineIs(BusMessage):
 
     session: UUID
     line: LineKind
+
+
+class LimitsAre(BusMessage):
+    """What the account's edition limits from now on. Repeated while Residents say otherwise."""
+
+    session: UUID
+    level_cap: LevelCap  # at that level no experience is gained; None: no cap
 
 
 class ReportStored(BusMessage):

@@ -318,6 +318,18 @@ class MailIs(ToClient, tag="mail_is"):
     more: int = 0
 
 
+class EditionIs(ToClient, tag="edition_is"):
+    """The account's edition, or what it allows, is another from now on: no new log-in is needed.
+
+    `locked`: characters of Welcome's list that are over its slots now; the others are open.
+    """
+
+    edition: str
+    level_cap: int | None = None
+    may_enter_premium_zones: bool = False
+    locked: list[UUID] = []
+
+
 class Notice(ToClient):
     """A plain message from the world for the player to read."""
 
@@ -365,6 +377,7 @@ ServerMessage = (
     | TradeChanged
     | TradeEnded
     | MailIs
+    | EditionIs
     | Notice
     | Refused
     | Goodbye

@@ -8,6 +8,7 @@ from math import isqrt
 from msgspec.structs import replace
 
 from zonecluster.protocol.character import CharacterState
+from zonecluster.rules.experience import gained, is_capped
 
 VISIT_XP = 10  # experience for the first visit of a zone
 METRES_OF_FIRST_RANK = 100  # rank r is reached at 100·r² metres: 100 m, 400 m, 900 m, ...
@@ -41,10 +42,17 @@ def visit_key(zone: str) -> str:
     return f"visited:{zone}"
 
 
-def visited(state: CharacterState, zone: str) -> CharacterState:
-    """Return the document after arriving in a zone: the same one, unless it is the first visit."""
-    key = visit_key(zone)
-    if key in state.quests:
+def is_known(state: CharacterState, zone: str) -> bool:
+    """Whether the character has been in a zone before."""
+    return visit_key(zone) in state.quests
+
+
+def visited(state: CharacterState, zone: str, level_cap: int | None = None) -> CharacterState:
+    """Return the document after arriving in a zone: the same one, unless it is the first visit.
+
+    At the level cap it is not noted either: once the cap is lifted, the zone is found after all.
+    """
+    if is_known(state, zone) or is_capped(state, level_cap):
         return state
-    xp = min(state.attributes.get("xp", 0) + VISIT_XP, MOST)
-    return replace(state, quests={**state.quests, key: "done"}, attributes={**state.attributes, "xp": xp})
+    richer = gained(state, VISIT_XP, level_cap)
+    return replace(richer, quests={**richer.quests, visit_key(zone): "done"})

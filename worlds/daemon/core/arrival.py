@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from worlds.daemon.core import alliances, departure, maintenance, skies, standing, trades, withholding
+from worlds.daemon.core import alliances, departure, maintenance, muting, skies, standing, trades, withholding
 from worlds.daemon.core.clusters import Instance
 from worlds.daemon.core.session import ClusterRequest, Phase, Session, Stay
 from worlds.daemon.core.state import REPEAT_S, World
@@ -39,6 +39,7 @@ def ask_to_admit(
         incarnation=instance.incarnation,
         after=s.head.after,
         line=s.line_kind,
+        level_cap=s.limits.level_cap,
     )
     w.ask(s, s.target, message, request)
 
@@ -58,6 +59,8 @@ def settle(w: World, s: Session, m: bus.Admitted) -> None:
         withholding.order(w, s)
     if s.alliance:
         alliances.order(w, s)
+    if s.mute is not None:
+        muting.order(w, s)
     w.route(s, s.here.cluster)
     tell_entered(w, s)
     tell_zone(w, s, m)

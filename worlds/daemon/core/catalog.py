@@ -1,5 +1,6 @@
 """What the daemon knows of its world's content and clusters: plain values, read by the shell."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -25,6 +26,7 @@ class ZoneInfo:
     max_instances: int = 8
     is_pinned: bool = False
     is_by_alliance: bool = False  # each alliance has a copy of its own
+    is_premium: bool = False  # only who may enter premium zones is let in
 
     def instance(self, copy: int = 1) -> int:
         """Return the number of a copy of this zone (1..999)."""
@@ -82,8 +84,14 @@ class Catalog:
 
     def entry_zone(self) -> ZoneInfo | None:
         """Return the zone where new characters begin; else the first by name; None without any."""
-        zones = sorted(self.zones.values(), key=lambda zone: (not zone.is_entry, zone.slug))
-        return zones[0] if zones else None
+        return self._first_zone(self.zones.values())
+
+    def free_entry_zone(self) -> ZoneInfo | None:
+        """Return where everybody may begin: the entry zone, or the first by name that asks for no edition."""
+        return self._first_zone(zone for zone in self.zones.values() if not zone.is_premium)
+
+    def _first_zone(self, zones: Iterable[ZoneInfo]) -> ZoneInfo | None:
+        return min(zones, key=lambda zone: (not zone.is_entry, zone.slug), default=None)
 
     def zone_of_instance(self, instance: int) -> ZoneInfo | None:
         """Return the zone of an instance number."""

@@ -57,6 +57,8 @@ class Cluster:
     dilation: float = 1.0
     figures: ClusterFigures | None = None
     metrics: str = ""  # host:port of its /metrics
+    door: bytes = b""  # newest connect token for the reachability check, and when it came
+    door_at: float = 0.0
     reports: int = 0  # rounds of Residents of this incarnation that were seen
     hearing: Hearing = field(default_factory=Hearing)  # the round of Residents under way
     dead_incarnations: set[int] = field(default_factory=set)

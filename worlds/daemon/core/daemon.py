@@ -8,6 +8,7 @@ from worlds.daemon.core import (
     exchanges,
     hearing,
     life,
+    orders,
     poison,
     queueing,
     recovery,
@@ -37,6 +38,7 @@ from worlds.daemon.core.events import (
     Tick,
 )
 from worlds.daemon.core.hosts import HostHeard, HostLost
+from worlds.daemon.core.ordering import CarriedOut
 from worlds.daemon.core.session import IN_PLAY
 from worlds.daemon.core.state import World
 from worlds.daemon.core.upkeep import UpkeepLoaded
@@ -82,6 +84,8 @@ class DaemonCore:
                 reoffers.on_loaded(w, event)
             case UpkeepLoaded():
                 steps.upkeep(w, event)
+            case CarriedOut():
+                orders.on_carried_out(w, event)
             case HostHeard(host, report):
                 supervision.heard(w, host, report)
             case HostLost(host):

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from worlds.daemon.core.events import Unfinished
+from worlds.daemon.core.events import UNKNOWN_LIMITS, Unfinished
 from worlds.daemon.core.hosts import HostEffect
 from worlds.daemon.core.measuring import MeasuringEffect
+from worlds.daemon.core.ordering import CarryOut
 from worlds.daemon.core.upkeep import UpkeepEffect
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
@@ -76,6 +77,8 @@ class SessionRow:
     entity: int
     resume_digest: bytes
     stay: int = 0  # order of the Admit that made the entity; in the row it never goes back
+    has_gap: bool = True  # the player may have seen more in that stay than is known here
+    limits: uplink.Limits = UNKNOWN_LIMITS
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class WaitingRow:
     rank: int
     arrival: int
     resume_digest: bytes
+    limits: uplink.Limits = UNKNOWN_LIMITS
 
 
 @dataclass(frozen=True)
@@ -240,5 +244,6 @@ Effect = (
     | UpkeepEffect
     | MeasuringEffect
     | HostEffect
+    | CarryOut
     | Log
 )

@@ -5,9 +5,12 @@ from hashlib import sha256
 from worlds.daemon.core import (
     arrival,
     departure,
+    editions,
     exchanges,
     handoff,
     maintenance,
+    motd,
+    muting,
     placement,
     poison,
     queueing,
@@ -28,7 +31,7 @@ from worlds.daemon.core.session import (
 from worlds.daemon.core.state import World
 from worlds.uplink import messages as uplink
 from zonecluster.protocol.from_client import PROTOCOL_VERSION, Enter, Hello
-from zonecluster.protocol.to_client import CharacterSummary, Goodbye, Notice, RefusalCode, Welcome
+from zonecluster.protocol.to_client import CharacterSummary, Goodbye, RefusalCode, Welcome
 
 P = Phase
 LOG_IN_AGAIN = "Log in again to get a fresh ticket, and connect with that."
@@ -99,10 +102,11 @@ def _hello_with_ticket(w: World, link: LinkRef, ticket: str) -> None:
 def on_admission(w: World, s: Session, answer: uplink.Admission) -> None:
     """The master has redeemed the ticket."""
     s.admission, s.account, s.edition = answer.admission, answer.account, answer.edition
-    s.level_cap, s.characters = answer.limits.level_cap, answer.characters
+    s.limits, s.characters = answer.limits, answer.characters
     s.is_operator = answer.is_operator
     s.move(P.WELCOMED, w.now)
     welcome(w, s)
+    muting.on_news(w, s, answer.mute)
 
 
 def on_ticket_refused(w: World, s: Session, refusal: uplink.Refusal) -> None:
@@ -126,7 +130,7 @@ def welcome(w: World, s: Session) -> None:
         world=w.catalog.world,
         characters=s.characters or _only_the_played(w, s),
         edition=s.edition,
-        motd=w.catalog.motd,
+        motd=motd.text_of(w),
         resume=w.new_resume_token(s),
         playing=s.character if s.phase in IN_PLAY else None,
     )
@@ -308,8 +312,9 @@ def take_over(w: World, old: Session, new: Session) -> None:
     if link is None:
         return
     take_link(w, old, link, "You have logged in again elsewhere.")
-    old.admission, old.edition, old.level_cap = new.admission, new.edition, new.level_cap
-    old.is_operator = new.is_operator
+    old.admission, old.is_operator = new.admission, new.is_operator
+    editions.take(w, old, new.edition, new.limits)
+    muting.on_news(w, old, new.mute)
     old.characters, old.ticket_digest = new.characters, new.ticket_digest
     digest = new.resume_digest
     w.void_resume_tokens(new)
@@ -374,7 +379,7 @@ def on_recorded(w: World, s: Session) -> None:
 
 def open_and_admit(w: World, s: Session) -> None:
     """Ask a cluster to admit, once the instance is open."""
-    s.place = w.catalog.place_or_entry(s.place)
+    s.place = editions.place_for(w, s, w.catalog.place_or_entry(s.place))
     instance = placement.open_instance(w, w.catalog.zones[s.place.zone], s) if s.place else None
     if instance is not None and s.place is not None:
         arrival.ask_to_admit(w, s, P.ADMITTING, instance, s.head.state, s.place)
@@ -398,14 +403,3 @@ def on_link_lost(w: World, s: Session) -> None:
         departure.end(w, s)
     elif s.phase in IN_PLAY:
         arrival.attach(w, s)
-
-
-def on_edition(w: World, s: Session, news: uplink.AccountNews) -> None:
-    """The account's edition may have changed while it plays: no new log-in, the limits change under it."""
-    if news.edition == s.edition:
-        return
-    s.edition, s.level_cap = news.edition, news.limits.level_cap
-    w.to_link(
-        s.link, Notice(text=f"Your account is now {news.edition.title()}. Its limits hold from this moment.")
-    )
-    w.update_row(s)

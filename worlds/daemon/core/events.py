@@ -6,9 +6,13 @@ from uuid import UUID
 
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.hosts import HostHeard, HostLost
+from worlds.daemon.core.ordering import CarriedOut
 from worlds.daemon.core.upkeep import UpkeepLoaded
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
+
+# Of a row that does not say: the next report's answer does.
+UNKNOWN_LIMITS = uplink.Limits(level_cap=None)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class OpenSession:
     cluster: str
     resume_digest: bytes
     stay: int = 0  # entities with a lower one are ghosts
+    has_gap: bool = True  # the player may have seen more in that stay than is known here
+    limits: uplink.Limits = UNKNOWN_LIMITS
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class WaitingSession:
     arrival: int
     resume_digest: bytes
     waited_s: float
+    limits: uplink.Limits = UNKNOWN_LIMITS
 
 
 @dataclass(frozen=True)
@@ -183,6 +190,7 @@ Event = (
     | JournalFailed
     | ReceiptsLoaded
     | UpkeepLoaded
+    | CarriedOut
     | HostHeard
     | HostLost
     | BusLost

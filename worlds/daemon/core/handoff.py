@@ -5,7 +5,7 @@ Memory is never copied to memory: the target gets the state that the master has 
 
 from dataclasses import replace
 
-from worlds.daemon.core import arrival, departure, placement
+from worlds.daemon.core import arrival, departure, editions, placement
 from worlds.daemon.core.clusters import Instance
 from worlds.daemon.core.session import Phase, Session
 from worlds.daemon.core.state import World
@@ -40,6 +40,10 @@ def on_portal(w: World, s: Session, m: bus.PortalEntered) -> None:
             s.link,
             Notice(text="This way leads nowhere. The world's operator has been told.", level="warning"),
         )
+        return
+    if not editions.may_enter(s, w.catalog.zones[link.arrival.zone]):
+        s.no_handoff_until = w.now + PAUSE_S
+        editions.tell_barred(w, s, w.catalog.zones[link.arrival.zone])
         return
     s.goal, s.is_following, s.missed_portal = link.arrival, False, ""
     s.move(P.CROSSING, w.now)

@@ -95,6 +95,8 @@ def _from_cluster(w: World, m: bus.BusMessage) -> None:
             cluster.vacant, cluster.exported = frozenset(m.vacant), frozenset(m.exported)
             cluster.tick_ms, cluster.dilation = m.tick_ms, m.dilation
             cluster.figures, cluster.metrics = m.figures, m.metrics
+            if m.door:
+                cluster.door, cluster.door_at = m.door, w.now
             costs.on_alive(w, m)
             handlers.on_alive(w, m)
             placement.on_reported(w, cluster)

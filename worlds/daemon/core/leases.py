@@ -2,7 +2,19 @@
 
 from uuid import UUID
 
-from worlds.daemon.core import departure, entering, mail, maintenance, reoffers, restart_telling, standing
+from worlds.daemon.core import (
+    departure,
+    doors,
+    editions,
+    mail,
+    maintenance,
+    motd,
+    muting,
+    orders,
+    reoffers,
+    restart_telling,
+    standing,
+)
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.saving import backoff
 from worlds.daemon.core.session import GOING, Phase
@@ -53,6 +65,11 @@ def report(w: World) -> None:
         clusters=clusters,
         maintenance=maintenance.own_text(w),
         restart=restart_telling.planned(w),
+        doors=doors.offered(w),
+        zones=doors.open_zones(w),
+        done=orders.ended(w),
+        policy=w.upkeep.policy if w.upkeep is not None else None,
+        waiting=editions.waiting_accounts(w),
     )
     w.report_call = w.call(None, message)
 
@@ -70,6 +87,9 @@ def on_reported(w: World, answer: uplink.Reported | uplink.Refusal | Unreachable
         standing.note_limit(w, answer.is_limited)
         standing.note_trade(w, answer)
         w.life.master_maintenance = answer.maintenance
+        w.wants_doors = answer.wants_doors
+        orders.on_orders(w, answer.orders)
+        motd.on_site(w, answer.motd)
         mail.on_news(w, answer.letters)
         _take_news(w, answer.accounts)
         reoffers.on_reported(w, answer)
@@ -90,6 +110,8 @@ def _take_news(w: World, accounts: list[uplink.AccountNews]) -> None:
             continue
         if one.is_banned and s.leave is None:
             w.log("account_banned", "warning", session=str(s.id))
-            departure.begin(w, s, departure.BANNED)
+            here = departure.Leave("banned here", one.banned_for) if one.banned_for else departure.BANNED
+            departure.begin(w, s, here)
         elif s.phase is not Phase.ENDED:
-            entering.on_edition(w, s, one)
+            muting.on_news(w, s, one.mute)
+            editions.on_news(w, s, one)

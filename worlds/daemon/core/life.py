@@ -1,6 +1,6 @@
 """World life: announcements, message of the day, maintenance, the sky, and who is let in from the queue."""
 
-from worlds.daemon.core import entering, maintenance, queueing, saying, skies
+from worlds.daemon.core import entering, maintenance, motd, queueing, saying, skies
 from worlds.daemon.core.catalog import Catalog
 from worlds.daemon.core.effects import ForgetWaiting
 from worlds.daemon.core.state import World
@@ -23,10 +23,9 @@ def on_upkeep(w: World, event: UpkeepLoaded) -> None:
 
 def on_catalog(w: World, catalog: Catalog) -> None:
     """The world's texts and limits were read anew: another message of the day is told at once."""
-    is_new = catalog.motd != w.catalog.motd
+    before = motd.text_of(w)
     w.catalog = catalog
-    if is_new and catalog.motd:
-        saying.to_everybody(w, Notice(f"Message of the day: {catalog.motd}"))
+    motd.tell_another(w, before)
 
 
 def step(w: World) -> None:

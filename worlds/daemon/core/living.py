@@ -48,3 +48,4 @@ class Life:
     is_known: bool = False  # whether maintenance was looked at before
     maintenance: str | None = None  # as players were told
     master_maintenance: str | None = None  # what the master's staff has set
+    site_motd: str | None = None  # message of the day on the site; None: no report was answered yet

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from worlds.daemon.core import exchanges, meeting
+from worlds.daemon.core import exchanges, meeting, muting
 from worlds.daemon.core.commerce import Asked, MailCall, Part, Verdict
 from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.goods import (
@@ -83,6 +83,8 @@ def _send(w: World, s: Session, m: MailSend, asked: Asked) -> None:
     goods = offered(w, s, m.items, m.money)
     if s.is_withheld:
         raise Refused("withheld", f"{s.name} cannot be saved at the moment.")
+    if (fault := muting.refusal(s)) is not None:
+        raise Refused("refused", fault)
     subject = clean_speech(m.subject)
     if not subject:
         raise Refused("refused", NO_SUBJECT)

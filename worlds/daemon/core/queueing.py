@@ -1,9 +1,10 @@
 """The queue of a full world: who waits, in which order they are let in, and what they are told.
 
-First those whom a lost connection has put out a moment ago, then Premium, then all others; among these by
-arrival. A player waits on the world link, with the chosen character and the admission, which is good for 24
-hours. The place is the account's: it outlasts a lost link for a minute as everything does, a second log-in
-takes it over, and a row in the world's database keeps it over a restart of the daemon.
+First those whom a lost connection has put out a moment ago, then by the edition's place (Premium before
+Free); among these by arrival. Who upgrades while waiting moves up within seconds, and keeps the arrival. A
+player waits on the world link, with the chosen character and the admission, which is good for 24 hours. The
+place is the account's: it outlasts a lost link for a minute as everything does, a second log-in takes it
+over, and a row in the world's database keeps it over a restart of the daemon.
 
 The estimate is what was measured: how often a place has become free lately. Until three have, nobody knows.
 """
@@ -17,7 +18,7 @@ from worlds.daemon.core.state import World
 from zonecluster.protocol.to_client import Goodbye, Queued
 
 P = Phase
-RETURNING, PREMIUM, OTHERS = range(3)  # ranks: lower ones go first
+RETURNING = 0  # rank: lower ones go first. Those of editions follow, by their place in queues
 RETURN_S = 300.0  # so long after a lost connection has put somebody out, there is no queue for that account
 TELL_S = 5.0  # a place is told at most so often
 TELL_AGAIN_S = 30.0  # and at least so often: the bus may lose it
@@ -79,7 +80,18 @@ def rank_of(w: World, s: Session) -> int:
     """Return how soon it is a player's turn."""
     if s.account is not None and w.life.put_out_at.get(s.account, float("-inf")) > w.now - RETURN_S:
         return RETURNING
-    return PREMIUM if s.edition == "premium" else OTHERS
+    return RETURNING + 1 + s.limits.queue_place
+
+
+def follow_limits(w: World, s: Session) -> None:
+    """The limits are others now: so is the place, but of one whom a lost connection has put out."""
+    rank = rank_of(w, s)
+    if s.phase is not P.WAITING or s.rank == RETURNING:
+        return
+    if rank != s.rank:
+        w.log("queue_rank_changed", session=str(s.id), rank=rank)
+        s.rank = rank
+    _changed(w, s)
 
 
 def may_come_in(w: World, s: Session) -> bool:
@@ -126,6 +138,7 @@ def _row(s: Session) -> WaitingRow:
         rank=s.rank,
         arrival=s.arrival,
         resume_digest=s.resume_digest,
+        limits=s.limits,
     )
 
 
@@ -167,7 +180,7 @@ def load(w: World, rows: list[WaitingSession]) -> None:
         s.id = row.id
         w.sessions[s.id] = s
         s.account, s.admission, s.character, s.name = row.account, row.admission, row.character, row.name
-        s.edition, s.rank, s.arrival = row.edition, row.rank, row.arrival
+        s.edition, s.limits, s.rank, s.arrival = row.edition, row.limits, row.rank, row.arrival
         s.resume_digest = s.proven_digest = row.resume_digest
         s.deadline = w.now + max((DEADLINES[P.WAITING][0] or 0.0) - row.waited_s, 0.0)
         s.grace_until = w.now + GRACE_S

@@ -10,8 +10,10 @@ from worlds.daemon.core import (
     alliances,
     arrival,
     departure,
+    editions,
     exchanges,
     handoff,
+    muting,
     placement,
     standing,
     withholding,
@@ -193,6 +195,8 @@ def _at_home(w: World, s: Session, resident: bus.Resident) -> None:
     exchanges.compare(w, s, resident)
     standing.compare(w, s, resident)
     alliances.compare(w, s, resident)
+    muting.compare(w, s, resident)
+    editions.compare(w, s, resident)
     is_attached = resident.link == (s.link.link if s.link else None)
     if not is_attached and w.now - s.attached_at > REPAIR_AFTER_S:
         arrival.attach(w, s)
@@ -228,9 +232,9 @@ def load(w: World, rows: list[OpenSession]) -> None:
         s.id = row.id
         w.sessions[s.id] = s
         s.account, s.admission, s.character, s.name = row.account, row.admission, row.character, row.name
-        s.edition, s.is_recorded = row.edition, True
+        s.edition, s.limits, s.is_recorded = row.edition, row.limits, True
         s.resume_digest = s.proven_digest = row.resume_digest
-        s.known_stay, s.known_line = row.stay, row.line
+        s.known_stay, s.known_gap, s.known_line = row.stay, row.has_gap, row.line
         s.grace_until = w.now + SETTLE_S + GRACE_S
         w.by_character[s.character] = s.id
         w.by_digest[s.resume_digest] = s.id
@@ -304,9 +308,9 @@ def restore(w: World, s: Session) -> None:
     # What the dead daemon had under way is not known, so a new document is asked for. One that was sent
     # before is not taken any more: the dead daemon may have saved a newer one.
     s.serial, s.misses, s.is_dirty = resident.serial, 0, True
-    # A cluster may have died shortly before the daemon: whoever has done nothing where it is since then
-    # may have seen more than there is now.
-    s.has_gap = resident.serial == 0 or s.here.order > s.known_stay
+    # A cluster may have died shortly before the daemon: whoever came here after that, and has done nothing
+    # since, may have seen more than there is now. Of a stay that is in the dead daemon's row it is known.
+    s.has_gap = s.here.order > s.known_stay or (resident.serial == 0 and s.known_gap)
     s.checkpoint_at = w.now
     s.place_save_at = w.now + arrival.PLACE_SAVE_S
     zone = w.catalog.zone_of_instance(s.here.instance)

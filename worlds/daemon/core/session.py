@@ -10,7 +10,10 @@ from typing import Literal, TypeVar
 from uuid import UUID
 
 from worlds.daemon.core.effects import SessionRow
+from worlds.daemon.core.events import UNKNOWN_LIMITS
 from worlds.daemon.core.saving import WriteHead
+from worlds.uplink import messages as uplink
+from worlds.uplink.orders import Mute
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import Place
 from zonecluster.protocol.to_client import CharacterSummary, Queued, RefusalCode
@@ -235,7 +238,10 @@ class Session:
     account: UUID | None = None
     admission: UUID | None = None
     edition: str = ""
-    level_cap: int | None = None
+    limits: uplink.Limits = UNKNOWN_LIMITS
+    asked_at: float = (
+        0.0  # when a report asked for the standing of the account, which is here without a lease
+    )
     is_operator: bool = False  # of the world, or staff: let in during maintenance, and when it is full
     characters: list[CharacterSummary] = field(default_factory=list)
     ticket_digest: bytes = b""
@@ -263,12 +269,17 @@ class Session:
     goal: Place | None = None  # where the player is going in
     commit_op: UUID | None = None  # the write that COMMITTING or SAVING_OUT waits for
     known_stay: int = 0  # RESTORING: the newest that the dead daemon knew of
+    known_gap: bool = (
+        True  # RESTORING: whether the player had seen more in that stay than the dead daemon knew
+    )
     known_line: UUID | None = None  # RESTORING: the line that it played
     seen: dict[tuple[str, int, int], bus.Resident] = field(default_factory=dict)  # RESTORING: who reports it
 
     place: Place | None = None
     saved_place: Place | None = None
     is_dirty: bool = False
+    mute: Mute | None = None  # by the world's keepers
+    is_mute_known: bool = False  # the master has said so or otherwise since this daemon began
     refused_since: float | None = None  # the master answers, and does not accept this character's writes
     is_withheld: bool = False  # the cluster was told to give nothing durable
     has_gap: bool = False  # the player has seen more than any state that is known here
@@ -374,4 +385,6 @@ class Session:
             entity=self.home.entity if self.home else 0,
             resume_digest=self.resume_digest,
             stay=max(self.home.order if self.home else 0, self.known_stay),
+            has_gap=self.has_gap,
+            limits=self.limits,
         )

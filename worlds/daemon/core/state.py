@@ -28,6 +28,7 @@ from worlds.daemon.core.hosts import Hosts
 from worlds.daemon.core.living import Life
 from worlds.daemon.core.measuring import Measured
 from worlds.daemon.core.moving import Move
+from worlds.daemon.core.ordering import Orders
 from worlds.daemon.core.restart_work import Work
 from worlds.daemon.core.session import DEADLINES, ClusterRequest, LinkRef, Phase, Session, Stay
 from worlds.daemon.core.upkeep import Ended, UpkeepLoaded
@@ -143,6 +144,7 @@ class World:
     renew_calls: set[UUID] = field(default_factory=set)
     report_at: float = 0.0
     report_call: UUID | None = None
+    wants_doors: bool = False  # the master wants to look whether UDP comes through
     is_master_up: bool = True
     tickets: dict[int, Ticket] = field(default_factory=dict)
     next_ticket: int = 0
@@ -172,6 +174,7 @@ class World:
     measured: Measured = field(default_factory=Measured)  # costs, and which commands are off
     moves: dict[int, Move] = field(default_factory=dict)  # by instance
     ended_moves: Ended = field(default_factory=Ended)
+    orders: Orders = field(default_factory=Orders)  # of the world's keepers
     unknown_clusters: set[str] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from worlds.restart_steps import Step
+from worlds.uplink.orders import Policy
 
 # ---------------------------------------------------------------- what rows say
 
@@ -65,6 +66,7 @@ class UpkeepLoaded:
     announcements: tuple[AnnouncementRow, ...] = ()
     maintenance: Maintenance | None = None
     handlers_off: frozenset[str] = frozenset()  # kinds of commands that are refused
+    policy: Policy | None = None  # by which the world restarts
 
 
 # ---------------------------------------------------------------- what is written back

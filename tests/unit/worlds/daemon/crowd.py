@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
+from accounts.rules import Edition
+from characters.rules import limits_message
 from tests.unit.worlds.daemon.simulation import catalog
 from tests.unit.worlds.daemon.test_core import Core
 from worlds.daemon.core.effects import RecordSession
@@ -14,8 +16,6 @@ from zonecluster.protocol import bus
 from zonecluster.protocol.character import GENESIS_CHAIN, CharacterState
 from zonecluster.protocol.from_client import Enter, Hello
 from zonecluster.protocol.to_client import CharacterSummary, Queued, Welcome
-
-LIMITS = uplink.Limits(15)
 
 
 @dataclass
@@ -32,7 +32,8 @@ class Person:
 
     def admission(self) -> uplink.Admission:
         summary = CharacterSummary(id=self.hero, name=self.name, level=1, line="main")
-        return uplink.Admission(uuid4(), self.account, self.edition, LIMITS, [summary], self.is_operator)
+        limits = limits_message(Edition(self.edition))
+        return uplink.Admission(uuid4(), self.account, self.edition, limits, [summary], self.is_operator)
 
     def lease(self) -> uplink.Lease:
         state = CharacterState()

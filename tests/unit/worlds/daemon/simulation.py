@@ -503,7 +503,7 @@ def open_session(row: object) -> OpenSession:
     """Return what a restarted daemon reads of a row."""
     return OpenSession(
         row.id, row.account, row.admission, row.character, row.name, row.edition, row.line, row.epoch,
-        row.zone, row.cluster, row.resume_digest, row.stay,
+        row.zone, row.cluster, row.resume_digest, row.stay, row.has_gap, row.limits,
     )  # fmt: skip
 
 

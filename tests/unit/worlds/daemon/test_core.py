@@ -427,7 +427,7 @@ def test_new_edition_is_told_without_a_new_log_in(core: Core) -> None:
     session = core.enter()
     report(core, accounts=[uplink.AccountNews(ALICE, "premium", uplink.Limits(None), False)])
     assert "Premium" in core.told(Notice).text
-    assert (session.edition, session.level_cap, session.phase) == ("premium", None, Phase.PLAYING)
+    assert (session.edition, session.limits.level_cap, session.phase) == ("premium", None, Phase.PLAYING)
 
 
 def test_suspended_world_puts_everybody_out(core: Core) -> None:
