@@ -6,7 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from worlds import plans, restarts, services
-from worlds.operating import setup
+from worlds.operating import keepers, orders, setup
 from worlds.webhooks import tasks as webhooks
 from worlds.status.sampling import count_minute, forget_old, site_answers
 
@@ -35,6 +35,13 @@ def plan_placement() -> None:
     plans.plan_when_due(now=timezone.now())
 
 
+@shared_task(name="worlds.end_late_orders")
+def end_late_orders() -> None:
+    """End what no world has answered in time; forget old orders and invitations."""
+    orders.expire_orders(now=timezone.now())
+    keepers.forget_invitations(now=timezone.now())
+
+
 @shared_task(name=setup.LOOK)
 def look_at_world(world_id: int, doors: list[str]) -> None:
     """Call a world's gateway and zone clusters. Args: doors: connect tokens of its clusters, base64."""
@@ -55,6 +62,7 @@ def forget_old_availability() -> None:
 
 
 BEAT_SCHEDULE = {
+    "worlds: end late orders": {"task": "worlds.end_late_orders", "schedule": crontab()},
     "worlds: tell webhooks": {
         "task": webhooks.tell_webhooks.name,
         "schedule": 5.0,  # seconds: how late an event may be told

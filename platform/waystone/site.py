@@ -12,18 +12,23 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.rules import LIMITS, Edition
+from waystone.ping import ping_origin, policy_with
 from waystone.world_search import WorldSearchForm
 from worlds.selectors import (
     WorldFilters,
+    choices_of_list,
     clusters_of,
     listed_worlds,
     platform_population,
     world_page,
     world_rows,
 )
+from worlds.status.history import history_of
+from worlds.status.incidents import open_incidents
 
 BUSIEST = 4  # worlds on the home page
 PER_PAGE = 24  # fills rows of two and of three
+CHOICES_FRESH_FOR = 30  # seconds; a new world's language may come late into the search form
 FRESH_FOR = 3  # seconds; however many people watch the home page, the database is asked once in so long
 
 live = LocMemCache("waystone.site", {})  # each process's own
@@ -52,46 +57,70 @@ def population(request: HttpRequest) -> HttpResponse:
     return render(request, "site/population.html", live_population())
 
 
+def known_choices() -> dict[str, list[str]]:
+    """Return what the list can be narrowed by; asked anew every CHOICES_FRESH_FOR seconds."""
+    found = live.get("choices")
+    if found is None:
+        found = choices_of_list()
+        live.set("choices", found, CHOICES_FRESH_FOR)
+    return found
+
+
 @require_safe
 def world_list(request: HttpRequest) -> HttpResponse:
-    """List the worlds that match a search; for htmx only the results."""
-    form = WorldSearchForm(request.GET)
+    """List the worlds that match a search; for htmx, which asks every few seconds, only the results."""
+    form = WorldSearchForm(request.GET, known_choices())
     now = timezone.now()
     page = Paginator(listed_worlds(now, form.filters()), PER_PAGE).get_page(request.GET.get("page"))
     rows = page.object_list
     assert isinstance(rows, QuerySet)  # noqa: S101  (for mypy: a slice of what the paginator was given)
-    query = request.GET.copy()
-    query.pop("page", None)
+    worlds = [(row, ping_origin(row.gateway_url)) for row in world_rows(rows, now)]
     context = {
         "form": form,
         "page": page,
-        "worlds": world_rows(rows, now),
+        "worlds": worlds,
         "is_search": form.is_search(),
-        "query": query.urlencode(),
         "section": "worlds",
     }
     is_fragment = request.headers.get("HX-Target") == "results"
     response = render(request, "site/world_results.html" if is_fragment else "site/worlds.html", context)
     response.headers["Vary"] = "HX-Request, HX-Target, Cookie"
+    response.headers["Content-Security-Policy"] = policy_with(origin for _, origin in worlds)
     return response
 
 
 @require_safe
 def world_page_view(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show one world: what it is, where it leads, and how to get in."""
+    """Show one world: what it is, how it is, where it leads, and how to get in."""
     now = timezone.now()
     page = world_page(slug, now)
     if page is None:
         raise Http404
+    ping = ping_origin(page.row.gateway_url)
     context = {
         "page": page,
         "world": page.row,
+        "ping": ping,
+        "history": history_of(page.id, now),
+        "incidents": open_incidents(world=slug),
         "clusters": clusters_of(slug, now),
         "free_level_cap": LIMITS[Edition.FREE].level_cap,
         "site_url": settings.PUBLIC_URL,
         "section": "worlds",
     }
-    return render(request, "site/world.html", context)
+    response = render(request, "site/world.html", context)
+    response.headers["Content-Security-Policy"] = policy_with([ping])
+    return response
+
+
+@require_safe
+def world_now(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show only the live part of a world's page; htmx asks for it every few seconds."""
+    page = world_page(slug, timezone.now())
+    if page is None:
+        raise Http404
+    context = {"world": page.row, "ping": ping_origin(page.row.gateway_url)}
+    return render(request, "site/world_now.html", context)
 
 
 @require_safe

@@ -5,8 +5,10 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from waystone import site
+from waystone import site, status_pages
 from worlds.jwks import jwks
+from worlds.operating.keeping_views import world_banner
+from worlds.operating.joining_api import join
 
 admin.autodiscover()
 # One log-in, with its limits, for the admin as well.
@@ -22,13 +24,22 @@ urlpatterns = [
     path("population/", site.population, name="population"),
     path("worlds/", site.world_list, name="world_list"),
     path("worlds/<slug:slug>/", site.world_page_view, name="world_page"),
+    path("worlds/<slug:slug>/banner/<slug:digest>.webp", world_banner, name="world_banner"),
+    path("worlds/<slug:slug>/now/", site.world_now, name="world_now"),
+    path("worlds/<slug:slug>/badge.svg", status_pages.world_badge, name="world_badge"),
+    path("status/", status_pages.status, name="status"),
+    path("status-now/", status_pages.status_now, name="status_now"),
+    path("status/<slug:slug>/", status_pages.world_status, name="world_status"),
     path("how-to-play/", site.how_to_play, name="how_to_play"),
     path("characters/", include("characters.urls")),
     path("account/", include("accounts.urls")),
+    path("premium/", include("accounts.shop.urls")),
+    path("operate/", include("worlds.operating.urls")),
     path("healthz", site.healthz, name="healthz"),
     path("api/v1/", include("accounts.api_urls")),
     path("api/v1/", include("worlds.api_urls")),
     path("api/v1/", include("characters.api_urls")),
+    path("api/v1/uplink/join/", join, name="uplink_join"),
     path("api/v1/uplink/", include("characters.uplink_urls")),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api_docs"),

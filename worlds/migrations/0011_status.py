@@ -94,6 +94,7 @@ class Migration(migrations.Migration):
                     "last_at",
                     models.DateTimeField(help_text="The minute that was counted last: none counts twice."),
                 ),
+                ("was_up", models.BooleanField(help_text="In the minute that was counted last.")),
                 ("samples", models.PositiveIntegerField(help_text="Minutes that were counted.")),
                 ("up", models.PositiveIntegerField(help_text="Of these, in which players could enter.")),
                 (

@@ -21,6 +21,7 @@ class Availability(models.Model):
     at = models.DateTimeField(help_text="Begin of the hour or day, UTC.")
     last_at = models.DateTimeField(help_text="The minute that was counted last: none counts twice.")
     samples = models.PositiveIntegerField(help_text="Minutes that were counted.")
+    was_up = models.BooleanField(help_text="In the minute that was counted last.")
     up = models.PositiveIntegerField(help_text="Of these, in which players could enter.")
     planned = models.PositiveIntegerField(help_text="Of these, in which they could not, as announced.")
     players = models.PositiveBigIntegerField(help_text="Sum over the minutes, counted by leases.")

@@ -78,23 +78,20 @@ def days_of(world_ids: Iterable[int], now: datetime) -> dict[int, list[Bar]]:
 def platform_parts(now: datetime) -> list[Part]:
     """Return the parts of the platform. What counts is a part itself: its gaps are when it was away."""
     histories = _histories({"world_id": None}, now)
-    newest = (
-        Availability.objects.filter(world=None, part=SITE, span=Availability.Span.HOUR)
-        .order_by("-at")
-        .values_list("last_at", "samples", "up")
-        .first()
-    )
-    is_counting = newest is not None and now - newest[0] <= FRESH_FOR
-    site = histories[None, SITE]
-    last = site.hours[-1].minutes if site.hours else Minutes()
+    newest = {
+        part: (last_at, was_up)
+        for part, last_at, was_up in Availability.objects.filter(
+            world=None, span=Availability.Span.DAY, at__gte=_days(now)[0]
+        )
+        .order_by("at")
+        .values_list("part", "last_at", "was_up")
+    }
+    counts = {part: now - at <= FRESH_FOR for part, (at, _) in newest.items()}
+    site = newest[SITE][1] if counts.get(SITE) else None
+    background = _gaps(histories[None, BACKGROUND], now)
     return [
-        Part(SITE, "Website and log-in", _is_up(last) if is_counting else None, site),
-        Part(
-            BACKGROUND,
-            "Background work",
-            is_counting if newest is not None else None,
-            _gaps(histories[None, BACKGROUND], now),
-        ),
+        Part(SITE, "Website and log-in", site, histories[None, SITE]),
+        Part(BACKGROUND, "Background work", counts.get(BACKGROUND), background),
     ]
 
 
@@ -102,10 +99,6 @@ def measured_at(now: datetime) -> datetime | None:
     """Return when minutes were counted last."""
     rows = Availability.objects.filter(world=None, part=BACKGROUND, span=Availability.Span.DAY)
     return rows.order_by("-at").values_list("last_at", flat=True).first()
-
-
-def _is_up(minutes: Minutes) -> bool:
-    return minutes.up == minutes.samples
 
 
 def _gaps(history: History, now: datetime) -> History:

@@ -24,15 +24,16 @@ PATIENCE_S = 5.0  # with the site, which somebody waits for
 
 _COUNT = """
 INSERT INTO worlds_availability AS kept
-    (world_id, part, span, at, last_at, samples, up, planned, players, most)
-SELECT given.world, given.part, spans.span, spans.at, %(minute)s, 1, given.up, given.planned, given.players,
-       given.players
+    (world_id, part, span, at, last_at, was_up, samples, up, planned, players, most)
+SELECT given.world, given.part, spans.span, spans.at, %(minute)s, given.up > 0, 1, given.up, given.planned,
+       given.players, given.players
 FROM unnest(%(worlds)s::bigint[], %(parts)s::text[], %(up)s::int[], %(planned)s::int[], %(players)s::int[])
      AS given(world, part, up, planned, players)
 CROSS JOIN (VALUES ('hour', %(hour)s::timestamptz), ('day', %(day)s::timestamptz)) AS spans(span, at)
 WHERE given.world IS NULL OR EXISTS (SELECT 1 FROM worlds_world WHERE id = given.world)
 ON CONFLICT (world_id, part, span, at) DO UPDATE SET
     last_at = excluded.last_at,
+    was_up = excluded.was_up,
     samples = kept.samples + 1,
     up = kept.up + excluded.up,
     planned = kept.planned + excluded.planned,
