@@ -12,6 +12,7 @@ from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from waystone.backup_config import BackupConfig, read_backup_config
+from waystone.shop_config import ShopConfig, read_shop_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,6 +82,7 @@ class Config:
     log_format: str  # json, console, or empty: console on a terminal, else json
     allowed_hosts: tuple[str, ...]
     world: str  # slug of the world that this deployment runs
+    world_name: str  # as the master has it; empty: made from the slug
     world_key_file: Path  # Ed25519 private key, PEM
     journal_dir: Path  # holds a folder for each world that a daemon runs here
     journal_max_bytes: int
@@ -88,6 +90,8 @@ class Config:
     mail_dir: Path  # where mail is written when no SMTP server is set
     smtp_url: str  # smtp://, smtp+tls:// or smtps://user:password@host:port
     mail_from: str
+    staff_mfa: str  # yes, no or auto: whether staff needs a second factor to open the admin
+    confirm_email: str  # yes, no or auto: whether one must have confirmed one's address to play
     trusted_proxies: int  # proxies of our own before the web process; 0: X-Forwarded-For is not believed
     udp_bind: str  # address that zone clusters bind
     udp_public_host: str  # address of the zone clusters that players use; empty: the bound one
@@ -100,6 +104,7 @@ class Config:
     )  # where host agents of other machines reach the world daemon; None: not
     hosts_public: str  # host:port that they use; empty: the bound one
     backup: BackupConfig
+    shop: ShopConfig
     udp_port_base: int  # cluster i of the demo world, by name, listens on this + i; 0: any free port
 
     @classmethod
@@ -141,6 +146,8 @@ class Config:
             "127.0.0.1" if each in ("0.0.0.0", "::", "") else each for each in (bind, web_bind)
         )
         public_url = text("WAYSTONE_PUBLIC_URL", f"http://{web_at}:{web_port}").rstrip("/")
+        address = text("WAYSTONE_PUBLIC_ADDRESS", "")
+        world_link_at = (f"[{address}]" if ":" in address else address) or reached_at
         own_hosts = ["127.0.0.1", "localhost", "[::1]", urlsplit(public_url).hostname or "localhost"]
         log_format = text("WAYSTONE_LOG_FORMAT", "")
         if log_format not in ("", "json", "console"):
@@ -157,6 +164,12 @@ class Config:
         if hosts_public:
             host_and_port("WAYSTONE_HOSTS_PUBLIC", hosts_public)
         world = text("WAYSTONE_WORLD", "demo")
+        confirm_email = text("WAYSTONE_CONFIRM_EMAIL", "auto")
+        if confirm_email not in ("auto", "yes", "no"):
+            raise ValueError(f"WAYSTONE_CONFIRM_EMAIL={confirm_email!r}: use auto, yes or no")
+        staff_mfa = text("WAYSTONE_STAFF_MFA", "auto")
+        if staff_mfa not in ("auto", "yes", "no"):
+            raise ValueError(f"WAYSTONE_STAFF_MFA={staff_mfa!r}: use auto, yes or no")
         return cls(
             state_dir=state,
             role=role,
@@ -169,7 +182,7 @@ class Config:
             web_port=web_port,
             gateway_port=gateway_port,
             public_url=public_url,
-            gateway_url=text("WAYSTONE_GATEWAY_URL", f"ws://{reached_at}:{gateway_port}/world-link/"),
+            gateway_url=text("WAYSTONE_GATEWAY_URL", f"ws://{world_link_at}:{gateway_port}/world-link/"),
             master_url=text("WAYSTONE_MASTER_URL", public_url),
             postgres_port=port("WAYSTONE_POSTGRES_PORT", 8002),
             valkey_port=port("WAYSTONE_VALKEY_PORT", 8003),
@@ -177,16 +190,19 @@ class Config:
             log_format=log_format,
             allowed_hosts=tuple(text("WAYSTONE_ALLOWED_HOSTS", ",".join(own_hosts)).split(",")),
             world=world,
+            world_name=text("WAYSTONE_WORLD_NAME", ""),
             world_key_file=Path(text("WAYSTONE_WORLD_KEY_FILE", str(state / "keys" / f"world-{world}.pem"))),
             journal_dir=Path(text("WAYSTONE_JOURNAL_DIR", str(state / "journal"))),
             journal_max_bytes=max(64 * 2**20, count("WAYSTONE_JOURNAL_MAX_BYTES", 2**30)),
             signing_keys_dir=Path(text("WAYSTONE_SIGNING_KEYS_DIR", str(state / "keys" / "signing"))),
             mail_dir=Path(text("WAYSTONE_MAIL_DIR", str(state / "mail"))),
             smtp_url=text("WAYSTONE_SMTP_URL", ""),
+            staff_mfa=staff_mfa,
+            confirm_email=confirm_email,
             mail_from=text("WAYSTONE_MAIL_FROM", "Waystone <waystone@localhost>"),
             trusted_proxies=count("WAYSTONE_TRUSTED_PROXIES", 0),
             udp_bind=text("WAYSTONE_UDP_BIND", bind),
-            udp_public_host=text("WAYSTONE_UDP_PUBLIC_HOST", ""),
+            udp_public_host=text("WAYSTONE_UDP_PUBLIC_HOST", address),
             packet_path=cast(Literal["auto", "batch", "plain"], packet_path),
             zone_bytes_per_player=zone_bytes_per_player,
             process_metrics_bind=host_and_port(
@@ -196,5 +212,6 @@ class Config:
             hosts_bind=host_and_port("WAYSTONE_HOSTS_BIND", text("WAYSTONE_HOSTS_BIND", "off")),
             hosts_public=hosts_public,
             backup=read_backup_config(values, state),
+            shop=read_shop_config(values, public_url),
             udp_port_base=port("WAYSTONE_UDP_PORT_BASE", 0, lowest=0),
         )

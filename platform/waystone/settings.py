@@ -4,6 +4,7 @@ import os
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from waystone.config import ROOT, Config
+from waystone.shop_config import payment_variants
 from waystone.unfold_settings import UNFOLD  # noqa: F401  (a setting)
 
 CONFIG = Config.load()
@@ -64,10 +65,21 @@ def rate_limits(public_url: str) -> dict[str, str]:
 
     A site at a loopback address has one person for all its callers, and that person runs bots.
     """
-    is_local = urlsplit(public_url).hostname in ("127.0.0.1", "localhost", "::1")
-    if not is_local:
-        return {}
-    return {"signup": "600/m/ip", "login": "600/m/ip", "login_failed": "600/m/ip,5/5m/key"}
+    own = {"login_failed_anywhere": "100/h/key", "export": "5/h/user"}
+    if not is_local(public_url):
+        return own
+    return {**own, "signup": "600/m/ip", "login": "600/m/ip", "login_failed": "600/m/ip,5/5m/key"}
+
+
+def is_local(public_url: str) -> bool:
+    """Return whether the site can be reached from this machine only."""
+    return urlsplit(public_url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def allowances(public_url: str) -> dict[str, int]:
+    """Return how many requests of REST a caller has in a minute, by policy; a local site's caller runs bots."""
+    factor = 100 if is_local(public_url) else 1
+    return {"default": 600 * factor, "public": 1200 * factor}
 
 
 # A command that needs no database (makemigrations --check, schema) may run before `up` has made one.
@@ -99,6 +111,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.headless",
+    "allauth.mfa",
     "allauth.usersessions",
     "accounts",
     "worlds",
@@ -111,6 +124,7 @@ MIDDLEWARE = [
     "waystone.observing.requests.observed_requests",
     "django.middleware.security.SecurityMiddleware",
     "waystone.security.content_security_policy",
+    "accounts.allowances.rest_headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -121,6 +135,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "accounts.staff_gate.StaffSecondFactor",
     "accounts.middleware.PasswordCheckBusyMiddleware",
 ]
 
@@ -176,7 +191,14 @@ ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_EMAIL_VERIFICATION = "optional"  # mandatory with the journeys of the website issue
+# Who has not confirmed may log in and look around; to play they must (worlds.tickets). allauth's "mandatory"
+# would leave them before a closed door with a letter that may not have come.
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+EMAIL_CONFIRMATION_NEEDED = {"yes": True, "no": False}.get(CONFIG.confirm_email, not is_local(PUBLIC_URL))
+# A site that only its own machine can reach opens its admin by password, so that it can be tried at once.
+STAFF_MFA_REQUIRED = {"yes": True, "no": False}.get(CONFIG.staff_mfa, not is_local(PUBLIC_URL))
+ACCOUNT_CHANGE_EMAIL = True  # one address; a new one takes its place when it is confirmed
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # before another address, an export, deletion
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_FORMS = {
@@ -184,6 +206,21 @@ ACCOUNT_FORMS = {
     "reset_password": "accounts.forms.LostPasswordForm",
     "reset_password_from_key": "accounts.forms.NewPasswordForm",
     "change_password": "accounts.forms.ChangePasswordForm",
+    "reauthenticate": "accounts.forms.AgainForm",
+    "add_email": "accounts.forms.NewAddressForm",
+}
+MFA_ADAPTER = "accounts.mfa_adapter.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Waystone"
+MFA_TOTP_TOLERANCE = 1  # codes of the half minute before and after: clocks differ
+MFA_RECOVERY_CODE_DIGITS = 12
+MFA_FORMS = {
+    "authenticate": "accounts.mfa_forms.CodeForm",
+    "reauthenticate": "accounts.mfa_forms.CodeAgainForm",
+    "activate_totp": "accounts.mfa_forms.FirstCodeForm",
+    "add_webauthn": "accounts.mfa_forms.NewPasskeyForm",
+    "edit_webauthn": "accounts.mfa_forms.RenamePasskeyForm",
 }
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # a letter when the password was changed
@@ -197,6 +234,12 @@ LOGIN_REDIRECT_URL = "my_characters"
 LOGOUT_REDIRECT_URL = "home"
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 
+SHOP = CONFIG.shop  # accounts.shop reads it; django-payments is told the rest
+PAYMENT_MODEL = "accounts.Payment"
+PAYMENT_HOST = urlsplit(PUBLIC_URL).netloc
+PAYMENT_USES_SSL = PUBLIC_URL.startswith("https://")
+PAYMENT_VARIANTS = payment_variants(SHOP)
+
 EMAIL_FILE_PATH = CONFIG.mail_dir
 EMAIL_TIMEOUT = 10  # seconds; a mail server that hangs must not hold a web thread
 DEFAULT_FROM_EMAIL = CONFIG.mail_from
@@ -204,6 +247,7 @@ globals().update(mail_from_url(CONFIG.smtp_url))
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.token_authentication.ApiTokenAuthentication",
         "accounts.authentication.SessionTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
@@ -212,8 +256,10 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["waystone.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.allowances.AllowanceThrottle"],
     "EXCEPTION_HANDLER": "waystone.problems.problem_response",
 }
+API_ALLOWANCES = allowances(PUBLIC_URL)
 SPECTACULAR_SETTINGS = {
     "TITLE": "Waystone",
     "DESCRIPTION": "Register, list worlds, manage characters and get tickets to play.",
@@ -226,6 +272,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "OAS_VERSION": "3.1.1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "waystone.rest_description.complete",
+    ],
 }
 
 CELERY_BROKER_URL = CONFIG.redis_url

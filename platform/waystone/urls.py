@@ -6,12 +6,14 @@ from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from waystone import site, status_pages
+from waystone.find_page import with_find
 from worlds.jwks import jwks
 from worlds.operating.keeping_views import world_banner
 from worlds.operating.joining_api import join
 
 admin.autodiscover()
 # One log-in, with its limits, for the admin as well.
+admin.site.get_urls = with_find(admin.site.get_urls)  # type: ignore[method-assign]
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 handler400 = "waystone.problems.bad_request"

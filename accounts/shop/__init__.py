@@ -1,0 +1,1 @@
+"""The shop: Premium for money or by gift codes. Pure: prices, standing, terms, codes."""
