@@ -21,7 +21,7 @@ ANYWHERE = "login_failed_anywhere"
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """allauth's adapter (ACCOUNT_ADAPTER). What begins with an underscore is allauth's: tests hold us to it."""
+    """allauth's adapter (ACCOUNT_ADAPTER). Names with an underscore are allauth's: tests hold us to it."""
 
     error_messages = {
         **DefaultAccountAdapter.error_messages,

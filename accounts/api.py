@@ -4,6 +4,7 @@ import structlog
 from allauth.account.adapter import get_adapter
 from allauth.account.signals import user_logged_in
 from allauth.core import ratelimit
+from allauth.mfa.models import Authenticator
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ValidationError as InvalidCredentials
@@ -22,6 +23,8 @@ from accounts.authentication import CHALLENGE, account_of
 from accounts.models import Account
 from accounts.openapi import problems
 from accounts.rules import LIMITS, Edition
+from accounts.scopes import Scope
+from accounts.second_factor import checked_factor, note_authentication
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +49,16 @@ class CredentialsSerializer(serializers.Serializer):
     password = serializers.CharField(max_length=1000, trim_whitespace=False, style={"input_type": "password"})
 
 
+class LogInSerializer(CredentialsSerializer):
+    code = serializers.CharField(
+        required=False,
+        default="",
+        allow_blank=True,
+        max_length=40,
+        help_text="Of the second step, if the account has one: from the app, or a recovery code.",
+    )
+
+
 class RegistrationSerializer(CredentialsSerializer):
     """What a person registers with."""
 
@@ -59,6 +72,8 @@ class LimitsSerializer(serializers.Serializer):
     character_slots = serializers.IntegerField()
     level_cap = serializers.IntegerField(allow_null=True, help_text="null: no cap")
     may_enter_premium_worlds = serializers.BooleanField()
+    may_enter_premium_zones = serializers.BooleanField(help_text="Zones of any world that ask for Premium.")
+    queue_place = serializers.IntegerField(help_text="Of a full world: lower ones are let in first.")
 
 
 class MeSerializer(serializers.Serializer):
@@ -138,7 +153,7 @@ class SessionsView(APIView):
     @extend_schema(
         operation_id="log_in",
         tags=["sessions"],
-        request=CredentialsSerializer,
+        request=LogInSerializer,
         responses={
             201: SessionAnswerSerializer,
             **problems(
@@ -146,7 +161,8 @@ class SessionsView(APIView):
                 415,
                 429,
                 503,
-                _401="`wrong_credentials`: address and password do not belong together.",
+                _401="`wrong_credentials`: address and password do not belong together. `code_needed`: they do, and the "
+                "account has a second step; send it all again with `code`. `wrong_code`: the code is not right.",
                 _403="`account_closed`: the password is right, but the account was closed.",
             ),
         },
@@ -154,10 +170,11 @@ class SessionsView(APIView):
     def post(self, request: Request) -> Response:
         """Log in: get a session token for the other endpoints."""
         limit_rate(request, "login", "Too many log-ins from your network. Try again in a minute.")
-        serializer = CredentialsSerializer(data=request.data)
+        serializer = LogInSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        account = check_credentials(request, **serializer.validated_data)
-        session = open_session(request._request, account)
+        sent = serializer.validated_data
+        account = check_credentials(request, email=sent["email"], password=sent["password"])
+        session = open_session(request._request, account, checked_factor(account, sent["code"]))
         answer = {
             "token": session.session_key,
             "expires_at": session.get_expiry_date(),
@@ -193,8 +210,11 @@ class MeView(APIView):
     """Who am I."""
 
     permission_classes = [IsAuthenticated]
+    scopes = {"GET": Scope.ACCOUNT_READ}
 
-    @extend_schema(operation_id="me", tags=["accounts"], responses={200: MeSerializer, **problems(401)})
+    @extend_schema(
+        operation_id="me", tags=["accounts"], responses={200: MeSerializer, **problems(401, 403, 429)}
+    )
     def get(self, request: Request) -> Response:
         """Say whose session this is, and what its edition allows."""
         return Response(MeSerializer(me_of(account_of(request))).data)
@@ -234,7 +254,7 @@ def check_credentials(request: Request, *, email: str, password: str) -> Account
     return account
 
 
-def open_session(request: HttpRequest, account: Account) -> SessionBase:
+def open_session(request: HttpRequest, account: Account, factor: Authenticator | None = None) -> SessionBase:
     """Return a new server-side session of the account, apart from any session the caller's cookies name.
 
     Logging in works on the request's session, so the new one stands in for it while it is made; then
@@ -244,6 +264,7 @@ def open_session(request: HttpRequest, account: Account) -> SessionBase:
     request.session = SessionStore()
     try:
         get_adapter().login(request, account)
+        note_authentication(request, account, factor)
         user_logged_in.send(sender=Account, request=request, user=account)  # for the list of devices
         services.end_oldest_sessions(account=account)
         request.session.save()

@@ -61,3 +61,13 @@ class NewPasswordForm(InOurWords, allauth.ResetPasswordKeyForm):
 
 class ChangePasswordForm(InOurWords, allauth.ChangePasswordForm):
     """For those who are logged in."""
+
+
+class AgainForm(InOurWords, allauth.ReauthenticateForm):
+    """Asks for the password before something that hurts."""
+
+
+class NewAddressForm(InOurWords, allauth.AddEmailForm):
+    """Another e-mail address."""
+
+    names = {"email": "New e-mail address"}

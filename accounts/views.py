@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 import structlog
 from allauth.account.views import LoginView
 from allauth.core import ratelimit
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +18,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import selectors, services
 from accounts.authentication import account_of
 from accounts.forms import RegistrationForm
+from accounts.leaving import leaving_of
 from accounts.rules import LIMITS
 
 log = structlog.get_logger(__name__)
@@ -73,5 +75,8 @@ def account_page(request: HttpRequest) -> HttpResponse:
         "edition": edition.value,
         "limits": LIMITS[edition],
         "is_email_confirmed": selectors.is_email_confirmed(account),
+        "is_confirmation_needed": settings.EMAIL_CONFIRMATION_NEEDED,
+        "leaving": leaving_of(account),
+        "section": "account",
     }
     return render(request, "account/page.html", context)

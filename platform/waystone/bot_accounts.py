@@ -6,6 +6,7 @@ They have no password, so nobody can log in as one: a session is made here for e
 import random
 from dataclasses import dataclass
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
@@ -53,6 +54,7 @@ def prepare_bot(number: int) -> BotAccount:
     if is_new:
         account.set_unusable_password()
         account.save(update_fields=["password"])
+        EmailAddress.objects.create(user=account, email=account.email, primary=True, verified=True)
         record_audit(action="bot_account_made", account=account, target=str(account.uid), now=now)
     found = characters_of(account, now).characters
     playable = [character.name for character in found if not character.is_locked]
