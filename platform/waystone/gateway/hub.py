@@ -34,7 +34,7 @@ from zonecluster.protocol import bus, to_client
 
 log = structlog.get_logger(__name__)
 
-FLUSH_S = 0.01  # batches to each destination leave this often
+FLUSH_S = 0.004  # batches to each destination leave this often
 TICK_S = 1.0  # announcements and time-outs
 LINKS_EVERY_TICKS = 5
 STATS_EVERY_TICKS = 60

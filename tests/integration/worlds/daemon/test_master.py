@@ -251,3 +251,24 @@ def test_a_lease_brings_the_receipt_of_its_head(realm: Realm) -> None:
     good, *bad = realm.with_client(run)
     assert good == "" and all(bad)
     assert read_receipt(lease.receipt).op_id == exchange.writes[0].op_id
+
+
+def test_a_receipt_that_cannot_be_checked_is_no_answer(realm: Realm, monkeypatch) -> None:
+    """Left out, it would say that another world has written: what is played here would be dropped."""
+    lease = enter(realm)
+    (ticket,) = realm.ask(messages.Redeem(realm.ticket()))
+    head = WriteHead.of_lease(lease)
+    head.offer(Offer(uuid4(), "periodic", msgspec.structs.replace(head.state, money=5)))
+    head.journaled(head.to_journal(), is_kept=True)
+    realm.ask(head.next_attempt(uuid4(), 0.0))
+    again = messages.Acquire(ticket.admission, realm.character.id, uuid4())
+    with monkeypatch.context() as patched:
+        patched.setattr("worlds.daemon.master.MasterKeys._read", _no_keys)
+        (unchecked,) = realm.ask(again)
+    assert unchecked == Unreachable("no keys")
+    (checked,) = realm.ask(again)
+    assert isinstance(checked, messages.Lease) and checked.receipt, "asked again, it is the same grant"
+
+
+async def _no_keys(self: Any) -> str:
+    return "no keys"

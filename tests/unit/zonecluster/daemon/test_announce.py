@@ -19,6 +19,13 @@ from zonecluster.simulation.content import ZoneContent
 TICK_S = 0.05
 
 
+class NoDoor:
+    """Links of which nothing is said."""
+
+    def door_when_due(self) -> bytes:
+        return b""
+
+
 class Kept(Outbox):
     """Keeps the Residents that are sent."""
 
@@ -35,7 +42,8 @@ def crowded(players: int) -> tuple[Cluster, list[bus.Residents], list[Player]]:
     """Return a cluster with so many players, what it tells, and the players."""
     config = ClusterConfig("demo", "east", "127.0.0.1", 0, ("127.0.0.1",), 5000)
     outbox = Kept()
-    cluster = Cluster(config, cast(ZoneLinks, None), outbox, 7, np.random.default_rng(1), Pace(TICK_S, 0.0))
+    links = cast(ZoneLinks, NoDoor())
+    cluster = Cluster(config, links, outbox, 7, np.random.default_rng(1), Pace(TICK_S, 0.0))
     content = ZoneContent("harbour", "Harbour", "", 100.0, 5.0, 6.0, max_players=5000)
     cluster.open(11, content)
     return cluster, outbox.told, [enter(cluster, number) for number in range(players)]

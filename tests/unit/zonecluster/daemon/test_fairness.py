@@ -78,8 +78,8 @@ class Zone:
         if player.session == MALLORY:
             self.served_ns += took
 
-    def play(self, macro_per_s: float) -> None:
-        """Let some seconds pass."""
+    def play(self, macro_per_s: float, *, is_early: bool = False) -> None:
+        """Let some seconds pass. Args: is_early: serve between ticks, too, as the service does."""
         rng, seq, due = np.random.default_rng(7), iter(range(10**9)), 0.0
         for _ in range(SECONDS * TICKS_PER_S):
             self.tick += 1
@@ -90,6 +90,8 @@ class Zone:
             due -= int(due)
             for number in np.flatnonzero(rng.random(PLAYERS) < PER_S / TICKS_PER_S).tolist():
                 self.ask(UUID(int=number + 1), Look(next(seq)))
+                if is_early:
+                    self.queues.run_early()
             self.queues.run()
 
     def ask(self, session: UUID, command: Command) -> None:
@@ -104,6 +106,29 @@ class Zone:
 @pytest.fixture
 def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Zone]:
     yield Zone(monkeypatch, 300_000)
+
+
+def test_what_comes_between_ticks_is_answered_then_on_the_account_of_the_next(zone: Zone) -> None:
+    per_tick = (BUDGET_NS - commands.RESERVED_NS) // USUAL_NS + 1
+    for number in range(1, PLAYERS + 1):
+        zone.ask(UUID(int=number), Look(number))
+        zone.ask(UUID(int=number), Look(number + PLAYERS))
+        zone.queues.run_early()
+    assert len(zone.delays[False]) == per_tick, "no more than a tick has, however often it is tried"
+    zone.queues.run()
+    in_all = len(zone.delays[False])
+    assert in_all - per_tick <= commands.RESERVED_NS // USUAL_NS + BUDGET_NS // USUAL_NS - per_tick + 2
+    zone.queues.run_early()
+    assert len(zone.delays[False]) > in_all, "the next tick's account has begun"
+
+
+def test_served_between_ticks_others_wait_no_longer_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone, beside = Zone(monkeypatch, 1_000_000), None
+    alone.play(0, is_early=True)
+    beside = Zone(monkeypatch, 1_000_000)
+    beside.play(2_000, is_early=True)
+    assert len(beside.delays[False]) == len(alone.delays[False]) > 1000
+    assert beside.p99() - alone.p99() <= 1
 
 
 @pytest.mark.parametrize("tick_ms", [5.0, 40.0, 100.0])
