@@ -44,7 +44,8 @@ def note_report(*, world: World, doors: Sequence[bytes], zones: int, now: dateti
         # One look at a time, however many reports come meanwhile.
         if WorldSetup.objects.filter(pk=setup.pk, check_at=setup.check_at).update(check_at=later):
             transaction.on_commit(partial(_send_off, world.pk, list(doors[:MAX_DOORS])))
-    return setup.udp_at is None or now >= setup.check_at - ASK_AHEAD
+    is_new = setup.udp_at is None or setup.zone_at is None
+    return is_new or now >= setup.check_at - ASK_AHEAD
 
 
 def _send_off(world_id: int, doors: list[bytes]) -> None:
@@ -113,7 +114,6 @@ def steps_of(world: World, setup: WorldSetup, now: datetime) -> list[Step]:
             udp_at=setup.udp_at,
             udp_fault=setup.udp_fault,
             udp_addresses=setup.udp_addresses,
-            zones=setup.zones,
             zone_at=setup.zone_at,
             master_url=settings.PUBLIC_URL,
             now=now,

@@ -46,7 +46,6 @@ class Facts:
     udp_at: datetime | None
     udp_fault: str
     udp_addresses: str
-    zones: int
     zone_at: datetime | None
     master_url: str
     now: datetime
@@ -143,9 +142,10 @@ def _udp(facts: Facts) -> Step:
 
 def _zone(facts: Facts) -> Step:
     title = "The first zone is up"
-    if facts.zones and facts.is_online:
-        count = "1 zone is" if facts.zones == 1 else f"{facts.zones} zones are"
-        return Step(title, StepState.DONE, f"{count} open. Somebody can walk there.")
+    if facts.zone_at is not None and facts.is_online:
+        return Step(
+            title, StepState.DONE, "Somebody can walk there. Zones open and close as players come and go."
+        )
     advice = ("Look at the world's own terminal: it names the log of what does not start.",)
     return Step(title, StepState.NOW, "Waiting for a zone to open.", advice)
 

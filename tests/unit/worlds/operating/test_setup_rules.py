@@ -21,7 +21,6 @@ NOTHING = Facts(
     udp_at=None,
     udp_fault="",
     udp_addresses="",
-    zones=0,
     zone_at=None,
     master_url="https://play.example.org",
     now=NOW,
@@ -29,7 +28,7 @@ NOTHING = Facts(
 JOINED = replace(NOTHING, called_at=NOW, has_key=True)
 REPORTS = replace(JOINED, is_online=True, last_report_at=NOW, gateway_url="ws://203.0.113.7:8001/")
 REACHED = replace(REPORTS, gateway_at=NOW, udp_at=NOW, udp_addresses="203.0.113.7:8004")
-ALL_WELL = replace(REACHED, zones=8, zone_at=NOW)
+ALL_WELL = replace(REACHED, zone_at=NOW)
 
 
 def _states(facts: Facts) -> list[str]:
@@ -46,7 +45,7 @@ def _states(facts: Facts) -> list[str]:
         (replace(REPORTS, gateway_fault="No answer."), ["done", "done", "failed", "", ""]),
         (replace(REPORTS, gateway_at=NOW), ["done", "done", "done", "now", ""]),
         (replace(REPORTS, gateway_at=NOW, udp_fault="No."), ["done", "done", "done", "failed", ""]),
-        (replace(REPORTS, gateway_fault="No.", zones=8), ["done", "done", "failed", "", "done"]),
+        (replace(REPORTS, gateway_fault="No.", zone_at=NOW), ["done", "done", "failed", "", "done"]),
         (REACHED, ["done", "done", "done", "done", "now"]),
         (ALL_WELL, ["done"] * 5),
         (replace(ALL_WELL, is_online=False), ["done", "failed", "done", "done", ""]),
