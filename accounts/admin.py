@@ -4,7 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db import IntegrityError
+from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -13,25 +14,32 @@ from unfold.decorators import display
 from unfold.forms import BaseDialogForm
 from unfold.views import ChangeList
 
+from accounts import people_admin  # noqa: F401  (registers rows; the admin looks only for `admin`)
+from accounts.account_levers import AccountLevers
 from accounts.admin_parts import (
     NOTHING,
     AuditedAdmin,
     ViewOnlyAdmin,
     beside,
+    changes_table,
     document,
+    hex_text,
     link_to,
     link_to_list,
     links_to,
     rows_table,
     staff_of,
 )
+from accounts.devices import device_words
 from accounts.levers import lever
 from accounts.models import Account, AuditRecord, Entitlement
 from accounts.rules import Edition
 from accounts.selectors import edition_of, editions_of
-from accounts.services import grant_entitlement, revoke_entitlement
+from accounts.services import NoSuchGrant, ReferenceReused, grant_entitlement, revoke_entitlement
+from accounts.shop import admin as shop_admin  # noqa: F401  (registers rows as well)
 
 SHOWN = 20  # related rows on a page; the rest is behind a link
+BELONGINGS = ("characters", "ledger", "payments", "worlds", "mail_addresses", "more")
 EDITION_COLOURS = {"Free": "info", "Premium": "success"}
 
 
@@ -48,7 +56,8 @@ class AccountChangeList(ChangeList):
 
 
 @admin.register(Account)
-class AccountAdmin(AuditedAdmin):
+class AccountAdmin(AccountLevers, AuditedAdmin):
+    actions_detail = AccountLevers.account_levers
     list_display = ("email", "edition", "character_count", "is_active", "is_staff", "ban", "date_joined")
     list_filter = ("is_active", "is_staff", ("date_joined", RangeDateTimeFilter))
     search_fields = ("email", "uid", "characters__name")
@@ -58,11 +67,13 @@ class AccountAdmin(AuditedAdmin):
         (None, {"fields": ("email", "uid", "edition_now", "date_joined", "last_login")}),
         ("Standing", {"fields": ("is_active", "banned_until")}),
         ("Staff", {"fields": ("is_staff", "is_superuser", "groups")}),
-        ("Belongs to it", {"fields": ("characters", "ledger", "worlds", "mail_addresses", "more")}),
-        ("Last deeds", {"fields": ("deeds",)}),
+        ("Belongs to it", {"fields": BELONGINGS}),
+        ("Logged in", {"fields": ("second_factors", "sessions")}),
+        ("Bans of worlds", {"fields": ("sanctions",)}),
+        ("History", {"fields": ("history", "deeds")}),
     )
-    own_fields = ("email", "uid", "date_joined", "last_login", "edition_now")
-    related_fields = ("characters", "ledger", "worlds", "mail_addresses", "more", "deeds")
+    own_fields = ("email", "uid", "date_joined", "last_login", "edition_now", "is_active", "banned_until")
+    related_fields = (*BELONGINGS, "second_factors", "sessions", "sanctions", "history", "deeds")
     privilege_fields = ("is_staff", "is_superuser", "groups")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -123,13 +134,83 @@ class AccountAdmin(AuditedAdmin):
             links.append(link_to_list(rows.model, text, **{f"{rows.field.name}__id__exact": account.pk}))
         return beside(links)
 
-    @display(description="last deeds")
+    @display(description="payments")
+    def payments(self, account: Any) -> SafeString | str:
+        rows = account.payments.all()[:SHOWN]
+        return rows_table(
+            ("when", "payment", "amount", "standing"),
+            (
+                (f"{row.created:%Y-%m-%d %H:%M}", _linked(row), f"{row.total} {row.currency}", row.standing)
+                for row in rows
+            ),
+        )
+
+    @display(description="second factors")
+    def second_factors(self, account: Any) -> str:
+        kinds = [str(row.get_type_display()) for row in account.authenticator_set.all()]
+        return ", ".join(kinds) or "none"
+
+    @display(description="sessions")
+    def sessions(self, account: Any) -> SafeString | str:
+        rows = account.usersession_set.order_by("-last_seen_at")[:SHOWN]
+        return rows_table(
+            ("since", "last seen", "address", "client"),
+            (
+                (
+                    link_to(row, f"{row.created_at:%Y-%m-%d %H:%M}"),
+                    f"{row.last_seen_at:%Y-%m-%d %H:%M}",
+                    row.ip,
+                    device_words(row.user_agent),
+                )
+                for row in rows
+            ),
+        )
+
+    @display(description="bans and mutes")
+    def sanctions(self, account: Any) -> SafeString | str:
+        rows = account.sanctions.select_related("world")[:SHOWN]
+        return rows_table(
+            ("made", "kind", "world", "until", "reason"),
+            (
+                (
+                    f"{row.made_at:%Y-%m-%d %H:%M}",
+                    row.kind if row.ended_at is None else f"{row.kind}, ended",
+                    link_to(row.world),
+                    f"{row.until:%Y-%m-%d %H:%M}" if row.until else "for good",
+                    row.reason,
+                )
+                for row in rows
+            ),
+        )
+
+    @display(description="what was done to it")
+    def history(self, account: Account) -> SafeString | str:
+        rows = AuditRecord.objects.filter(target=str(account.uid)).select_related("account").order_by("-pk")
+        return rows_table(
+            ("when", "deed", "by", "reason"),
+            (
+                (
+                    f"{row.at:%Y-%m-%d %H:%M:%S}",
+                    link_to(row, row.action),
+                    row.account or row.world_slug or "the platform",
+                    row.detail.get("reason", NOTHING),
+                )
+                for row in rows[:SHOWN]
+            ),
+        )
+
+    @display(description="its own deeds")
     def deeds(self, account: Any) -> SafeString | str:
         rows = account.deeds.all()[:SHOWN]
         return rows_table(
             ("when", "deed", "target"),
             ((f"{row.at:%Y-%m-%d %H:%M:%S}", link_to(row, row.action), row.target) for row in rows),
         )
+
+
+def _linked(row: Model) -> SafeString | str:
+    """Return a link to a row's page if it has one in the admin."""
+    return link_to(row) if admin.site.is_registered(type(row)) else str(row)
 
 
 class EntitlementForm(forms.ModelForm):
@@ -164,6 +245,7 @@ class EntitlementAdmin(ViewOnlyAdmin):
 
     form = EntitlementForm
     autocomplete_fields = ("account",)
+    races = (IntegrityError, NoSuchGrant, ReferenceReused)
     list_display = ("account_link", "edition", "kind", "source", "reference", "starts_at", "ends_at")
     list_filter = ("edition", "is_grant", "source", ("account", AutocompleteSelectFilter))
     search_fields = ("account__email", "reference")
@@ -212,6 +294,7 @@ class EntitlementAdmin(ViewOnlyAdmin):
         icon="undo",
         allowed="book",
         form_class=BaseDialogForm,
+        refused=(NoSuchGrant,),
     )
     def take_back(self, entry: Entitlement, **deed: Any) -> str:
         edition = Edition(entry.edition)
@@ -229,12 +312,31 @@ class EntitlementAdmin(ViewOnlyAdmin):
 
 @admin.register(AuditRecord)
 class AuditRecordAdmin(ViewOnlyAdmin):
-    list_display = ("at", "action", "who", "target")
+    list_display = ("at", "action", "who", "target_link", "place")
     list_filter = ("action", ("at", RangeDateTimeFilter), ("account", AutocompleteSelectFilter))
     search_fields = ("action", "target", "world_slug", "account__email")
     list_select_related = ("account",)
     date_hierarchy = "at"
-    fields = ("at", "action", "who", "target", "readable_detail")
+    fields = ("at", "action", "who", "target_link", "changes", "readable_detail", "place", "seal")
+
+    @display(description="target", ordering="target")
+    def target_link(self, record: AuditRecord) -> SafeString | str:
+        """Lead from one row to all of the same target."""
+        if not record.target:
+            return NOTHING
+        return link_to_list(AuditRecord, record.target, q=record.target)
+
+    @display(description="changes")
+    def changes(self, record: AuditRecord) -> SafeString | str:
+        return changes_table(record.before, record.after)
+
+    @display(description="place in the chain", ordering="position")
+    def place(self, record: AuditRecord) -> str:
+        return "not sealed yet" if record.position is None else f"{record.position:,}"
+
+    @display(description="chain")
+    def seal(self, record: AuditRecord) -> SafeString | str:
+        return hex_text(record.chain)
 
     @display(description="by")
     def who(self, record: AuditRecord) -> SafeString | str:

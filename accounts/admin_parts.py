@@ -5,10 +5,13 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+import structlog
 from django import forms
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -19,6 +22,8 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.models import Account
 from accounts.services import record_audit
+
+log = structlog.get_logger(__name__)
 
 NOTHING = "–"
 # Classes of static/waystone_admin/admin.css.
@@ -106,7 +111,23 @@ def staff_of(request: HttpRequest) -> Account:
     return request.user
 
 
-class ViewOnlyAdmin(ModelAdmin):
+class MindsOthers(ModelAdmin):
+    """Forms that somebody else was quicker than: what the database then refuses becomes a sentence."""
+
+    races: tuple[type[Exception], ...] = (IntegrityError,)  # what `save_model` raises if somebody was quicker
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Try again after a race: the form's own checks then see what the other wrote, and say so."""
+        for _ in range(2):
+            try:
+                return super().changeform_view(request, *args, **kwargs)
+            except self.races as error:
+                log.info("admin_race", path=request.path, error=type(error).__name__)
+        messages.error(request, "Somebody else changed this at the same time. Nothing was saved: look again.")
+        return HttpResponseRedirect(request.get_full_path())
+
+
+class ViewOnlyAdmin(MindsOthers):
     """Rows that a hand edit would make untrue: shown to those who may view them, changed by nobody here."""
 
     show_full_result_count = False
@@ -122,7 +143,7 @@ class ViewOnlyAdmin(ModelAdmin):
         return False
 
 
-class AuditedAdmin(ModelAdmin):
+class AuditedAdmin(MindsOthers):
     """Rows that staff may change, not delete: each change leaves an audit row in its transaction."""
 
     warn_unsaved_form = True
@@ -133,15 +154,26 @@ class AuditedAdmin(ModelAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Model, form: forms.ModelForm, change: bool) -> None:
-        super().save_model(request, obj, form, change)
+        """Write what was changed and nothing else: what others changed since the page was opened stays."""
+        if change:
+            own = {field.name for field in obj._meta.concrete_fields}
+            obj.save(update_fields=[*(own & set(form.changed_data)), *self.follows(obj, form)])
+        else:
+            super().save_model(request, obj, form, change)
         if form.changed_data:
+            changes = {name: _plain(form, name) for name in form.changed_data}
             record_audit(
                 action=f"{obj._meta.model_name}_{'changed' if change else 'added'}_by_staff",
                 account=staff_of(request),
                 target=self.audit_target(obj),
-                detail={name: _plain(form, name) for name in form.changed_data},
+                before={name: before for name, (before, _) in changes.items()} if change else None,
+                after={name: after for name, (_, after) in changes.items()},
                 now=timezone.now(),
             )
+
+    def follows(self, obj: Any, form: forms.ModelForm) -> tuple[str, ...]:
+        """Return fields that are no part of the form and changed with it."""
+        return ()
 
     def audit_target(self, obj: Any) -> str:
         """Return how the audit record names the row."""
@@ -164,6 +196,22 @@ class ReasonForm(BaseDialogForm):
     reason = forms.CharField(
         max_length=200, widget=UnfoldAdminTextInputWidget, help_text="Kept in the audit record."
     )
+
+
+def changes_table(before: Any, after: Any) -> SafeString | str:
+    """Return what a deed changed: a row for each field, what it was and what it is; a dash if nothing."""
+    old, new = before or {}, after or {}
+    names = [*old, *(name for name in new if name not in old)]
+    return rows_table(
+        ("field", "before", "after"),
+        ((name.replace("_", " "), _shown(old.get(name)), _shown(new.get(name))) for name in names),
+    )
+
+
+def _shown(value: Any) -> object:
+    if value is None or value == "":
+        return NOTHING
+    return document(value) if isinstance(value, dict | list) else value
 
 
 def paragraph(text: str) -> SafeString:

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Literal
 
+import structlog
 from django.contrib import messages
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import IntegrityError
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -22,6 +25,9 @@ from unfold.forms import BaseDialogForm
 
 from accounts.admin_parts import ReasonForm, change_url, dialog_done, staff_of
 
+log = structlog.get_logger(__name__)
+
+MEANWHILE = "Somebody else changed this at the same time. Nothing was done: look at it as it is now."
 SUBMITTED = "_form_submitted"  # the theme's own field in every dialog
 
 
@@ -85,6 +91,9 @@ def lever(
                 done = deed(admin, row, by=staff_of(request), now=timezone.now(), **asked)
             except refused as error:
                 done = Told(str(error), "error")
+            except (IntegrityError, ObjectDoesNotExist) as error:
+                log.info("admin_race", path=request.path, error=type(error).__name__)
+                done = Told(MEANWHILE, "error")
             told = Told(done) if isinstance(done, str) else done
             messages.add_message(request, messages.DEFAULT_LEVELS[told.tone.upper()], told.text)
             return dialog_done(_page_of(told.row or row))

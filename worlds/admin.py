@@ -9,6 +9,7 @@ from django import forms
 from django.apps import apps
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -21,10 +22,11 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 from unfold.decorators import action, display
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.admin_parts import (
     AuditedAdmin,
+    ReasonForm,
     ViewOnlyAdmin,
     beside,
     document,
@@ -39,10 +41,12 @@ from accounts.levers import Told, lever
 from worlds import (  # noqa: F401  (register the world's own rows; the admin looks only for `admin`)
     handler_admin,
     host_admin,
+    keeping_admin,
     move_admin,
     placement_admin,
     quarantine_admin,
     restart_admin,
+    status_admin,
     upkeep_admin,
     world_admin,
 )
@@ -52,12 +56,15 @@ from worlds.rules import gateway_fault, is_online, name_fault, name_key, slug_fa
 from worlds.selectors import with_players
 from worlds.services import (
     KeyRefused,
+    TierRefused,
+    WorldRefused,
     lift_limit,
     lift_suspension,
     limit_world,
     register_world,
     register_world_key,
     revoke_world_key,
+    set_tier,
     suspend_world,
 )
 
@@ -90,6 +97,13 @@ def _checked(fault_of: Any, value: str) -> str:
     return value
 
 
+class TierForm(ReasonForm):
+    """Which tier, and why."""
+
+    tier = forms.ChoiceField(choices=World.Tier.choices, widget=UnfoldAdminSelectWidget)
+    field_order = ("tier", "reason")
+
+
 @admin.register(World)
 class WorldAdmin(LifeLevers, placement_admin.WithPlacement, AuditedAdmin):
     form = WorldForm
@@ -98,9 +112,10 @@ class WorldAdmin(LifeLevers, placement_admin.WithPlacement, AuditedAdmin):
     search_fields = ("name", "slug", "tagline", "owner__email")
     list_select_related = ("owner",)
     autocomplete_fields = ("owner",)
+    races = (IntegrityError, WorldRefused)
     actions_detail = (
         *LifeLevers.life_levers,
-        *("limit", "lift_the_limit", "stop_trade", "suspend", "lift", "plan_placement"),
+        *("change_tier", "limit", "lift_the_limit", "stop_trade", "suspend", "lift", "plan_placement"),
     )
     told = ("name", "tagline", "description", "motd", "language", "region", "ruleset")
     rules = (
@@ -130,7 +145,10 @@ class WorldAdmin(LifeLevers, placement_admin.WithPlacement, AuditedAdmin):
         return with_players(super().get_queryset(request), timezone.now())
 
     def get_readonly_fields(self, request: HttpRequest, obj: World | None = None) -> tuple[str, ...]:
-        return () if obj is None else ("slug", *self.facts, *self.related)
+        return () if obj is None else ("slug", "tier", *self.facts, *self.related)
+
+    def follows(self, obj: World, form: forms.ModelForm) -> tuple[str, ...]:
+        return ("name_key",) if "name" in form.changed_data else ()
 
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
         if change:
@@ -151,6 +169,25 @@ class WorldAdmin(LifeLevers, placement_admin.WithPlacement, AuditedAdmin):
 
     def has_lift_limit_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return self._may_set(request, object_id, limited_at__isnull=False)
+
+    def has_tier_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return self._may_set(request, object_id)
+
+    @lever(
+        "Change tier",
+        title="Change this world's tier?",
+        text="Official: run by our own staff, plays main. Verified: plays main within its budget; asks for "
+        "30 days and an owner with a second factor. Open: plays only its own forks. Counts from the next "
+        "entry on.",
+        icon="verified",
+        allowed="tier",
+        form_class=TierForm,
+        refused=(TierRefused,),
+    )
+    def change_tier(self, world: World, tier: str, **deed: Any) -> Told | str:
+        if set_tier(world=world, tier=tier, **deed):
+            return f"{world} is {tier} now."
+        return Told(f"{world} was {tier} before.", "info")
 
     def _may_set(self, request: HttpRequest, object_id: str | None, **state: bool) -> bool:
         """Offer each lever only where it would change something."""
@@ -351,6 +388,8 @@ class WorldKeyForm(forms.ModelForm):
 class WorldKeyAdmin(ViewOnlyAdmin):
     """Keys are registered and revoked through the services, and never changed."""
 
+    races = (KeyRefused,)  # registered by somebody else since the form was checked
+
     form = WorldKeyForm
     list_display = ("kid", "world_link", "created_at", "is_valid")
     list_filter = (("world", AutocompleteSelectFilter), ("revoked_at", admin.EmptyFieldListFilter))
@@ -375,10 +414,7 @@ class WorldKeyAdmin(ViewOnlyAdmin):
     def save_model(self, request: HttpRequest, obj: Any, form: forms.ModelForm, change: bool) -> None:
         public_key = form.cleaned_data["public_key_hex"]
         now = timezone.now()
-        try:
-            key = register_world_key(world=obj.world, public_key=public_key, by=staff_of(request), now=now)
-        except KeyRefused as error:  # registered by somebody else since the form was checked
-            raise ValidationError(str(error)) from error
+        key = register_world_key(world=obj.world, public_key=public_key, by=staff_of(request), now=now)
         obj.pk, obj.kid = key.pk, key.kid
 
     @display(description="world", ordering="world__name")

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from allauth.mfa.utils import is_mfa_enabled
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 
 KEEP_RECEIPTS = timedelta(days=14)  # DESIGN section 5, rule 11: a restored master is offered these again
 KEEP_PLAY_SESSIONS = timedelta(days=30)
+OPEN_BEFORE_VERIFIED = timedelta(days=30)  # DESIGN section 6
 DELETE_AT_ONCE = 5000  # rows of one transaction, so that a large clean-up holds no lock for long
 
 
@@ -68,6 +70,10 @@ def register_world(
         ) from error
     log.info("world_registered", slug=slug)
     return world
+
+
+class TierRefused(Exception):
+    """The world cannot have this tier yet; says why."""
 
 
 def rename_world(*, world: World, name: str, by: Account | None, now: datetime) -> None:
@@ -161,6 +167,42 @@ def _set_lever(
     setattr(world, field, value)
     log.info(action, slug=world.slug)
     return True
+
+
+def set_tier(*, world: World, tier: str, reason: str, by: Account | None, now: datetime) -> bool:
+    """Trust a world more, or less. Its next writes go where the new tier says; nothing that it wrote moves.
+
+    Returns: whether it was another.
+    Raises: TierRefused: verified, and its owner has not what that asks for.
+    """
+    with transaction.atomic():
+        row = World.objects.select_for_update(no_key=True).get(pk=world.pk)
+        if row.tier == tier:
+            return False
+        if tier == World.Tier.VERIFIED and (missing := _missing_for_verified(row, now)):
+            raise TierRefused(f"{row} cannot be verified yet: {missing}")
+        World.objects.filter(pk=world.pk).update(tier=tier)
+        record_audit(
+            action="world_tier_set",
+            account=by,
+            target=row.slug,
+            detail={"reason": reason},
+            before={"tier": str(row.tier)},
+            after={"tier": str(tier)},
+            now=now,
+        )
+    world.tier = tier
+    log.info("world_tier_set", slug=world.slug, tier=str(tier))
+    return True
+
+
+def _missing_for_verified(world: World, now: datetime) -> str:
+    """Return what a world lacks that a verified one has (DESIGN.md section 6); nothing if nothing."""
+    if now - world.created_at < OPEN_BEFORE_VERIFIED:
+        return f"it is registered since {world.created_at:%Y-%m-%d}, and 30 days are asked for."
+    if world.owner is None:
+        return "it has no owner."
+    return "" if is_mfa_enabled(world.owner) else "its owner has no second factor."
 
 
 def register_world_key(*, world: World, public_key: bytes, by: Account | None, now: datetime) -> WorldKey:

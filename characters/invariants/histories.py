@@ -143,7 +143,8 @@ HISTORIES = (
         LEFT JOIN worlds_world AS w ON w.id = v.world_id
         WHERE l.world_id IS NULL AND v.kind IN {ASKED_KINDS} AND (w.id IS NULL OR w.tier = 'open' AND v.at > (
             SELECT coalesce(max(a.at) + {_MARGIN}, '-infinity') FROM accounts_auditrecord AS a
-            WHERE a.action = 'world_changed_by_staff' AND a.target IN (w.slug, w.name) AND a.detail ? 'tier'
+            WHERE a.action IN ('world_changed_by_staff', 'world_tier_set') AND a.target IN (w.slug, w.name)
+              AND (a.detail ? 'tier' OR a.after ? 'tier')
         ))
         """,
     ),

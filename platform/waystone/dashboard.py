@@ -4,13 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.db.models.functions import TruncMinute
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
+from redis import Redis
+from redis.exceptions import RedisError
 
-from accounts.models import Account, AuditRecord
+from accounts.models import Account, AuditRecord, Payment
 from characters.models import Character, Line, Version
 from waystone.backups.cycle import last_proven_at
 from worlds.models import Alarm, Ticket, World, WorldKey
@@ -18,6 +23,7 @@ from worlds.rules import is_online
 from worlds.selectors import platform_population
 
 SHOWN = 10
+UNSEALED = timedelta(minutes=10)  # sealing runs every 10 s
 HISTORY = timedelta(minutes=60)
 
 
@@ -29,6 +35,7 @@ class Figure:
     value: str
     note: str
     href: str
+    permission: str | None = None  # who may see it; None: all staff
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[st
     context.update(
         title="Now",
         now=now,
-        figures=figures(now, clusters),
+        figures=[each for each in figures(now, clusters) if each.permission is None or may(each.permission)],
         clusters=clusters[:SHOWN] if may("worlds.view_world") else [],
         attention=attention(now, clusters) if may("worlds.view_world") else [],
         versions=newest_versions() if may("characters.view_version") else [],
@@ -82,6 +89,8 @@ def figures(now: datetime, clusters: list[ClusterRow]) -> list[Figure]:
     alive = sum(row.is_alive for row in clusters)
     characters = Character.objects.filter(deleted_at__isnull=True).count()
     saves = Version.objects.filter(at__gt=now - timedelta(minutes=1)).count()
+    alarms = Alarm.objects.filter(ended_at=None).count()
+    log_ins = UserSession.objects.filter(created_at__gt=now - timedelta(days=1)).count()
     tickets = Ticket.objects.filter(issued_at__gt=now - timedelta(hours=1)).count()
     return [
         Figure(
@@ -99,7 +108,11 @@ def figures(now: datetime, clusters: list[ClusterRow]) -> list[Figure]:
             "by their worlds' reports",
             _list("worlds_zonecluster"),
         ),
+        Figure("Alarms", str(alarms), "not over yet", _list("worlds_alarm")),
         Figure("Backup", *backup_age(now), _list("worlds_backup")),
+        Figure("Queue", *queue_length(), _list("django_celery_beat_periodictask")),
+        sales(now),
+        Figure("Log-ins", str(log_ins), "sessions begun in 24 h", _list("usersessions_usersession")),
         Figure("Saves", str(saves), "in the last minute", _list("characters_version")),
         Figure(
             "Accounts", str(accounts["total"]), f"{accounts['new']} new in 24 h", _list("accounts_account")
@@ -111,6 +124,32 @@ def figures(now: datetime, clusters: list[ClusterRow]) -> list[Figure]:
             _list("characters_character"),
         ),
     ]
+
+
+def sales(now: datetime) -> Figure:
+    """Return what was paid in the last 30 days, by currency."""
+    rows = (
+        Payment.objects.filter(standing=Payment.Standing.PAID, paid_at__gt=now - timedelta(days=30))
+        .values_list("currency")
+        .annotate(total=Sum("total"), count=Count("pk"))
+        .order_by("currency")
+    )
+    paid = list(rows)
+    value = ", ".join(f"{total:,.2f} {currency}" for currency, total, _ in paid) or "0"
+    count = sum(count for _, _, count in paid)
+    note = f"{count} payment{'' if count == 1 else 's'} in 30 days"
+    href = _list("accounts_payment") if admin.site.is_registered(Payment) else reverse("admin:index")
+    return Figure("Sales", value, note, href, permission="accounts.view_payment")
+
+
+def queue_length() -> tuple[str, str]:
+    """Return how many tasks wait for a worker, and what that means; a dash if Redis does not answer."""
+    prefix = settings.CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"]
+    try:
+        with Redis.from_url(settings.CELERY_BROKER_URL, socket_timeout=1, socket_connect_timeout=1) as redis:
+            return str(redis.llen(f"{prefix}celery")), "tasks that wait for a worker"
+    except (RedisError, ValueError):  # ValueError: no address is set
+        return "–", "Redis does not answer"
 
 
 def backup_age(now: datetime) -> tuple[str, str]:
@@ -142,6 +181,14 @@ def attention(now: datetime, clusters: list[ClusterRow]) -> list[tuple[str, str]
         for row in clusters
         if not row.is_alive
     ]
+    waits = AuditRecord.objects.filter(position=None, at__lt=now - UNSEALED).order_by("pk").first()
+    if waits is not None:
+        text = f"The audit record is not sealed since {waits.at:%Y-%m-%d %H:%M}: do worker and beat run?"
+        found.append((text, _list("accounts_auditrecord")))
+    concerns = Payment.objects.exclude(concern="").count()
+    if concerns:
+        href = _list("accounts_payment") if admin.site.is_registered(Payment) else reverse("admin:index")
+        found.append((f"{concerns} payments need a look.", href))
     undecided = Line.objects.filter(undecided_since__isnull=False).count()
     if undecided:
         falls = "character has" if undecided == 1 else "characters have"

@@ -83,7 +83,10 @@ UNFOLD: dict[str, Any] = {
         "show_all_applications": False,
         "navigation": [
             {
-                "items": [{"title": "Now", "icon": "monitoring", "link": reverse_lazy("admin:index")}],
+                "items": [
+                    {"title": "Now", "icon": "monitoring", "link": reverse_lazy("admin:index")},
+                    {"title": "Find", "icon": "search", "link": reverse_lazy("admin:find")},
+                ],
             },
             {
                 "title": "People",
@@ -91,8 +94,13 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     item("Accounts", "group", "accounts.account"),
                     item("Entitlements", "workspace_premium", "accounts.entitlement"),
+                    item("Payments", "payments", "accounts.payment"),
+                    item("What providers told", "receipt_long", "accounts.paymentnotice"),
+                    item("Gift codes", "redeem", "accounts.giftcode"),
                     item("E-mail addresses", "mail", "account.emailaddress"),
                     item("Sessions", "devices", "usersessions.usersession"),
+                    item("API tokens", "vpn_key", "accounts.apitoken"),
+                    item("Leaving", "person_remove", "accounts.leaving"),
                 ],
             },
             {
@@ -121,6 +129,17 @@ UNFOLD: dict[str, Any] = {
                     item("Keys", "key", "worlds.worldkey"),
                     item("Tickets", "confirmation_number", "worlds.ticket"),
                     item("Pseudonyms", "theater_comedy", "worlds.pseudonym"),
+                    item("Keepers", "supervisor_account", "worlds.worldkeeper"),
+                    item("Invitations", "forward_to_inbox", "worlds.keeperinvitation"),
+                    item("Bans and mutes", "block", "worlds.worldsanction"),
+                    item("Orders", "assignment", "worlds.worldorder"),
+                    item("Setting up", "checklist", "worlds.worldsetup"),
+                    item("Pictures", "image", "worlds.worldbanner"),
+                    item("Availability", "monitor_heart", "worlds.availability"),
+                    item("Incidents", "campaign", "worlds.incident"),
+                    item("What was said of incidents", "history", "worlds.incidentupdate"),
+                    item("Webhooks", "webhook", "worlds.webhook"),
+                    item("Deliveries", "send", "worlds.webhookdelivery"),
                 ],
             },
             {

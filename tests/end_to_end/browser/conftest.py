@@ -85,7 +85,7 @@ class Visit:
         self.open("/account/log-in/")
         self.page.get_by_label("E-mail address").fill(email)
         self.page.get_by_label("Password").fill(PASSWORD)
-        self.page.get_by_role("button", name="Log in").click()
+        self.page.get_by_role("button", name="Log in", exact=True).click()
         self.page.wait_for_url("**/characters/")
         return self.page
 

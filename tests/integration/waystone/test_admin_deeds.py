@@ -112,18 +112,19 @@ def test_a_world_is_registered_and_changed_by_the_rules(client, staff):
         "very similar name"
         in client.post(add_page(World), data | {"slug": "two", "name": "HAVEN!"}).content.decode()
     )
-    change = form_of(client, page(world)) | {"name": "Safe Haven", "tier": "verified"}
+    change = form_of(client, page(world)) | {"name": "Safe Haven", "region": "north"}
     assert client.post(page(world), change).status_code == 302
     world.refresh_from_db()
     assert (world.name, world.name_key, world.tier, world.slug) == (
         "Safe Haven",
         "safehaven",
-        "verified",
+        "open",
         "haven",
     )
     record = AuditRecord.objects.get(action="world_changed_by_staff")
     assert record.account == staff
-    assert record.detail == {"name": ["Haven", "Safe Haven"], "tier": ["open", "verified"]}
+    assert record.before == {"name": "Haven", "region": "eu"}
+    assert record.after == {"name": "Safe Haven", "region": "north"}
 
 
 def test_saving_without_a_change_leaves_no_audit_row(client, staff):
@@ -169,17 +170,14 @@ def test_an_account_is_banned_and_its_mail_and_password_are_out_of_reach(client,
     alice = make_account("alice")
     data = form_of(client, page(alice))
     assert not {"email", "password", "uid"} & data.keys()
-    until = {
-        "banned_until_0": "2099-01-01",
-        "banned_until_1": "00:00:00",
-        "email": "mallory@example.org",
-        "password": "x",
-    }
-    assert client.post(page(alice), data | until).status_code == 302
+    until = {"until_0": "2099-01-01", "until_1": "00:00:00", "reason": "threats"}
+    client.post(page(alice, "ban_it"), DIALOG | until)
+    forged = {"email": "mallory@example.org", "password": "x", "banned_until_0": "2020-01-01"}
+    assert client.post(page(alice), data | forged).status_code == 302
     before = alice.password
     alice.refresh_from_db()
     assert alice.banned_until is not None and alice.email == "alice@example.org" and alice.password == before
-    assert deeds() == [("account_changed_by_staff", str(alice.uid))]
+    assert deeds() == [("account_banned", str(alice.uid))]
 
 
 def test_a_cluster_moves_port_and_keeps_its_name(client, staff):

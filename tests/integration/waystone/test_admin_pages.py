@@ -22,7 +22,7 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
-from accounts.models import Account, AuditRecord, Entitlement
+from accounts.models import Account, ApiToken, AuditRecord, Entitlement, Leaving
 from characters.lines import begin_main_line, fork_main_line
 from characters.models import (
     Character,
@@ -44,12 +44,14 @@ from tests.integration.worlds.makers import make_account, make_play_session, mak
 from worlds.models import (
     Alarm,
     Announcement,
+    Availability,
     Backup,
     ContentPack,
     CreatureKind,
     CreatureSpawn,
     Host,
     ItemKind,
+    KeeperInvitation,
     PlacementPlan,
     PlaySession,
     PopulationHour,
@@ -61,13 +63,21 @@ from worlds.models import (
     StoredReceipt,
     Ticket,
     WaitingPlayer,
+    Webhook,
+    WebhookDelivery,
     World,
+    WorldBanner,
+    WorldKeeper,
     WorldKey,
+    WorldOrder,
+    WorldSanction,
+    WorldSetup,
     Zone,
     ZoneCluster,
     ZoneCost,
     ZoneLink,
 )
+from worlds.status.incidents import begin_incident, update_incident
 
 pytestmark = pytest.mark.django_db
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
@@ -96,6 +106,7 @@ def make_everything() -> None:
     Ticket.objects.create(account=alice, world=world, issued_at=now, expires_at=now)
     _make_content(world, now)
     _make_characters(alice, world, now)
+    _make_keeping(alice, world, mark, now)
     _make_platform(mark, now)
 
 
@@ -195,6 +206,48 @@ def _make_characters(alice: Account, world: World, now) -> None:
         posted_at=now,
         digest=bytes(32),
         exchange=uuid.uuid4(),
+    )
+
+
+def _make_keeping(alice: Account, world: World, mark: str, now) -> None:
+    later = now + timedelta(days=7)
+    ApiToken.objects.create(
+        account=alice, name="bot", hint="ws_", digest=mark, scopes=["worlds"], made_at=now, expires_at=later
+    )
+    Leaving.objects.create(account=alice, asked_at=now, due_at=later)
+    keeper = make_account(f"keeper-{mark}")
+    WorldKeeper.objects.create(world=world, account=keeper, role="moderator", since=now)
+    KeeperInvitation.objects.create(
+        world=world, email="bob@example.org", role="manager", by=alice, made_at=now, expires_at=later
+    )
+    sanction = {"character_name": "Mallory", "reason": "spam", "by": keeper, "made_at": now}
+    WorldSanction.objects.create(world=world, account=alice, kind="ban", **sanction)
+    WorldOrder.objects.create(
+        world=world, kind="kick", body={"a": 1}, about="Mallory", by=keeper, made_at=now, expires_at=later
+    )
+    WorldBanner.objects.create(world=world, image=b"x", digest="d", width=4, height=1, made_at=now)
+    WorldSetup.objects.create(world=world)
+    incident = begin_incident(
+        title=f"Slow {mark}", impact="minor", text="We see it.", worlds=[world], by=alice, now=now
+    )
+    update_incident(incident=incident, state="over", text="It is mended.", by=alice, now=now)
+    Availability.objects.create(
+        world=world,
+        span="hour",
+        at=now,
+        last_at=now,
+        samples=1,
+        was_up=True,
+        up=1,
+        planned=0,
+        players=3,
+        most=3,
+    )
+    hook = Webhook.objects.create(
+        world=world, url="https://example.org/", events=["world.online"], made_by=alice, made_at=now
+    )
+    WebhookDelivery.objects.create(
+        webhook=hook, event="world.online", source=mark, body=b'{"a": 1}', made_at=now
     )
 
 
