@@ -23,7 +23,7 @@ def keepers_page(request: HttpRequest, slug: str) -> HttpResponse:
     """List the keepers; a POST invites one."""
     account, now = account_of(request), timezone.now()
     kept = world_for(account, slug, Deed.KEEPERS)
-    form = InviteForm(request.POST or None)
+    form = InviteForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             keepers.invite_keeper(world=kept.world, **form.cleaned_data, by=account, now=now)

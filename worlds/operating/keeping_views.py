@@ -139,7 +139,7 @@ def page(request: HttpRequest, slug: str) -> HttpResponse:
     """Edit what the page of the world says."""
     kept = _kept(request, slug, Deed.EDIT_PAGE)
     initial = {name: getattr(kept.world, name) for name in texts.FIELDS}
-    form = PageForm(request.POST or None, initial=initial)
+    form = PageForm(request.POST if request.method == "POST" else None, initial=initial)
     if request.method == "POST" and form.is_valid():
         texts.change_page(
             world=kept.world, values=form.cleaned_data, by=account_of(request), now=timezone.now()

@@ -66,7 +66,7 @@ def player_page(request: HttpRequest, slug: str, character: UUID) -> HttpRespons
     player = players.find_player(kept.world, character, timezone.now())
     if player is None:
         raise Http404("Nobody of this kind has played here.")
-    form = DeedForm(request.POST or None)
+    form = DeedForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid() and _is_done(request, kept, player, form):
         return redirect("kept_players", slug)
     context = context_of(

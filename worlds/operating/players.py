@@ -86,7 +86,7 @@ def character_named(world: World, name: str) -> UUID | None:
 
 def standing_sanctions(world: World, now: datetime, number: str = "1") -> Page:
     """Return a page of the bans and mutes in force, newest first. Two queries."""
-    rows = in_force(world, now).select_related("by").order_by("-made_at", "-pk")
+    rows = in_force(world, now).order_by("-made_at", "-pk")
     return Paginator(rows, ON_A_PAGE).get_page(number)
 
 

@@ -39,8 +39,8 @@ MAX_UPLOAD = 5 * 1024 * 1024  # bytes
 MAX_PIXELS = 40_000_000  # of an upload: more costs memory, and no camera's picture has it
 FORMATS = ("JPEG", "PNG", "WEBP")
 WIDTH, HEIGHT = 1440, 480  # of a banner, three to one
-MAX_BYTES = 90_000  # of a banner: a page with it stays light
-QUALITIES = (82, 70, 55, 40, 25)
+MAX_BYTES = 60_000  # of a banner: a page with it stays light
+QUALITIES = (82, 70, 55, 40)
 
 
 class BannerRefused(ValueError):
@@ -118,11 +118,14 @@ def banner_of(upload: BinaryIO) -> bytes:
 
 
 def _encoded(picture: Image.Image) -> bytes:
+    """Encode it so that it fits: first at a lower quality, then smaller (noise does not compress)."""
     encoded = b""
-    for quality in QUALITIES:
-        out = io.BytesIO()
-        picture.save(out, "WEBP", quality=quality, method=4)
-        encoded = out.getvalue()
-        if len(encoded) <= MAX_BYTES:
-            break
+    for parts in (1, 2, 3):
+        smaller = picture.resize((WIDTH // parts, HEIGHT // parts)) if parts > 1 else picture
+        for quality in QUALITIES:
+            out = io.BytesIO()
+            smaller.save(out, "WEBP", quality=quality, method=4)
+            encoded = out.getvalue()
+            if len(encoded) <= MAX_BYTES:
+                return encoded
     return encoded
