@@ -10,7 +10,6 @@ Not here: the limits on registering and logging in, which are allauth's, and tho
 
 import time
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from allauth.account.adapter import get_adapter
@@ -23,6 +22,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from accounts.models import Account, ApiToken
+from accounts.throttles import network_of
 
 WINDOW_S = 60
 own_memory = LocMemCache("accounts.allowances", {"OPTIONS": {"MAX_ENTRIES": 20_000}})
@@ -59,12 +59,6 @@ def spend(store: BaseCache, policy: str, caller: str, most: int, clock: float) -
     return Allowance(policy, most, max(0, most - used), reset_s), used <= most
 
 
-def network_of(address: str) -> str:
-    """Return what one subscriber has: an IPv4 address, or an IPv6 network of 64 bits."""
-    parsed = ip_address(address)
-    return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else str(parsed)
-
-
 class AllowanceThrottle(BaseThrottle):
     """The throttle of all endpoints."""
 
@@ -90,6 +84,18 @@ class AllowanceThrottle(BaseThrottle):
         if isinstance(request.user, Account):
             return f"account-{request.user.pk}"
         return network_of(get_adapter().get_client_ip(request._request))
+
+
+def spend_public(request: HttpRequest) -> bool:
+    """Count a request for what everybody may read, outside of any view. Returns: whether it is allowed.
+
+    One that is not is left to the view, which refuses it.
+    """
+    most = settings.API_ALLOWANCES[PublicThrottle.policy]
+    caller = network_of(get_adapter().get_client_ip(request))
+    allowance, is_allowed = spend(own_memory, PublicThrottle.policy, caller, most, time.time())
+    request.allowance = allowance  # type: ignore[attr-defined]
+    return is_allowed
 
 
 class PublicThrottle(AllowanceThrottle):

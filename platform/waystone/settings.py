@@ -218,6 +218,9 @@ MFA_TOTP_TOLERANCE = 1  # codes of the half minute before and after: clocks diff
 MFA_RECOVERY_CODE_DIGITS = 12
 MFA_FORMS = {
     "authenticate": "accounts.mfa_forms.CodeForm",
+    "authenticate_webauthn": "accounts.mfa_forms.PasskeyForm",
+    "reauthenticate_webauthn": "accounts.mfa_forms.PasskeyAgainForm",
+    "login_webauthn": "accounts.mfa_forms.PasskeyLogInForm",
     "reauthenticate": "accounts.mfa_forms.CodeAgainForm",
     "activate_totp": "accounts.mfa_forms.FirstCodeForm",
     "add_webauthn": "accounts.mfa_forms.NewPasskeyForm",

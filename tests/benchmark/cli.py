@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from tests.benchmark import placement_cli, restarts_cli, search, world_cli
+from tests.benchmark import placement_cli, restarts_cli, search, web_cli, world_cli
 
 WORKLOADS = ("zone", "hotspot", "box", "farm", "lag")
 Options = dict[str, Any]
@@ -54,7 +54,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     restarts_cli.add_arguments(restarts)
     world = which.add_parser("world", help="a whole world under players: commands, handoffs, the bus")
     world_cli.add_arguments(world)
-    for each in (packets, tick, zone, attack, fairness, saves, placement, restarts, world):
+    web = which.add_parser("web", help="the site and REST on a large database, beside what limits them")
+    web_cli.add_arguments(web)
+    for each in (packets, tick, zone, attack, fairness, saves, placement, restarts, world, web):
         each.add_argument("--json", action="store_true", help="one JSON line per result instead of text")
 
 
@@ -111,6 +113,7 @@ def run(which: str, options: Options, out: TextIO) -> None:
             "placement": placement_cli.run,
             "restarts": restarts_cli.run,
             "world": world_cli.run,
+            "web": web_cli.run,
         }
         told[which](module, options, out)
     except module.CannotMeasure as error:

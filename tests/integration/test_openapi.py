@@ -101,3 +101,29 @@ def test_an_address_that_leads_nowhere_is_a_problem_too(client):
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "kind"),
+    [
+        ("put", "/api/v1/me/", 401, "application/json"),
+        ("put", "/api/v1/worlds/", 405, "application/json"),
+        ("post", "/api/v1/sessions/", 415, "text/plain"),
+        ("post", "/api/v1/sessions/", 400, "application/json"),
+        ("get", "/api/v1/worlds/nowhere/", 404, "application/json"),
+        ("post", "/api/v1/me/tokens/", 401, "application/json"),
+    ],
+)  # fmt: skip
+def test_every_error_is_a_problem(client, method, path, status, kind):
+    answer = getattr(client, method)(path, b"{", content_type=kind) if method != "get" else client.get(path)
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert {"type", "title", "status", "code", "detail"} <= set(answer.json())
+
+
+def test_a_fault_of_ours_is_a_problem_too(client, monkeypatch):
+    monkeypatch.setattr("worlds.api.list_body", lambda *_: 1 / 0)
+    client.raise_request_exception = False
+    answer = client.get("/api/v1/worlds/?order=age")
+    assert (answer.status_code, answer.json()["code"]) == (500, "server_error")
+    assert answer.headers["Content-Type"] == "application/problem+json"

@@ -28,7 +28,9 @@ EVENT_OF_DEED: dict[str, str] = {
     "world_tier_set": "world.tier",
     "world_renamed": "world.changed",
     "world_gateway_moved": "world.changed",
-    "world_page_edited": "world.changed",
+    "world_page_changed": "world.changed",
+    "world_banner_set": "world.changed",
+    "world_banner_removed": "world.changed",
     "maintenance_begun": "world.changed",
     "maintenance_ended": "world.changed",
     "world_key_registered": "world.keys",
@@ -42,10 +44,15 @@ EVENT_OF_DEED: dict[str, str] = {
     "restart_postponed": "world.restart",
     "restart_brought_forward": "world.restart",
     "restart_cancelled": "world.restart",
-    "player_kicked": "world.sanction",
+    "ordered_restart": "world.restart",
+    "ordered_postpone": "world.restart",
+    "ordered_cancel": "world.restart",
+    "ordered_policy": "world.restart",
+    "ordered_kick": "world.sanction",
     "player_banned": "world.sanction",
     "player_muted": "world.sanction",
-    "sanction_ended": "world.sanction",
+    "ban_lifted": "world.sanction",
+    "mute_lifted": "world.sanction",
 }
 MAX_WEBHOOKS = 5  # of one world
 MAX_URL = 300

@@ -1,5 +1,6 @@
 """GET /api/v1/worlds/ and /api/v1/worlds/{slug}/."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from django.utils import timezone
 from rest_framework.serializers import BaseSerializer
 
 from tests.integration.worlds.makers import make_account, make_players, make_world
-from worlds import api
+from worlds import api, public_answers
 from worlds.models import World, Zone
 
 pytestmark = pytest.mark.django_db
@@ -258,3 +259,30 @@ def test_a_world_that_tells_nonsense_of_its_restart_tells_nothing(client, now, s
     make_world("odd", last_report_at=now, report={"restart": said})
     assert client.get(LIST + "odd/").json()["restart"] is None
     assert client.get("/worlds/odd/").status_code == 200
+
+
+def test_a_fresh_answer_is_given_out_without_a_query_a_view_or_a_session(client, django_assert_num_queries):
+    make_world("lantern")
+    first = client.get(LIST, {"order": "name"})
+    client.cookies["sessionid"] = "somebody"
+    with django_assert_num_queries(0):
+        again = client.get(LIST, {"order": "name"})
+        known = client.get(LIST, {"order": "name"}, headers={"if-none-match": first["ETag"]})
+        since = client.get(LIST, {"order": "name"}, headers={"if-modified-since": first["Last-Modified"]})
+    assert again.content == first.content
+    assert (again["ETag"], again["Access-Control-Allow-Origin"]) == (first["ETag"], "*")
+    assert {"Content-Security-Policy", "X-Content-Type-Options", "RateLimit"} <= set(again.headers)
+    assert "Vary" not in again.headers and not again.cookies
+    assert (known.status_code, known.content) == (since.status_code, since.content) == (304, b"")
+    assert client.post(f"{LIST}?order=name").status_code == 405
+
+
+def test_last_modified_stays_while_the_answer_does(client, monkeypatch):
+    make_world("lantern")
+    first = client.get(LIST)["Last-Modified"]
+    later = time.time() + 60
+    monkeypatch.setattr(public_answers.time, "time", lambda: later)
+    assert client.get(LIST)["Last-Modified"] == first
+    make_world("other")
+    later += 60
+    assert client.get(LIST)["Last-Modified"] != first

@@ -11,7 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 class Command(BaseCommand):
     requires_system_checks: list[str] = []
     help = (
-        "Measure packets, a tick, a zone cluster under players or attack, saves of characters, or placement."
+        "Measure packets, a tick, a zone cluster under players or attack, saves of characters, placement, "
+        "restarts, a whole world, or the site and REST."
     )
     _cli: ModuleType | None = None
     _missing = ""

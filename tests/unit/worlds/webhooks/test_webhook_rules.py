@@ -3,6 +3,7 @@
 import hmac
 from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from worlds.webhooks.rules import EVENT_OF_DEED, EVENTS, PAUSES, next_attempt, url_fault
 from worlds.webhooks.signing import derived_secret, shown, signed_headers
 
+ROOT = Path(__file__).resolve().parents[4]
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HOOK = UUID(int=7)
 
@@ -71,3 +73,22 @@ def test_while_both_secrets_are_good_both_sign():
     both = signed_headers([new, old], HOOK, 1, b"x")["webhook-signature"].split(" ")
     only_old = signed_headers([old], HOOK, 1, b"x")["webhook-signature"]
     assert len(both) == 2 and both[1] == only_old and both[0] != only_old
+
+
+# Names that are put together where they are written: the deed → what stands in the source.
+PUT_TOGETHER = {
+    "player_banned": "player_{'banned' if",
+    "player_muted": "else 'muted'}",
+    "ban_lifted": "{row.kind}_lifted",
+    "mute_lifted": "{row.kind}_lifted",
+}
+
+
+def test_every_deed_is_one_that_somebody_writes():
+    sources = "".join(
+        path.read_text() for app in ("worlds", "characters") for path in (ROOT / app).rglob("*.py")
+    )
+    table = (ROOT / "worlds/webhooks/rules.py").read_text()
+    for deed in EVENT_OF_DEED:
+        name = "ordered_{kind.value}" if deed.startswith("ordered_") else PUT_TOGETHER.get(deed, f'"{deed}"')
+        assert sources.count(name) > table.count(name), deed
