@@ -35,6 +35,7 @@ class Entity:
     sent: dict[int, CharacterState] = field(default_factory=dict)  # by serial
     after: UUID | None = None
     line: bus.LineKind = "main"
+    level_cap: int | None = None
     held: bus.Held | None = None
 
     @property
@@ -135,6 +136,8 @@ class ModelCluster:
                 self.checkpoint(entity, kind)
             case bus.LineIs(_, line):
                 entity.line = line
+            case bus.LimitsAre(_, level_cap):
+                entity.level_cap = level_cap
             case bus.Saved(_, serial):
                 entity.line = m.line or entity.line
                 self.shown(entity, serial)
@@ -156,7 +159,7 @@ class ModelCluster:
             number = next(self.numbers)
             entity = Entity(
                 m.session, m.character, m.instance, m.request, m.order, m.state, m.link, number,
-                self.source_of(number), after=m.after, line=m.line,
+                self.source_of(number), after=m.after, line=m.line, level_cap=m.level_cap,
             )  # fmt: skip
             self.entities[(m.session, m.instance)] = entity
         self.say_admitted(entity, m.request)
@@ -264,7 +267,7 @@ class ModelCluster:
         return bus.Resident(
             e.session, e.instance, place.position, place.heading_deg, e.is_dirty, e.stay, e.is_frozen, e.link,
             e.is_withheld, after=e.after, held=e.held.exchange if e.held else None, line=e.line,
-            serial=e.serial,
+            serial=e.serial, level_cap=e.level_cap,
         )  # fmt: skip
 
     def walk(self, entity: Entity, x: float) -> None:

@@ -33,6 +33,7 @@ from zonecluster.protocol.to_client import (
     ENTITY_KINDS,
     CharacterSummary,
     Described,
+    EditionIs,
     Exit,
     Goodbye,
     Heard,
@@ -88,6 +89,7 @@ class Player:
         self.sky = Sky()
         self.zone_link: ZoneLink | None = None
         self.zone: ZoneAssigned | None = None
+        self.edition: EditionIs | None = None  # what changed of it since the log-in; None: nothing
         self.character: UUID | None = None
         self.name = ""
         self.is_over = False
@@ -418,6 +420,8 @@ class Player:
                     self.errors.append(f"world link lost: {cause}")
                 case SkyIs():
                     self.sky.hear(event)
+                case EditionIs():
+                    self.edition = event
                 case Goodbye():
                     pass
                 case Heard() | Notice() | Refused():
