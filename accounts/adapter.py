@@ -27,8 +27,8 @@ class AccountAdapter(DefaultAccountAdapter):
         **DefaultAccountAdapter.error_messages,
         "email_password_mismatch": "That e-mail address and password do not belong together. "
         "Check both, or set a new password below.",
-        "too_many_login_attempts": "Too many attempts. Wait five minutes, then try again; or set a new password "
-        "by a letter, which works at once.",
+        "too_many_login_attempts": "Too many attempts. Wait five minutes, or set a new password "
+        "by a letter: that works at once.",
         "duplicate_email": "That is the address you have already.",
     }
 

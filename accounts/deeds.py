@@ -1,4 +1,4 @@
-"""What people do on allauth's pages, into the audit record: allauth tells it by signals, and by nothing else."""
+"""What people do on allauth's pages, into the audit record: allauth tells it by signals only."""
 
 from typing import Any
 

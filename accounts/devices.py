@@ -1,4 +1,4 @@
-"""What a browser or program calls itself, in words for people. Pure; hostile text comes out as plain words."""
+"""What a browser or program calls itself, in words for people. Pure; hostile text comes out as words."""
 
 BROWSERS = (  # the first that fits: the later ones name themselves in the earlier ones' lines, too
     ("Edg/", "Edge"),

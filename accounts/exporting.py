@@ -18,8 +18,8 @@ from accounts.services import record_audit
 IN_MEMORY = 4 * 2**20  # bytes; a larger export is written to disk while it is made
 READ_ME = """This is everything that Waystone has of you, made at {at} UTC.
 
-Each file is JSON: a list of entries. Instants are UTC. Passwords and the secrets of your second factors are not in it:
-of a password we have only a hash, and a copy of a secret would be one more that can be lost.
+Each file is JSON: a list of entries. Instants are UTC. Passwords and the secrets of your second factors
+are not in it: of a password we have only a hash, and a copy of a secret is one more that can be lost.
 """
 
 

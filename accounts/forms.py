@@ -3,7 +3,9 @@
 from typing import Any
 
 from allauth.account import forms as allauth
+from allauth.account.models import EmailAddress
 from django import forms
+from django.http import HttpRequest
 
 PASSWORD_HELP = "At least 10 characters. Three or four words that only you would put together do well."
 NOT_AN_ADDRESS = "This is not a complete e-mail address. It looks like name@example.org."
@@ -71,3 +73,15 @@ class NewAddressForm(InOurWords, allauth.AddEmailForm):
     """Another e-mail address."""
 
     names = {"email": "New e-mail address"}
+
+    def save(self, request: HttpRequest) -> EmailAddress:
+        """Note the address as one that waits, in place of another that waited; write to it.
+
+        Not allauth's: that takes an unconfirmed address away before the new one is confirmed.
+        """
+        EmailAddress.objects.filter(user=self.user, primary=False).delete()
+        address = EmailAddress.objects.create(
+            user=self.user, email=self.cleaned_data["email"], primary=False, verified=False
+        )
+        address.send_confirmation(request)
+        return address

@@ -1,7 +1,7 @@
 """Leaving: an account is deleted seven days after its person asked, and until then they can take it back.
 
-What must stay (money that was booked, what was done to whom, histories that other characters' goods hang on) stays,
-and names nobody: the account keeps its uid and loses everything that says whose it was.
+What must stay (money that was booked, what was done to whom, histories that other characters' goods hang on)
+stays, and names nobody: the account keeps its uid and loses everything that says whose it was.
 """
 
 from datetime import datetime, timedelta

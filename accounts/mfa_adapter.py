@@ -1,4 +1,4 @@
-"""What allauth's second factors ask of this project: names, words, and secrets that lie encrypted in the rows."""
+"""What allauth's second factors ask of this project: names, words, and secrets that lie encrypted."""
 
 import base64
 
@@ -24,8 +24,8 @@ class MFAAdapter(DefaultMFAAdapter):
 
     error_messages = {
         **DefaultMFAAdapter.error_messages,
-        "incorrect_code": "That did not work. A code of an app counts for half a minute and only once: take the next one. "
-        "A recovery code counts once, too.",
+        "incorrect_code": "That did not work. A code of an app counts for half a minute and only once: take the "
+        "next one. A recovery code counts once, too.",
         "unverified_email": "First confirm your e-mail address: the link is in our letter.",
         "cannot_generate_recovery_codes": "Recovery codes need an authenticator app or a passkey first.",
     }

@@ -1,11 +1,16 @@
 """Forms of second factors: allauth's, said in our words, with bounds."""
 
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp import forms as totp
 from allauth.mfa.webauthn import forms as webauthn
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from django import forms
 from django.core.exceptions import ValidationError
 
@@ -44,6 +49,42 @@ class FirstCodeForm(CodeInOurWords, totp.ActivateTOTPForm):
     help = "Six figures. They change every half minute."
 
 
+# What fido2 and cryptography raise on answers that no browser gives; allauth expects some of them only.
+MALFORMED = (
+    *(KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError, RecursionError),
+    *(struct.error, InvalidSignature, UnsupportedAlgorithm),
+)
+
+
+@contextmanager
+def hostile_answers_refused() -> Iterator[None]:
+    """Turn whatever a browser's answer breaks into the sentence that it did not work."""
+    try:
+        yield
+    except MALFORMED as error:
+        raise get_adapter().validation_error("incorrect_code") from error
+
+
+class AnyAnswer(forms.Form):
+    """Of a form that takes a passkey's answer: hostile ones are refused, never a fault."""
+
+    def clean_credential(self) -> Authenticator:
+        with hostile_answers_refused():
+            return super().clean_credential()  # type: ignore[misc]  # allauth's forms below have it
+
+
+class PasskeyForm(AnyAnswer, webauthn.AuthenticateWebAuthnForm):
+    """A passkey as the second step."""
+
+
+class PasskeyAgainForm(AnyAnswer, webauthn.ReauthenticateWebAuthnForm):
+    """A passkey before something that hurts."""
+
+
+class PasskeyLogInForm(AnyAnswer, webauthn.LoginWebAuthnForm):
+    """A passkey alone."""
+
+
 class NewPasskeyForm(webauthn.AddWebAuthnForm):
     """A passkey, made by the browser."""
 
@@ -68,7 +109,8 @@ class NewPasskeyForm(webauthn.AddWebAuthnForm):
             raise ValidationError(
                 f"You have {MAX_PASSKEYS} passkeys, which is all we keep. Remove one first."
             )
-        return super().clean()
+        with hostile_answers_refused():
+            return super().clean()
 
 
 class RenamePasskeyForm(webauthn.EditWebAuthnForm):

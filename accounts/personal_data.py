@@ -1,7 +1,7 @@
-"""What the platform holds of a person: each app says what it has, how it is handed out, and how it is forgotten.
+"""What the platform holds of a person: each app says what it has, how it is handed out, how it is forgotten.
 
-An app makes a `Holding` and passes it to `hold` when it is loaded (AppConfig.ready). Exports (accounts.exporting)
-and deletion (accounts.leaving) ask all of them, so neither has to know the apps above accounts.
+An app makes a `Holding` and passes it to `hold` when it is loaded (AppConfig.ready). Exports
+(accounts.exporting) and deletion (accounts.leaving) ask all of them, so neither has to know the apps above.
 """
 
 from collections.abc import Callable, Iterable

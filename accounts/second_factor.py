@@ -1,4 +1,4 @@
-"""The second factor of a log-in by REST: a code of an app, or a recovery code, sent along with the password."""
+"""The second factor of a log-in by REST: a code of an app, or a recovery code, sent with the password."""
 
 import structlog
 from allauth.account.internal.flows.login import record_authentication
@@ -35,7 +35,7 @@ class WrongCode(CodeNeeded):
     """The code is not right, or was used before."""
 
     default_code = "wrong_code"
-    default_detail = "That code is not right, or was used before. A code of an app counts for half a minute: send the next one."
+    default_detail = "That code is not right, or was used before. A code of an app counts for half a minute: send the next."
 
 
 def checked_factor(account: Account, code: str) -> Authenticator | None:

@@ -7,8 +7,10 @@ import structlog
 from allauth.usersessions.models import UserSession
 from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
 from accounts.api_tokens import revoke_all_tokens
 from accounts.devices import device_words, is_phone
@@ -36,7 +38,8 @@ class Device:
 
 def devices_of(account: Account, session_key: str | None) -> list[Device]:
     """Return where the account is logged in, this session first, then the newest."""
-    rows = UserSession.objects.purge_and_list(account)
+    rows = list(UserSession.objects.filter(user=account))
+    alive = _alive(account, [row.session_key for row in rows])
     found = [
         Device(
             row.pk,
@@ -47,8 +50,16 @@ def devices_of(account: Account, session_key: str | None) -> list[Device]:
             row.session_key == session_key,
         )
         for row in rows
+        if row.session_key in alive
     ]
     return sorted(found, key=lambda device: (not device.is_this, -device.since.timestamp()))
+
+
+def _alive(account: Account, keys: list[str]) -> set[str]:
+    """Return which sessions still count: not run out, nor of an earlier password or epoch. One query."""
+    wanted = account.get_session_auth_hash()
+    stored = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
+    return {row.session_key for row in stored if row.get_decoded().get(HASH_SESSION_KEY) == wanted}
 
 
 def end_session(*, account: Account, session_id: int, now: datetime) -> None:
@@ -67,8 +78,9 @@ def end_session(*, account: Account, session_id: int, now: datetime) -> None:
 def end_sessions(
     *, account: Account, now: datetime, keep: SessionBase | None = None, by: Account | None = None
 ) -> None:
-    """End all sessions of the account, of browsers and programs, whether or not they are in the list; and its API
-    tokens, unless one session is kept.
+    """End all sessions of the account, of browsers and programs, whether or not they are in the list.
+
+    Its API tokens end as well, unless one session is kept.
 
     Args: keep: the one that goes on, if one does. by: who ordered it, if not the account itself.
     """

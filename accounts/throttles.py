@@ -2,9 +2,9 @@
 
 Counted three ways. By network and address together (allauth's `login_failed`): who guesses is stopped, the
 owner elsewhere is not. By the browser in place of the network, where a browser has logged in to this address
-before and shows the mark that it was given: even somebody in the same house cannot lock it out. By the address alone,
-wide (`login_failed_anywhere`): thousands of machines that guess together are stopped; browsers that are known
-are not asked, and the letter for a lost password, which anybody with the mailbox can open, sets it back.
+before and shows the mark that it was given: even somebody in the same house cannot lock it out. By the address
+alone, wide (`login_failed_anywhere`): thousands of machines that guess together are stopped; browsers that are
+known are not asked, and the letter for a lost password, which only the mailbox's owner can open, sets it back.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ SALT = "accounts.throttles.known_browser"
 
 
 def network_of(address: str | None) -> str:
-    """Return what counts as one caller: an IPv4 address, or an IPv6 network of 64 bits, which one line has."""
+    """Return what counts as one caller: an IPv4 address, or an IPv6 network of 64 bits: one line's."""
     if not address:
         return "nowhere"
     try:

@@ -1,6 +1,7 @@
 """Pages of accounts. Of allauth's pages only these can be reached; each has a template of ours."""
 
 from allauth.account import views as allauth
+from django.contrib.auth.decorators import login_required
 from django.urls import include, path, re_path
 
 from accounts import own_views, token_views, views
@@ -19,7 +20,7 @@ urlpatterns = [
     path("leave/stay/", own_views.stay, name="account_stay"),
     path("security/", include("accounts.security_urls")),
     path("again/", page(allauth.reauthenticate), name="account_reauthenticate"),
-    path("e-mail/", page(allauth.email), name="account_email"),
+    path("e-mail/", page(login_required(views.Address.as_view())), name="account_email"),
     path("sign-up/", views.sign_up, name="account_signup"),
     path("log-in/", page(views.LogIn.as_view()), name="account_login"),
     path("log-out/", allauth.logout, name="account_logout"),

@@ -1,9 +1,11 @@
 """Pages of accounts: sign-up and the account page. Log-in and lost password are allauth's (urls)."""
 
+from typing import Any
 from urllib.parse import urlencode
 
 import structlog
-from allauth.account.views import LoginView
+from allauth.account.models import EmailAddress
+from allauth.account.views import EmailView, LoginView
 from allauth.core import ratelimit
 from django.conf import settings
 from django.contrib import messages
@@ -29,6 +31,24 @@ class LogIn(LoginView):
 
     def get_initial(self) -> dict[str, str]:
         return {"login": self.request.GET.get("email", "")[:254]}
+
+
+class Address(EmailView):
+    """allauth's page of the e-mail address: the one there is, and the one that waits to take its place."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Add one, send its letter again, or forget it. Only the letter makes one the account's."""
+        if "action_primary" in request.POST:
+            return redirect("account_email")
+        return super().post(request, *args, **kwargs)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        addresses = list(EmailAddress.objects.filter(user=account_of(self.request)).order_by("pk"))
+        return {
+            **super().get_context_data(**kwargs),
+            "current_emailaddress": next((one for one in addresses if one.primary), None),
+            "new_emailaddress": next((one for one in addresses if not one.primary), None),
+        }
 
 
 @sensitive_post_parameters("password")
