@@ -92,6 +92,19 @@ _DELIVERY = {
     "ended_at": "2026-11-23T19:05:02Z",
 }
 
+_UPTIME = {"day": 1.0, "week": 0.9987, "quarter": 0.9991}
+_INCIDENT = {
+    "id": 3,
+    "title": "Worlds in the east answer slowly",
+    "impact": "minor",
+    "state": "over",
+    "began_at": "2026-11-20T08:10:00Z",
+    "ended_at": "2026-11-20T09:00:00Z",
+    "worlds": ["thornwood"],
+    "updates": [{"at": "2026-11-20T09:00:00Z", "state": "over", "text": "A cable was mended."}],
+}
+_SPAN = {"at": "2026-11-23", "verdict": "up", "uptime": 1.0, "players": 180.5, "most_players": 231}
+
 
 def _list(row: object, size: int = 50) -> dict[str, Any]:
     return {"count": 1, "page": 1, "page_size": size, "next": None, "previous": None, "results": [row]}
@@ -110,6 +123,40 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "account": _ALICE,
         },
     },
+    "shop": {
+        "200": {
+            "is_open": True,
+            "checkout": "https://waystone.example.org/premium/checkout/",
+            "products": [
+                {
+                    "slug": "month",
+                    "title": "Premium for 30 days",
+                    "days": 30,
+                    "amount": "5.00",
+                    "currency": "EUR",
+                }
+            ],
+        }
+    },
+    "gift_code_redeem": {
+        "request": {"code": "7K2M-9QXA-4DTR-HW3B"},
+        "200": {"edition": "premium", "premium_until": "2026-12-23T19:00:00Z"},
+    },
+    "payments_list": {
+        "200": _list(
+            {
+                "number": "W-000417",
+                "title": "Premium for 30 days",
+                "total": "5.00",
+                "refunded": "0.00",
+                "currency": "EUR",
+                "standing": "paid",
+                "created_at": "2026-11-23T19:00:00Z",
+                "paid_at": "2026-11-23T19:01:12Z",
+                "receipt": "https://waystone.example.org/premium/payments/5b6f3a52-59a0-4c0c-8d2f-3f5b7a0c9e11/",
+            }
+        )
+    },
     "log_out": {},
     "me": {"200": _ALICE},
     "tokens_list": {"200": _list(_TOKEN, 20)},
@@ -124,6 +171,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             **_WORLD,
             "description": "Ropes, lamps and old stones above a quiet bay.",
             "motd": "The ferry runs again.",
+            "house_rules": "Be kind at the pier.",
             "zones": [
                 {
                     "slug": "harbour",
@@ -148,6 +196,68 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "ticket": "eyJhbGciOiJFZERTQSIsInR5cCI6Indh…",
             "gateway_url": "wss://play.example.org/world-link/",
             "expires_at": "2026-11-23T19:01:00Z",
+        }
+    },
+    "characters_open": {
+        "request": {"characters": ["0d6a1f4e-6a7e-4f0b-9a55-0a8f3d1c2b77"]},
+        "200": {"edition": "free", "slots": 3, "free_slots": 2, "characters": [_CHARACTER]},
+    },
+    "shop": {
+        "200": {
+            "is_open": True,
+            "checkout": "https://play.example.org/premium/buy/",
+            "products": [
+                {
+                    "slug": "year",
+                    "title": "Premium for a year",
+                    "days": 365,
+                    "amount": "39.00",
+                    "currency": "EUR",
+                }
+            ],
+        }
+    },
+    "gift_code_redeem": {
+        "request": {"code": "WAY-7K3M-9QXD-2FTA"},
+        "200": {"edition": "premium", "premium_until": "2027-11-23T19:00:00Z"},
+    },
+    "payments_list": {
+        "200": _list(
+            {
+                "number": "W-2026-000042",
+                "title": "Premium for a year",
+                "total": "39.00",
+                "refunded": "0.00",
+                "currency": "EUR",
+                "standing": "paid",
+                "created_at": "2026-11-23T19:00:00Z",
+                "paid_at": "2026-11-23T19:00:31Z",
+                "receipt": "https://play.example.org/account/receipts/W-2026-000042/",
+            }
+        )
+    },
+    "status_retrieve": {
+        "200": {
+            "counted_at": "2026-11-23T19:04:00Z",
+            "players": 412,
+            "worlds": 17,
+            "worlds_online": 15,
+            "parts": [{"part": "site", "name": "Site and log-in", "is_up": True, "uptime": _UPTIME}],
+            "incidents": [_INCIDENT],
+        }
+    },
+    "worlds_status_retrieve": {
+        "200": {
+            "slug": "lanternrest",
+            "name": "Lanternrest",
+            "is_online": True,
+            "is_suspended": False,
+            "maintenance": None,
+            "players": 214,
+            "uptime": _UPTIME,
+            "days": [_SPAN],
+            "hours": [{**_SPAN, "at": "2026-11-23T18:00:00+00:00"}],
+            "incidents": [],
         }
     },
     "webhooks_list": {"200": _list(_WEBHOOK, 5)},

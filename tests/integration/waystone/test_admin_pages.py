@@ -22,7 +22,16 @@ from django_celery_beat.models import (
     SolarSchedule,
 )
 
-from accounts.models import Account, ApiToken, AuditRecord, Entitlement, Leaving
+from accounts.models import (
+    Account,
+    ApiToken,
+    AuditRecord,
+    Entitlement,
+    GiftCode,
+    Leaving,
+    Payment,
+    PaymentNotice,
+)
 from characters.lines import begin_main_line, fork_main_line
 from characters.models import (
     Character,
@@ -101,6 +110,13 @@ def make_everything() -> None:
     )
     Entitlement.objects.create(account=alice, edition="premium", source="gift", reference="x")
     AuditRecord.objects.create(account=alice, action="tested", target="x", detail={"a": 1})
+    paid = Payment.objects.create(
+        variant="dummy", buyer=alice, account=alice, recipient="buyer", product="month"
+    )
+    PaymentNotice.objects.create(
+        payment=paid, provider="dummy", notice_id=mark, kind="paid", subject=mark, happened_at=now
+    )
+    GiftCode.objects.create(digest=mark, made_by=alice, payment=paid, redeemed_by=alice, redeemed_at=now)
     WorldKey.objects.create(world=world, kid=secrets.token_hex(16), public_key=secrets.token_bytes(32))
     Pseudonym.objects.create(account=alice, world=world)
     Ticket.objects.create(account=alice, world=world, issued_at=now, expires_at=now)
@@ -356,6 +372,9 @@ SAFE = [
         Pseudonym,
         Entitlement,
         AuditRecord,
+        Payment,
+        PaymentNotice,
+        GiftCode,
     ),
     *(StoredReceipt, PlaySession, ContentPack, Zone, ZoneLink, Backup),
 ]
