@@ -101,6 +101,7 @@ class WorldPageSerializer(WorldSerializer):
 
     description = serializers.CharField(allow_blank=True)
     motd = serializers.CharField(allow_blank=True, help_text="Message of the day.")
+    house_rules = serializers.CharField(allow_blank=True, help_text="How people behave here.")
     zones = ZoneSerializer(many=True)
 
 
@@ -183,7 +184,13 @@ def world_body(slug: str) -> bytes:
     if page is None:
         raise NotFound(f"There is no world {slug!r}. GET /api/v1/worlds/ lists them.")
     return msgspec.json.encode(
-        {**asdict(page.row), "description": page.description, "motd": page.motd, "zones": page.zones}
+        {
+            **asdict(page.row),
+            "description": page.description,
+            "motd": page.motd,
+            "house_rules": page.house_rules,
+            "zones": page.zones,
+        }
     )
 
 

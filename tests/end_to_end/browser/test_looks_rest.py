@@ -33,12 +33,12 @@ def test_tokens_and_webhooks_are_made_and_looked_at(visit, bob: Account):
 
     base = "/operate/lanternrest/webhooks/"
     page = look_at(browser, "webhooks-none", base, keyboard=True)
-    page.get_by_label("Address").fill("bot.example.org")
+    page.get_by_role("textbox", name="Address").fill("bot.example.org")
     page.get_by_label("The world is online", exact=True).check()
     page.get_by_role("button", name="Add this address").click()
     page.get_by_text("The address begins with").wait_for()
     picture(page, "webhooks-wrong")
-    page.get_by_label("Address").fill("https://bot.example.org/waystone/lanternrest")
+    page.get_by_role("textbox", name="Address").fill("https://bot.example.org/waystone/lanternrest")
     page.get_by_role("button", name="Add this address").click()
     page.get_by_text("Your new secret").wait_for()
     picture(page, "webhooks-made")
