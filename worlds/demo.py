@@ -111,7 +111,8 @@ def _create_account(email: str, password: str, *, is_staff: bool, now: datetime)
     with transaction.atomic():
         make = Account.objects.create_superuser if is_staff else Account.objects.create_user
         account = make(email, password, date_joined=now)
-        EmailAddress.objects.create(user=account, email=email, primary=True, verified=True)
+        known: dict[str, object] = {"primary": True, "verified": True}  # of staff it is there already
+        EmailAddress.objects.get_or_create(user=account, email=email, defaults=known)
         record_audit(
             action="demo_account_created", target=str(account.uid), detail={"staff": is_staff}, now=now
         )
