@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.authentication import account_of
 from worlds.models import Webhook, WebhookDelivery
 from worlds.operating.keepers import KeptWorld, world_for
+from worlds.operating.navigation import tabs_of
 from worlds.operating.rules import Deed
 from worlds.webhooks.keeping import (
     WebhookRefused,
@@ -72,6 +73,7 @@ def webhooks_page(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "kept": kept,
         "world": kept.world,
+        "tabs": tabs_of(kept, "world_webhooks"),
         "form": form,
         "made": made,
         "secret": secret_of(made) if made else "",
@@ -107,6 +109,7 @@ def _webhook_page(request: HttpRequest, kept: KeptWorld, webhook: Webhook, secre
     context = {
         "kept": kept,
         "world": kept.world,
+        "tabs": tabs_of(kept, "world_webhooks"),
         "webhook": webhook,
         "events": _words(webhook),
         "secret": secret,

@@ -16,7 +16,7 @@ def test_tokens_and_webhooks_are_made_and_looked_at(visit, bob: Account):
     world = World.objects.get(slug="lanternrest")
     World.objects.filter(pk=world.pk).update(owner=bob)
     browser = visit(reduced_motion="reduce")
-    browser.log_in(bob.email)
+    browser.log_in(bob.email).wait_for_load_state("networkidle")
 
     page = look_at(browser, "api-tokens-none", "/account/api-tokens/", keyboard=True)
     page.get_by_label("What is it for?").fill("Guild calendar")

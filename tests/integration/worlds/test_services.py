@@ -4,6 +4,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
+from celery import current_app
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.utils import timezone
 
@@ -149,6 +150,8 @@ def test_play_sessions_go_30_days_after_their_end_and_open_ones_never(now, monke
 
 
 def test_every_scheduled_task_exists():
-    deleting = (tasks.delete_old_receipts, tasks.delete_old_play_sessions)
-    names = {task.name for task in (*deleting, tasks.plan_restarts, tasks.plan_placement)}
-    assert {entry["task"] for entry in tasks.BEAT_SCHEDULE.values()} == names
+    names = {entry["task"] for entry in tasks.BEAT_SCHEDULE.values()}
+    deleting = {tasks.delete_old_receipts.name, tasks.delete_old_play_sessions.name}
+    webhooks = {"worlds.tell_webhooks", "worlds.delete_old_webhook_deliveries"}
+    assert {*deleting, *webhooks, tasks.plan_restarts.name, tasks.plan_placement.name} <= names
+    assert names <= set(current_app.tasks)
