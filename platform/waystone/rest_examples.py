@@ -123,40 +123,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "account": _ALICE,
         },
     },
-    "shop": {
-        "200": {
-            "is_open": True,
-            "checkout": "https://waystone.example.org/premium/checkout/",
-            "products": [
-                {
-                    "slug": "month",
-                    "title": "Premium for 30 days",
-                    "days": 30,
-                    "amount": "5.00",
-                    "currency": "EUR",
-                }
-            ],
-        }
-    },
-    "gift_code_redeem": {
-        "request": {"code": "7K2M-9QXA-4DTR-HW3B"},
-        "200": {"edition": "premium", "premium_until": "2026-12-23T19:00:00Z"},
-    },
-    "payments_list": {
-        "200": _list(
-            {
-                "number": "W-000417",
-                "title": "Premium for 30 days",
-                "total": "5.00",
-                "refunded": "0.00",
-                "currency": "EUR",
-                "standing": "paid",
-                "created_at": "2026-11-23T19:00:00Z",
-                "paid_at": "2026-11-23T19:01:12Z",
-                "receipt": "https://waystone.example.org/premium/payments/5b6f3a52-59a0-4c0c-8d2f-3f5b7a0c9e11/",
-            }
-        )
-    },
     "log_out": {},
     "me": {"200": _ALICE},
     "tokens_list": {"200": _list(_TOKEN, 20)},
