@@ -142,7 +142,8 @@ def _histories(filters: Mapping[str, int | None], now: datetime) -> dict[tuple[i
 
 def _counted(world: int | None, span: str, first: datetime) -> dict[str, dict[datetime, Minutes]]:
     found: dict[str, dict[datetime, Minutes]] = {}
-    rows = Availability.objects.filter(world_id=world, span=span, at__gte=first)
+    whose = {"world_id": world} if world is not None else {"world": None}
+    rows = Availability.objects.filter(**whose, span=span, at__gte=first)
     for part, at, *values in rows.values_list("part", "at", *_COLUMNS):
         found.setdefault(part, {})[at] = Minutes(*values)
     return found

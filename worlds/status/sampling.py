@@ -7,6 +7,7 @@ tasks count, or one task twice, is counted once.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 import structlog
@@ -78,7 +79,7 @@ def sample_of(world: int, row: WorldRow) -> Sample:
 def keep(samples: Sequence[Sample], now: datetime) -> None:
     """Add a minute to its hour and its day. Args: now: UTC."""
     minute = now.replace(second=0, microsecond=0)
-    values = {
+    values: dict[str, Any] = {
         "minute": minute,
         "hour": minute.replace(minute=0),
         "day": minute.replace(hour=0, minute=0),

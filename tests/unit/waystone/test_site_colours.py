@@ -32,6 +32,7 @@ TEXT = [  # text, ground
 SHAPES = [
     *product(("edge", "focus"), GROUNDS),
     *product(("accent", "warning", "gold"), ("ground", "surface")),
+    *((f"bar-{verdict}", "surface") for verdict in ("up", "some", "down", "planned")),
     *(("danger", wash) for wash in ("surface", "danger-wash")),
 ]
 
