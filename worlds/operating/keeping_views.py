@@ -280,6 +280,6 @@ def history(request: HttpRequest, slug: str) -> HttpResponse:
     rows = history_of(kept.world)
     shown = Paginator(rows.records, 50).get_page(request.GET.get("page", "1"))
     context = context_of(
-        kept, "kept_history", page=shown, rows=rows.words(shown.object_list, account_of(request), kept)
+        kept, "kept_history", page=shown, rows=rows.words(list(shown.object_list), account_of(request), kept)
     )
     return render(request, "operate/history.html", context)
