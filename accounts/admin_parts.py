@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 NOTHING = "–"
 # Classes of static/waystone_admin/admin.css.
-_DOCUMENT, _LINK, _HEX, _TABLE = "ws-document", "ws-link", "ws-hex", "ws-table"
+_DOCUMENT, _LINK, _HEX, _TABLE = "ws-document", "ws-link", "ws-hex", "ws-table ws-stacks"
 
 
 def change_url(row: Model) -> str:
@@ -87,7 +87,9 @@ def document(data: object) -> SafeString | str:
 
 def rows_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> SafeString | str:
     """Return a small table for a read-only field; a dash if it has no rows."""
-    cells = [format_html_join("", "<td>{}</td>", ((cell,) for cell in row)) for row in rows]
+    cells = [
+        format_html_join("", '<td data-label="{}">{}</td>', zip(headers, row, strict=True)) for row in rows
+    ]
     if not cells:
         return NOTHING
     return format_html(

@@ -6,7 +6,6 @@ from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
-from django.contrib import admin
 from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.db.models.functions import TruncMinute
 from django.http import HttpRequest
@@ -138,8 +137,7 @@ def sales(now: datetime) -> Figure:
     value = ", ".join(f"{total:,.2f} {currency}" for currency, total, _ in paid) or "0"
     count = sum(count for _, _, count in paid)
     note = f"{count} payment{'' if count == 1 else 's'} in 30 days"
-    href = _list("accounts_payment") if admin.site.is_registered(Payment) else reverse("admin:index")
-    return Figure("Sales", value, note, href, permission="accounts.view_payment")
+    return Figure("Sales", value, note, _list("accounts_payment"), permission="accounts.view_payment")
 
 
 def queue_length() -> tuple[str, str]:
@@ -187,8 +185,7 @@ def attention(now: datetime, clusters: list[ClusterRow]) -> list[tuple[str, str]
         found.append((text, _list("accounts_auditrecord")))
     concerns = Payment.objects.exclude(concern="").count()
     if concerns:
-        href = _list("accounts_payment") if admin.site.is_registered(Payment) else reverse("admin:index")
-        found.append((f"{concerns} payments need a look.", href))
+        found.append((f"{concerns} payments need a look.", _list("accounts_payment")))
     undecided = Line.objects.filter(undecided_since__isnull=False).count()
     if undecided:
         falls = "character has" if undecided == 1 else "characters have"
