@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 
 from accounts.models import Account
 from accounts.rules import LIMITS, Edition
-from accounts.selectors import edition_of, is_email_confirmed, is_email_confirmed
+from accounts.selectors import edition_of, is_email_confirmed
 from worlds.models import Pseudonym, Ticket, World, WorldKeeper
 from worlds.operating.sanctions import ban_here, ban_text
 from worlds.rules import ADMISSION_FOR, is_online, maintenance_of
@@ -91,8 +91,8 @@ def pseudonym_of(account: Account, world: World) -> Pseudonym:
 def issue_ticket(*, account: Account, world: World, now: datetime) -> IssuedTicket:
     """Sign a ticket for one entry into a world.
 
-    Raises: NoTicket: account_banned, email_not_confirmed, banned_here, edition_needed, world_suspended, world_maintenance,
-            world_offline or too_many_tickets.
+    Raises: NoTicket: account_banned, email_not_confirmed, banned_here, edition_needed, world_suspended,
+            world_maintenance, world_offline or too_many_tickets.
         NoSigningKey: the master has no key.
     """
     _check_may_enter(account, world, now)
@@ -129,7 +129,8 @@ def _check_may_enter(account: Account, world: World, now: datetime) -> None:
     if settings.EMAIL_CONFIRMATION_NEEDED and not is_email_confirmed(account):
         raise NoTicket(
             "email_not_confirmed",
-            "Confirm your e-mail address first: open the link in our letter. Your account page sends it again.",
+            "Confirm your e-mail address first: open the link in our letter. Your account page sends it "
+            "again.",
         )
     if (ban := ban_here(account.pk, world, now)) is not None:
         raise NoTicket("banned_here", ban_text(ban, world))

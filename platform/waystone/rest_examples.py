@@ -164,10 +164,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
             "expires_at": "2026-11-23T19:01:00Z",
         }
     },
-    "characters_open": {
-        "request": {"characters": ["0d6a1f4e-6a7e-4f0b-9a55-0a8f3d1c2b77"]},
-        "200": {"edition": "free", "slots": 3, "free_slots": 2, "characters": [_CHARACTER]},
-    },
     "shop": {
         "200": {
             "is_open": True,
