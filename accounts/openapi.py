@@ -84,7 +84,7 @@ class ApiTokenScheme(OpenApiAuthenticationExtension):
             "each operation says which it needs.",
         }
 
-    def get_security_requirement(self, auto_schema: Any) -> dict[str, list[str]] | None:
+    def get_security_requirement(self, auto_schema: Any) -> Any:
         """Return which scope this operation needs; None: tokens cannot be used for it."""
         needed = getattr(auto_schema.view, "scopes", {}).get(auto_schema.method)
         return None if needed is None else {"apiToken": [str(needed)]}

@@ -29,7 +29,7 @@ class TokenForm(forms.Form):
         error_messages={"required": "Choose at least one thing that it may do."},
     )
     days = forms.TypedChoiceField(
-        label="For how long?", choices=list(LIFETIMES.items()), coerce=int, initial=90, empty_value=90
+        label="For how long?", choices=list(LIFETIMES.items()), coerce=int, initial=90
     )
 
 

@@ -90,6 +90,7 @@ def answer(
 
 def _response(request: HttpRequest, entry: Kept, content_type: str, fresh_for: int) -> HttpResponse:
     response = HttpResponse(entry.body, content_type=content_type)
+    response["Content-Length"] = str(len(entry.body))  # Django's own middleware that adds it is not passed
     response["ETag"] = entry.etag
     response["Last-Modified"] = http_date(entry.changed_at)
     response["Cache-Control"] = f"public, max-age={fresh_for}"

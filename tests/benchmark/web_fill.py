@@ -8,6 +8,7 @@ names. So new columns need nothing here. Run as a process of its own: `python -m
 import json
 import sys
 from datetime import timedelta
+from typing import Any
 
 import django
 
@@ -119,7 +120,7 @@ FROM (SELECT * FROM characters_line LIMIT 1) AS first,
 """
 
 
-def _line_columns(cursor: object) -> str:
+def _line_columns(cursor: Any) -> str:
     from django.db import connection  # noqa: PLC0415  (after django.setup)
 
     description = connection.introspection.get_table_description(cursor, "characters_line")

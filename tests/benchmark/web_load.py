@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
 
+from tests.benchmark.machine import CannotMeasure
+
 TIMEOUT_S = 60.0
 
 
@@ -60,6 +62,8 @@ class Link:
         length = int(headers.get("content-length", 0))
         while len(body) < length:
             body += self._more()
+        if "content-length" not in headers and not first.startswith("HTTP/1.1 304"):
+            raise ValueError(f"an answer without its length: {first}")
         return int(first.split(" ")[1]), headers, body
 
     def _more(self) -> bytes:
@@ -87,6 +91,7 @@ def load(
     Args: seen: is given the body of each answer.
     """
     tally, lock, numbers = Tally(), threading.Lock(), count()
+    failed: list[Exception] = []
     end = perf_counter() + seconds
 
     def run() -> None:
@@ -105,6 +110,8 @@ def load(
                     tally.largest = max(tally.largest, len(body))
                 if seen is not None:
                     seen(body)
+        except (OSError, ValueError) as error:
+            failed.append(error)
         finally:
             link.close()
 
@@ -115,4 +122,6 @@ def load(
     for thread in threads:
         thread.join()
     tally.wall_s = perf_counter() - began
+    if failed:
+        raise CannotMeasure(f"A connection failed: {failed[0]!r}") from failed[0]
     return tally

@@ -60,7 +60,7 @@ def _claim(now: datetime) -> Sequence[WebhookDelivery]:
     with transaction.atomic():
         rows = due.select_for_update(of=("self",), skip_locked=True).select_related("webhook__world")
         taken: dict[object, int] = {}
-        claimed = []
+        claimed: list[WebhookDelivery] = []
         for row in rows.order_by("next_at", "made_at")[: AT_ONCE * OF_ONE_WEBHOOK]:
             taken[row.webhook_id] = taken.get(row.webhook_id, 0) + 1
             if taken[row.webhook_id] <= OF_ONE_WEBHOOK and len(claimed) < AT_ONCE:

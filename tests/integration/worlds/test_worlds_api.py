@@ -270,6 +270,7 @@ def test_a_fresh_answer_is_given_out_without_a_query_a_view_or_a_session(client,
         known = client.get(LIST, {"order": "name"}, headers={"if-none-match": first["ETag"]})
         since = client.get(LIST, {"order": "name"}, headers={"if-modified-since": first["Last-Modified"]})
     assert again.content == first.content
+    assert again["Content-Length"] == str(len(again.content))
     assert (again["ETag"], again["Access-Control-Allow-Origin"]) == (first["ETag"], "*")
     assert {"Content-Security-Policy", "X-Content-Type-Options", "RateLimit"} <= set(again.headers)
     assert "Vary" not in again.headers and not again.cookies
