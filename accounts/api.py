@@ -161,8 +161,9 @@ class SessionsView(APIView):
                 415,
                 429,
                 503,
-                _401="`wrong_credentials`: address and password do not belong together. `code_needed`: they do, "
-                "and there is a second step; send it again with `code`. `wrong_code`: that code is not right.",
+                _401="`wrong_credentials`: address and password do not belong together. "
+                "`code_needed`: they do, and there is a second step; send it again with `code`. "
+                "`wrong_code`: that code is not right.",
                 _403="`account_closed`: the password is right, but the account was closed.",
             ),
         },

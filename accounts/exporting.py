@@ -6,6 +6,7 @@ import zipfile
 from datetime import datetime
 from typing import IO
 
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.core.serializers.json import DjangoJSONEncoder
@@ -37,7 +38,7 @@ def own_files(account: Account) -> dict[str, Rows]:
         ],
         "addresses": (
             {"email": row.email, "is_confirmed": row.verified, "is_primary": row.primary}
-            for row in account.emailaddress_set.order_by("pk")
+            for row in EmailAddress.objects.filter(user=account).order_by("pk")
         ),
         "editions": (
             {

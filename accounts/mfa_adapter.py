@@ -8,14 +8,15 @@ from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.utils.encoding import force_bytes
 
 from accounts.models import Account
 
 PURPOSE = b"waystone: secrets of second factors"  # no other use of the secret key gives these bytes
 
 
-def _fernet(secret_key: str) -> Fernet:
-    derived = HKDF(hashes.SHA256(), length=32, salt=None, info=PURPOSE).derive(secret_key.encode())
+def _fernet(secret_key: str | bytes) -> Fernet:
+    derived = HKDF(hashes.SHA256(), length=32, salt=None, info=PURPOSE).derive(force_bytes(secret_key))
     return Fernet(base64.urlsafe_b64encode(derived))
 
 
@@ -24,8 +25,8 @@ class MFAAdapter(DefaultMFAAdapter):
 
     error_messages = {
         **DefaultMFAAdapter.error_messages,
-        "incorrect_code": "That did not work. A code of an app counts for half a minute and only once: take the "
-        "next one. A recovery code counts once, too.",
+        "incorrect_code": "That did not work. A code of an app counts for half a minute and only once: "
+        "take the next one. A recovery code counts once, too.",
         "unverified_email": "First confirm your e-mail address: the link is in our letter.",
         "cannot_generate_recovery_codes": "Recovery codes need an authenticator app or a passkey first.",
     }

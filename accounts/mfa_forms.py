@@ -13,6 +13,7 @@ from allauth.mfa.webauthn import forms as webauthn
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 
 MAX_PASSKEYS = 20  # of one account; each log-in by passkey reads all of them
 MAX_NAME = 60
@@ -30,7 +31,7 @@ class CodeInOurWords(forms.Form):
         field = self.fields["code"]
         field.label, field.help_text = self.label, self.help
         field.widget = forms.TextInput(attrs=CODE)
-        field.max_length = MAX_NAME
+        field.validators.append(MaxLengthValidator(MAX_NAME))
         field.error_messages["required"] = "Type the code."
 
 

@@ -10,7 +10,7 @@ from allauth.core import ratelimit
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -22,7 +22,7 @@ from accounts.exporting import export_of
 
 log = structlog.get_logger(__name__)
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def own(view: View) -> View:
@@ -31,7 +31,7 @@ def own(view: View) -> View:
     @login_required
     @never_cache
     @wraps(view)
-    def ours(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def ours(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return view(request, *args, **kwargs)
 
     return ours
@@ -84,7 +84,7 @@ def data(request: HttpRequest) -> HttpResponse:
 @require_POST
 @own
 @reauthentication_required
-def export(request: HttpRequest) -> HttpResponse:
+def export(request: HttpRequest) -> HttpResponseBase:
     """Hand out everything that we have of the person, as a zip."""
     account = account_of(request)
     if not ratelimit.consume(request, action="export", user=account):

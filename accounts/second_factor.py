@@ -35,7 +35,9 @@ class WrongCode(CodeNeeded):
     """The code is not right, or was used before."""
 
     default_code = "wrong_code"
-    default_detail = "That code is not right, or was used before. A code of an app counts for half a minute: send the next."
+    default_detail = (
+        "That code is not right, or was used before. An app shows the next one within half a minute."
+    )
 
 
 def checked_factor(account: Account, code: str) -> Authenticator | None:

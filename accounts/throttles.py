@@ -2,9 +2,9 @@
 
 Counted three ways. By network and address together (allauth's `login_failed`): who guesses is stopped, the
 owner elsewhere is not. By the browser in place of the network, where a browser has logged in to this address
-before and shows the mark that it was given: even somebody in the same house cannot lock it out. By the address
-alone, wide (`login_failed_anywhere`): thousands of machines that guess together are stopped; browsers that are
-known are not asked, and the letter for a lost password, which only the mailbox's owner can open, sets it back.
+before and shows the mark that it was given: even somebody in the same house cannot lock it out. By the
+address alone, wide (`login_failed_anywhere`): thousands of machines that guess together are stopped; known
+browsers are not asked, and the letter for a lost password, which only the mailbox's owner opens, sets it back.
 """
 
 import ipaddress

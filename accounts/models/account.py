@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from typing import ClassVar
 
+from django.apps import apps
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
@@ -24,7 +25,8 @@ class AccountManager(BaseUserManager["Account"]):
     def create_superuser(self, email: str, password: str | None = None, **fields: object) -> "Account":
         """Make staff by command. Whoever has the machine's shell is believed their address."""
         account = self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
-        account.emailaddress_set.create(email=account.email, primary=True, verified=True)
+        addresses = apps.get_model("account", "EmailAddress")._default_manager
+        addresses.create(user=account, email=account.email, primary=True, verified=True)
         return account
 
 

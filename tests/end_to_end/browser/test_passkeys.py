@@ -33,7 +33,7 @@ def prove(page: Page) -> None:
 def test_a_passkey_is_made_and_then_opens_the_account_by_itself(visit, bob):
     bob.emailaddress_set.update(verified=True)
     character = create_character(account=bob, name="Tilda Fen", by=bob, now=bob.date_joined)
-    one = visit()
+    one = visit(reduced_motion="reduce")
     look_at(one, "log-in", "/account/log-in/", keyboard=True)
     page = one.log_in(bob.email)
     give_authenticator(page)
