@@ -48,7 +48,7 @@ def ticks_of(limits: EditionLimits) -> list[Tick]:
     ticks = [
         Tick(True, f"{limits.character_slots} places for characters"),
         Tick(
-            limits.level_cap is None,
+            True,
             "No highest level" if limits.level_cap is None else f"Levels up to {limits.level_cap}",
         ),
         Tick(
@@ -60,12 +60,15 @@ def ticks_of(limits: EditionLimits) -> list[Tick]:
         ticks.append(
             Tick(
                 limits.may_enter_premium_zones,
-                "Premium places inside worlds" if limits.may_enter_premium_zones else "No Premium places",
+                "Premium zones in all worlds" if limits.may_enter_premium_zones else "No Premium zones",
             )
         )
     if hasattr(limits, "queue_place"):
         is_first = limits.queue_place == min(each.queue_place for each in LIMITS.values())
-        ticks.append(Tick(is_first, "First in the queue of a full world" if is_first else "The usual queue"))
+        words = (
+            "First in the queue of a full world" if is_first else "The usual place in a full world's queue"
+        )
+        ticks.append(Tick(True, words))
     return ticks
 
 

@@ -72,7 +72,7 @@ def checkout(request: HttpRequest) -> HttpResponse:
     buyer = _viewer(request)
     if not is_open():
         return render(request, "shop/closed.html", {"section": "premium"}, status=503)
-    initial = {"product": request.GET.get("product", prices().products[-1].slug), "recipient": "buyer"}
+    initial = {"product": request.GET.get("product", prices().products[0].slug), "recipient": "buyer"}
     form = CheckoutForm(request.POST or None, buyer=buyer, prices=prices(), initial=initial)
     status = 200
     if request.method == "POST":

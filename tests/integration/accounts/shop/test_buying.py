@@ -15,6 +15,7 @@ from accounts.selectors import edition_of
 from accounts.shop.booking import give_waiting
 from accounts.shop.buying import make_codes, shown_code
 from tests.integration.accounts.conftest import register
+from tests.queries import assert_same_queries
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +109,12 @@ class TestOneself:
         assert letter.to == [bob.email]
         assert payment.number in letter.subject
         assert f"/premium/payments/{payment.token}/" in letter.body
+
+    def test_more_payments_ask_the_database_no_more(self, client, bob):
+        client.force_login(bob)
+        buy(client)
+        assert_same_queries(client, "/premium/payments/", lambda: [buy(client) for _ in range(3)])
+        assert_same_queries(client, "/premium/", lambda: [buy(client) for _ in range(3)])
 
 
 class TestForms:
