@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 KEEP_RECEIPTS = timedelta(days=14)  # DESIGN section 5, rule 11: a restored master is offered these again
 KEEP_PLAY_SESSIONS = timedelta(days=30)
 OPEN_BEFORE_VERIFIED = timedelta(days=30)  # DESIGN section 6
+WORDS = {"slug": "address name", "name": "name"}  # of fields, for people
 DELETE_AT_ONCE = 5000  # rows of one transaction, so that a large clean-up holds no lock for long
 
 
@@ -66,7 +67,7 @@ def register_world(
         field = "slug" if World.objects.filter(slug=slug).exists() else "name"
         log.info("world_refused", slug=slug, field=field)
         raise WorldRefused(
-            {field: [f"A world with this or a very similar {field} exists; choose another."]}
+            {field: [f"A world with this or a very similar {WORDS[field]} exists; choose another."]}
         ) from error
     log.info("world_registered", slug=slug)
     return world
