@@ -6,7 +6,7 @@ of the account's characters. Redeeming one closes the account's admissions elsew
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID, uuid4
 
 import structlog
@@ -41,7 +41,7 @@ WHERE jti = %(admission)s AND world_id = %(world)s AND closed_at IS NULL AND red
 """
 
 
-def admitted_accounts(world: World, now: datetime) -> QuerySet[Ticket]:
+def admitted_accounts(world: World, now: datetime) -> QuerySet[Ticket, Any]:
     """Return the accounts (primary keys) by whose redeemed tickets a world may acquire now."""
     admissions = Ticket.objects.filter(world=world, closed_at=None, redeemed_at__gt=now - ADMISSION_FOR)
     return admissions.values("account")
