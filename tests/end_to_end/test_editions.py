@@ -4,7 +4,7 @@ import pytest
 
 from tests.end_to_end.conftest import Introduce
 from tests.end_to_end.stack import Stack
-from tests.end_to_end.test_world_life import hears, make_premium, set_world
+from tests.end_to_end.test_world_life import hears, make_premium
 from waystone_client import WaystoneError
 
 pytestmark = pytest.mark.end_to_end
@@ -41,18 +41,18 @@ async def test_an_upgrade_opens_the_way_and_changes_the_limits_in_play(
     stack: Stack, introduce: Introduce
 ) -> None:
     himself = await introduce("Bob")
-    (motd,) = stack.query("select motd from worlds_world where slug = 'demo'")[0]
     try:
         bob = await himself.enter()
         assert bob.zone is not None and bob.zone.zone == "harbour"
-        before = stack.query(GRANTS, himself.character)
         ask_for(stack, "premium", "mossgate")
-        set_world(stack, "motd = 'The moss is for Premium now.'")
-        await hears(bob, "The moss is for Premium now.")  # so the world has read its zones, too
+        stack.kill("worlddaemon")  # the next one reads the zones before it says anything
+        announce(stack, "The moss is for Premium now.")
+        await hears(bob, "The moss is for Premium now.", within_s=60.0)
         with pytest.raises(WaystoneError):
             await bob.walk_through("mossgate", deadline_s=20.0)
         await hears(bob, "Mossgate is for Premium")
         assert bob.zone.zone == "harbour" and bob.edition is None
+        before = stack.query(GRANTS, himself.character)
         make_premium(stack, himself)
         await bob.wait_until(lambda: bob.edition is not None, EFFECT_S, "news of the edition")
         assert bob.edition is not None
@@ -70,4 +70,3 @@ async def test_an_upgrade_opens_the_way_and_changes_the_limits_in_play(
         assert goodbye.is_saved, "nothing was done here before the restart, so nothing is missing"
     finally:
         ask_for(stack, "free", "mossgate")
-        stack.query("update worlds_world set motd = %s where slug = 'demo' returning id", motd)
