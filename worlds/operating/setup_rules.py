@@ -105,10 +105,10 @@ def _proven(facts: Facts) -> Step:
         )
         return Step(title, StepState.FAILED, facts.call_fault, advice)
     if facts.has_key:
-        advice = (
+        patience = (
             "It starts its database and its zones now. Watch its terminal: it names what it waits for.",
         )
-        return Step(title, StepState.NOW, "The key is known. Waiting for the world to start.", advice)
+        return Step(title, StepState.NOW, "The key is known. Waiting for the world to start.", patience)
     return Step(title, StepState.NOW, "Waiting for it.")
 
 
