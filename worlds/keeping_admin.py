@@ -148,7 +148,7 @@ class WebhookDeliveryAdmin(ViewOnlyAdmin):
     list_display = ("event", "webhook_link", "state", "made_at", "attempts", "status", "next_at")
     list_filter = ("state", "event", ("webhook", AutocompleteSelectFilter))
     search_fields = ("event", "webhook__url", "error")
-    list_select_related = ("webhook",)
+    list_select_related = ("webhook__world",)
     fields = (
         *("webhook", "event", "state", "made_at", "attempts", "next_at", "status", "error", "ended_at"),
         "readable_body",
