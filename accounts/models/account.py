@@ -30,7 +30,7 @@ class AccountManager(BaseUserManager["Account"]):
         return account
 
 
-class Account(AbstractBaseUser, PermissionsMixin):
+class Account(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]  # Payment has an untyped base
     """A person who registered once. Worlds never see this row: they get a pseudonym for each world."""
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

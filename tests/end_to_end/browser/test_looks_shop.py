@@ -52,7 +52,7 @@ def test_premium_is_bought_given_away_refunded_and_looked_at(visit, bob: Account
     page = look_at(browser, "redeem", "/premium/code/", keyboard=True)
     page.get_by_label("Gift code").fill("7K2M 9QXA")
     page.get_by_role("button", name="Redeem it").click()
-    page.get_by_text("sixteen letters").wait_for()
+    page.get_by_text("A code has sixteen letters").wait_for()
     picture(page, "redeem-wrong")
     page.get_by_label("Gift code").fill(code.lower().replace("-", " "))
     page.get_by_role("button", name="Redeem it").click()
