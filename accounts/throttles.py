@@ -4,7 +4,7 @@ Counted three ways. By network and address together (allauth's `login_failed`): 
 owner elsewhere is not. By the browser in place of the network, where a browser has logged in to this address
 before and shows the mark that it was given: even somebody in the same house cannot lock it out. By the
 address alone, wide (`login_failed_anywhere`): thousands of machines that guess together are stopped; known
-browsers are not asked, and the letter for a lost password, which only the mailbox's owner opens, sets it back.
+browsers are not asked, and the letter for a lost password, which only its owner opens, sets it back.
 """
 
 import ipaddress

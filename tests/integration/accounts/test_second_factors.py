@@ -2,6 +2,7 @@
 
 import re
 import time
+from base64 import b64decode
 from urllib.parse import quote
 
 import pytest
@@ -54,7 +55,8 @@ def test_an_app_is_set_up_and_asked_for_from_then_on(client, bob, django_capture
     prove(client)
     html = client.get(APP).content.decode()
     (shown,) = re.findall(r'class="secret">(\w+)<', html)
-    assert "data:image/svg+xml" in html
+    (picture,) = re.findall(r"data:image/svg\+xml;base64,([\w+/=]+)", html)
+    assert 'fill="white"' in b64decode(picture).decode(), "it can be read on a dark page"
     refused = client.post(APP, {"code": "000000"})
     assert refused.status_code == 400
     assert shown in refused.content.decode(), "the picture that was read stays the right one"
