@@ -1,4 +1,4 @@
-"""What characters hold of a person: the characters, where each stands on every line, and all that was saved."""
+"""What characters hold of a person: the characters, where each stands, and all that was saved of them."""
 
 from collections.abc import Iterator
 from datetime import datetime
