@@ -80,8 +80,10 @@ def _seal_some() -> int:
 def chain_head() -> Head:
     """Return the newest sealed place."""
     newest = AuditRecord.objects.filter(position__isnull=False).order_by("-position")
-    found = newest.values_list("position", "chain").first()
-    return Head() if found is None else Head(found[0], bytes(found[1]))
+    row = newest.only("position", "chain").first()
+    if row is None or row.position is None or row.chain is None:  # the last two for the types
+        return Head()
+    return Head(row.position, bytes(row.chain))
 
 
 def check_audit(*, expected: Head | None = None, most: int = 20) -> Report:
