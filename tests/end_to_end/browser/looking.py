@@ -6,8 +6,10 @@
 import gzip
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.staticfiles import finders
 from playwright.sync_api import Page, Response
 
 PICTURES = Path(__file__).parents[3] / "artifacts" / "pages"
@@ -113,7 +115,9 @@ def weight_of(response: Response) -> int:
     """Return its bytes on the wire: static files are sent compressed (WhiteNoise), pages are not."""
     if response.status in (204, 304) or 300 <= response.status < 400:
         return 0
-    if "/static/" in response.url:
-        return len(gzip.compress(response.body(), 9))
-    # Not by the body: that of an answer to the page before this one (a part that lives) is gone by now.
+    # Not by bodies that the browser holds: it forgets them as soon as it goes on to another page.
+    _, is_static, name = urlsplit(response.url).path.partition("/static/")
+    found = finders.find(name) if is_static else None
+    if found is not None:
+        return len(gzip.compress(Path(found).read_bytes(), 9))
     return int(response.headers.get("content-length", 0))
