@@ -154,7 +154,7 @@ def grant_entitlement(
     ends_at: datetime | None = None,
     starts_at: datetime | None = None,
 ) -> Entitlement:
-    """Book a grant from now on, or from `starts_at` on. The reference is the idempotency key: booked again, it is the same row.
+    """Book a grant from now on, or from `starts_at` on. Booked again under its reference, it is the same row.
 
     A reference that was taken back stays taken back; a new grant needs a new reference.
 

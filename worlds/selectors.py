@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from worlds.models import World, Zone, ZoneCluster
 from worlds.restart_rules import NOTICE_MINUTES
@@ -122,8 +123,14 @@ class Population:
 
 
 def with_players(worlds: QuerySet[World], now: datetime) -> QuerySet[World]:
-    """Annotate `players`: the leases in force that the master granted to each world."""
-    return worlds.annotate(players=Count("leases", filter=Q(leases__lease_until__gt=now)))
+    """Annotate `players`: the leases in force that the master granted to each world.
+
+    Counted for each world by the index of holders: joined and grouped, it read every line there is.
+    """
+    lines: Any = World._meta.get_field("leases").related_model  # Line: this app knows no lines
+    in_force = lines.objects.filter(holder=OuterRef("pk"), lease_until__gt=now).order_by()
+    counted = in_force.values("holder").annotate(count=Count("pk")).values("count")
+    return worlds.annotate(players=Coalesce(Subquery(counted), 0))
 
 
 def listed_worlds(now: datetime, filters: WorldFilters | None = None) -> QuerySet[World]:

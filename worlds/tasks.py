@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from worlds import plans, restarts, services
 from worlds.operating import keepers, orders, setup
-from worlds.webhooks import tasks as webhooks
 from worlds.status.sampling import count_minute, forget_old, site_answers
+from worlds.webhooks import tasks as webhooks
 
 
 @shared_task(name="worlds.delete_old_receipts")

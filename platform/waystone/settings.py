@@ -77,7 +77,7 @@ def is_local(public_url: str) -> bool:
 
 
 def allowances(public_url: str) -> dict[str, int]:
-    """Return how many requests of REST a caller has in a minute, by policy; a local site's caller runs bots."""
+    """Return how many REST requests a caller has in a minute, by policy; a local site's caller runs bots."""
     factor = 100 if is_local(public_url) else 1
     return {"default": 600 * factor, "public": 1200 * factor}
 

@@ -8,8 +8,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from waystone import site, status_pages
 from waystone.find_page import with_find
 from worlds.jwks import jwks
-from worlds.operating.keeping_views import world_banner
 from worlds.operating.joining_api import join
+from worlds.operating.keeping_views import world_banner
 
 admin.autodiscover()
 # One log-in, with its limits, for the admin as well.

@@ -100,8 +100,8 @@ class ZoneLinks:
     def door_when_due(self) -> bytes:
         """Return a fresh connect token for nobody, every DOOR_S seconds, else nothing.
 
-        The master knocks with it to see whether UDP comes through; whoever went on to connect by it is nobody's
-        player, and put out at once.
+        The master knocks with it to see whether UDP comes through; whoever went on to connect by it is
+        nobody's player, and put out at once.
         """
         now = self._clock()
         if now < self._door_at:

@@ -1,4 +1,4 @@
-"""Passkeys with Chromium's own virtual authenticator: made, shown, a log-in by one alone; the pages' looks."""
+"""Passkeys with Chromium's own virtual authenticator: made, shown, logged in by; the pages' looks."""
 
 import pytest
 from playwright.sync_api import Page, expect

@@ -113,7 +113,8 @@ def test_a_site_that_cannot_be_reached_is_down():
 
 def test_an_incident_is_begun_told_and_over_with_audit(staff: Account, lanternrest):
     now = timezone.now()
-    incident = tell("Log-in is slow", text="We see it.\n\nMore soon.", worlds=[lanternrest], by=staff, now=now)
+    text = "We see it.\n\nMore soon."
+    incident = tell("Log-in is slow", text=text, worlds=[lanternrest], by=staff, now=now)
     assert [row.worlds for row in open_incidents(world="lanternrest")] == [[("lanternrest", "Lanternrest")]]
     assert open_incidents(world="elsewhere") == []
     update_incident(incident=incident, state="over", text="It was a cable.", by=staff, now=now)
