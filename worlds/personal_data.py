@@ -19,7 +19,7 @@ def files(account: Account) -> dict[str, Rows]:
             {"world": row.world.slug, "asked_at": row.issued_at, "entered_at": row.redeemed_at}
             for row in visits.iterator()
         ),
-        "bans_and_mutes": (
+        "bans_and_mutes": [
             {
                 "world": row.world.slug,
                 "kind": row.kind,
@@ -30,7 +30,7 @@ def files(account: Account) -> dict[str, Rows]:
             for row in WorldSanction.objects.filter(account=account)
             .select_related("world")
             .order_by("made_at")
-        ),
+        ],
         "worlds": [
             *({"world": row.slug, "role": "owner"} for row in owned),
             *({"world": row.world.slug, "role": row.role, "since": row.since} for row in kept),

@@ -42,9 +42,9 @@ MAKE_WORLDS = """
 INSERT INTO worlds_world
     (slug, name, name_key, tier, tagline, description, motd, language, region, ruleset, edition, max_players,
      gateway_url, is_listed, created_at, report, max_queue, spawn_budget, game_rate, game_epoch, placement,
-     maintenance_text, host_status)
+     maintenance_text, host_status, tags, house_rules, appeals)
 SELECT 'world-' || number, 'World ' || number, '', 'official', '', '', '', 'en', 'local', 'co-op', 'free',
-       1000, 'ws://127.0.0.1:1/', true, now(), '{}', 500, 100, 24, now(), 'automatic', '', '{}'
+       1000, 'ws://127.0.0.1:1/', true, now(), '{}', 500, 100, 24, now(), 'automatic', '', '{}', '{}', '', ''
 FROM generate_series(0, %s - 1) AS number
 RETURNING id
 """

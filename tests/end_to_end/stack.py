@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_DEADLINE_S = 300.0  # two shared cores, eight processes
 STOP_DEADLINE_S = 60.0
 LOG_TAIL_BYTES = 3000
-LAST_LINE = b"Ctrl-C stops everything."  # of what `up` prints: addresses and log-ins stand above it
+LAST_LINE = b"Ctrl-C stops "  # of what `up` prints: addresses and log-ins stand above it
 
 
 def outside_environment() -> dict[str, str]:

@@ -30,7 +30,7 @@ def test_from_a_stranger_to_a_character(visit):
     expect(page.get_by_role("status")).to_contain_text("log in with the password you just chose")
     expect(page.get_by_label("E-mail address")).to_have_value("alice@example.org")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("heading", name="Nobody here yet")).to_be_visible()
     page.get_by_label("Name").fill("Tilda Fen")
     page.get_by_role("button", name="Make this character").click()
@@ -98,7 +98,7 @@ def test_a_wrong_password_says_what_to_do(visit, bob: Account):
     page = visit().open("/account/log-in/")
     page.get_by_label("E-mail address").fill(bob.email)
     page.get_by_label("Password").fill("not this one")
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("do not belong together")
     expect(page.get_by_label("E-mail address")).to_have_value(bob.email)
 

@@ -7,6 +7,7 @@ from datetime import time, timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
@@ -108,6 +109,7 @@ def make_everything() -> None:
     UserSession.objects.create(
         user=alice, ip="127.0.0.1", session_key=secrets.token_hex(16), user_agent="test"
     )
+    Authenticator.objects.create(user=alice, type=Authenticator.Type.TOTP, data={"secret": "x"})
     Entitlement.objects.create(account=alice, edition="premium", source="gift", reference="x")
     AuditRecord.objects.create(account=alice, action="tested", target="x", detail={"a": 1})
     paid = Payment.objects.create(

@@ -26,5 +26,6 @@ def plain(pattern: str) -> str:
 
 
 def test_every_address_has_its_row_and_every_row_its_address():
-    rows = set(re.findall(r"^\| `([^`]+)` \|", DOCUMENT, re.M)) - {"/admin/"}
+    rows = set(re.findall(r"^\| `([^`]+)` \|", DOCUMENT, re.M))
+    rows = {row for row in rows if not row.startswith("/admin/")}
     assert addresses(get_resolver("waystone.urls").url_patterns) == rows
