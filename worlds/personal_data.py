@@ -32,8 +32,8 @@ def files(account: Account) -> dict[str, Rows]:
             .order_by("made_at")
         ],
         "worlds": [
-            *({"world": row.slug, "role": "owner"} for row in owned),
-            *({"world": row.world.slug, "role": row.role, "since": row.since} for row in kept),
+            *[{"world": row.slug, "role": "owner"} for row in owned],
+            *[{"world": row.world.slug, "role": row.role, "since": row.since} for row in kept],
         ],
     }
 

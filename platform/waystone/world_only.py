@@ -13,15 +13,12 @@ from django.urls import reverse
 OPEN = frozenset(
     {
         *("account_login", "account_logout", "account_inactive", "account_change_password", "healthz"),
-        *("mfa_index", "mfa_authenticate", "mfa_reauthenticate", "account_reauthenticate"),
-        *("mfa_activate_totp", "mfa_deactivate_totp"),
-        *("mfa_generate_recovery_codes", "mfa_view_recovery_codes"),
+        # Its staff may have second factors, as everywhere.
+        *("account_reauthenticate", "mfa_index", "mfa_authenticate", "mfa_reauthenticate"),
+        *("mfa_activate_totp", "mfa_deactivate_totp", "mfa_list_webauthn", "mfa_add_webauthn"),
+        *("mfa_login_webauthn", "mfa_reauthenticate_webauthn", "mfa_edit_webauthn", "mfa_remove_webauthn"),
+        *("mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_download_recovery_codes"),
     }
-    # Its staff may have second factors, as everywhere.
-    | {"account_reauthenticate", "mfa_index", "mfa_authenticate", "mfa_reauthenticate"}
-    | {"mfa_activate_totp", "mfa_deactivate_totp", "mfa_list_webauthn", "mfa_add_webauthn"}
-    | {"mfa_login_webauthn", "mfa_reauthenticate_webauthn", "mfa_edit_webauthn", "mfa_remove_webauthn"}
-    | {"mfa_view_recovery_codes", "mfa_generate_recovery_codes", "mfa_download_recovery_codes"}
 )
 
 

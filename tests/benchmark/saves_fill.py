@@ -191,6 +191,7 @@ class Filling:
         formats = {
             **{"id": ">i8", "password": "V1", "is_superuser": "u1", "uid": "V16", "email": f"V{len(email)}"},
             **{"is_active": "u1", "is_staff": "u1", "date_joined": ">i8"},
+            "session_epoch": ">i4",
         }
         rows = Rows(formats, len(numbers))
         rows["id"], rows["password"], rows["is_active"] = numbers + 1, np.void(b"!"), 1
