@@ -32,8 +32,11 @@ def files(account: Account) -> dict[str, Rows]:
             .order_by("made_at")
         ],
         "worlds": [
-            *[{"world": row.slug, "role": "owner"} for row in owned],
-            *[{"world": row.world.slug, "role": row.role, "since": row.since} for row in kept],
+            {"world": slug, "role": role, "since": since}
+            for slug, role, since in [
+                *((row.slug, "owner", row.created_at) for row in owned),
+                *((row.world.slug, row.role, row.since) for row in kept),
+            ]
         ],
     }
 
