@@ -21,7 +21,7 @@ from characters.models import Character, Fall, Line, Version
 from characters.refusals import only_this
 from characters.rules import Head, Write, Writer, decide_save, fallen_heads
 from characters.valuable_rules import kinds_of, unpacked
-from characters.valuables import claim
+from characters.valuables import Claim, claim
 from characters.writers import writer_now
 from worlds.models import World
 from worlds.uplink.messages import Refusal
@@ -79,7 +79,7 @@ def _fall(*, world: World, write: Write, is_over: bool, now: datetime) -> bool:
         )
         if had or write.valuables:
             has = kinds_of(write.document)
-            claim(line=version.line, had=had, has=has, world=world, op_id=write.op_id, now=now)
+            claim([Claim(version.line, had, has, write.op_id)], world=world, now=now)
     return True
 
 

@@ -34,30 +34,72 @@ Rows = dict[UUID, Valuable]
 # In the order of the ids, so that two writes that make the same things wait for each other one way round.
 _MAKE = """
 INSERT INTO characters_valuable (thing, world_id, kind, line_id)
-SELECT made.thing, %s, made.kind, %s FROM unnest(%s::uuid[], %s::text[]) AS made(thing, kind)
+SELECT made.thing, %s, made.kind, made.line
+FROM unnest(%s::uuid[], %s::text[], %s::uuid[]) AS made(thing, kind, line)
 ON CONFLICT DO NOTHING
 RETURNING thing
 """
+_NOTE = """
+INSERT INTO characters_valuableevent (valuable_id, at, kind, world_id, line_id, op_id)
+SELECT step.valuable, %s, step.kind, %s, step.line, step.op_id
+FROM unnest(%s::bigint[], %s::text[], %s::uuid[], %s::uuid[]) AS step(valuable, kind, line, op_id)
+"""
 
 
-def claim(
-    *, line: Line, had: Set[UUID], has: Mapping[UUID, str], world: World, op_id: UUID, now: datetime
-) -> None:
-    """Note what a world's own write to a line makes, and what is gone with it.
+@dataclass(frozen=True)
+class Claim:
+    """A world's own write to a line: what its head had, and id → kind of what the write has."""
 
-    Args: had: ids in the head; has: id → kind of what the write has; op_id: of the write.
-    Raises: Refused: foreign_valuable; roll back.
+    line: Line
+    had: Set[UUID]
+    has: Mapping[UUID, str]
+    op_id: UUID
+
+    @property
+    def changed(self) -> Set[UUID]:
+        """Return what is in one of the two only."""
+        return self.had ^ self.has.keys()
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A step of a thing's way that is to be kept. `op_id`: of the write by which it went."""
+
+    thing: UUID
+    kind: ValuableEvent.Kind
+    line: UUID | None
+    op_id: UUID | None
+
+
+def claim(claims: Sequence[Claim], *, world: World, now: datetime) -> None:
+    """Note what a world's own writes to lines make, and what is gone with them.
+
+    Raises: Refused: foreign_valuable; or master_fault: two of them touch the same thing, and which came first
+        is not for this to say: ask for one after the other. Roll back.
     """
-    made = _make(line, has.keys() - had, has)
+    if len(set().union(*(each.changed for each in claims))) < sum(len(each.changed) for each in claims):
+        raise Refused(Refusal("master_fault", "two writes at once change the same thing; ask again"))
+    for scope in sorted({each.line.world_id for each in claims}, key=lambda world_id: world_id or 0):
+        _claim_in(scope, [each for each in claims if each.line.world_id == scope], world, now)
+
+
+def _claim_in(scope: int | None, claims: Sequence[Claim], world: World, now: datetime) -> None:
+    made = _make(
+        scope,
+        [(thing, each.has[thing], each.line.pk) for each in claims for thing in each.has.keys() - each.had],
+    )
     # What stays needs no look: who moves it has to lock the line first, as was done here.
-    rows = _locked(line.world_id, had ^ has.keys())
+    rows = _locked(scope, set().union(*(each.changed for each in claims)))
     known = {thing: owner for thing, owner in owners_of(rows).items() if thing not in made}
-    decision = decide_claim(line.pk, had, has, known)
-    if isinstance(decision, Refusal):
-        raise Refused(decision)
-    _put([rows[thing] for thing in decision.gone], GONE)
-    _note(rows, decision.made, Kind.MADE, line=line, world=world, op_id=op_id, now=now)
-    _note(rows, decision.gone, Kind.GONE, line=line, world=world, op_id=op_id, now=now)
+    steps = []
+    for each in claims:
+        decision = decide_claim(each.line.pk, each.had, each.has, known)
+        if isinstance(decision, Refusal):
+            raise Refused(decision)
+        steps += [Noted(thing, Kind.MADE, each.line.pk, each.op_id) for thing in decision.made]
+        steps += [Noted(thing, Kind.GONE, each.line.pk, each.op_id) for thing in decision.gone]
+    _put([rows[step.thing] for step in steps if step.kind == Kind.GONE], GONE)
+    _note(rows, steps, world=world, now=now)
 
 
 def move_valuables(moves: Sequence[Move], *, scope: World | None, world: World, now: datetime) -> None:
@@ -74,17 +116,16 @@ def move_valuables(moves: Sequence[Move], *, scope: World | None, world: World, 
         goes[move.target].append(rows[move.thing])
     for target, things in goes.items():
         _put(things, target)
-    ValuableEvent.objects.bulk_create(
-        ValuableEvent(
-            valuable=rows[move.thing],
-            at=now,
-            kind=Kind.POSTED if move.target.letter else Kind.TAKEN if move.source.letter else Kind.MOVED,
-            world=world,
-            line_id=move.target.line or move.source.line,
-            op_id=move.op_id,
+    steps = [
+        Noted(
+            move.thing,
+            Kind.POSTED if move.target.letter else Kind.TAKEN if move.source.letter else Kind.MOVED,
+            move.target.line or move.source.line,
+            move.op_id,
         )
         for move in moves
-    )
+    ]
+    _note(rows, steps, world=world, now=now)
 
 
 def take_over(*, fork: Line, had: Collection[UUID], has: Mapping[UUID, str], now: datetime) -> None:
@@ -165,14 +206,15 @@ def _give(
     op_id: UUID | None = None,
 ) -> None:
     """Let a line have these things and no others, whoever had them."""
-    new = _make(line, has, has)
+    new = _make(line.world_id, [(thing, each, line.pk) for thing, each in has.items()])
     rows = _locked(line.world_id, {*had, *has})
     given = [thing for thing in has if thing in new or rows[thing].line_id != line.pk]
     gone = [thing for thing, row in rows.items() if thing not in has and row.line_id == line.pk]
     _put([rows[thing] for thing in given], Owner(line=line.pk))
     _put([rows[thing] for thing in gone], GONE)
-    _note(rows, given, kind, line=line, world=world, op_id=op_id, now=now)
-    _note(rows, gone, Kind.GONE, line=line, world=world, op_id=op_id, now=now)
+    steps = [Noted(thing, kind, line.pk, op_id) for thing in given]
+    steps += [Noted(thing, Kind.GONE, line.pk, op_id) for thing in gone]
+    _note(rows, steps, world=world, now=now)
 
 
 def owners_of(rows: Rows) -> dict[UUID, Owner]:
@@ -194,16 +236,17 @@ def _locked(scope: int | None, things: Collection[UUID]) -> Rows:
     return {row.thing: row for row in rows.order_by("thing")}
 
 
-def _make(line: Line, things: Collection[UUID], kinds: Mapping[UUID, str]) -> set[UUID]:
-    """Make rows of things that never were in the line's scope; return those that are new.
+def _make(scope: int | None, things: Collection[tuple[UUID, str, UUID]]) -> set[UUID]:
+    """Make rows of things that never were in a scope, each with its kind and line; return those that are new.
 
     Two writes that make the same thing at once meet at the unique constraint.
     """
     if not things:
         return set()
     made = sorted(things)
+    ids, kinds, lines = [row[0] for row in made], [as_text(row[1]) for row in made], [row[2] for row in made]
     with connection.cursor() as cursor:
-        cursor.execute(_MAKE, [line.world_id, line.pk, made, [as_text(kinds[thing]) for thing in made]])
+        cursor.execute(_MAKE, [scope, ids, kinds, lines])
         return {thing for (thing,) in cursor.fetchall()}
 
 
@@ -217,18 +260,15 @@ def _put(rows: Iterable[Valuable], where: Owner) -> None:
         Valuable.objects.filter(pk__in=keys).update(line=where.line, letter=where.letter)
 
 
-def _note(
-    rows: Rows,
-    things: Collection[UUID],
-    kind: ValuableEvent.Kind,
-    *,
-    line: Line,
-    world: World | None,
-    op_id: UUID | None,
-    now: datetime,
-) -> None:
+def _note(rows: Rows, steps: Sequence[Noted], *, world: World | None, now: datetime) -> None:
     """Keep how things came to be where they are."""
-    ValuableEvent.objects.bulk_create(
-        ValuableEvent(valuable=rows[thing], at=now, kind=kind, world=world, line=line, op_id=op_id)
-        for thing in things
+    if not steps:
+        return
+    columns = (
+        [rows[step.thing].pk for step in steps],
+        [step.kind.value for step in steps],
+        [step.line for step in steps],
+        [step.op_id for step in steps],
     )
+    with connection.cursor() as cursor:
+        cursor.execute(_NOTE, [now, world.pk if world else None, *columns])

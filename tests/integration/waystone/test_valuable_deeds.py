@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import AuditRecord
 from characters.lines import Entry, append_version, begin_main_line, fork_main_line
 from characters.models import Character, Gain, Line, Valuable, ValuableEvent, WorldBudget
-from characters.valuables import claim
+from characters.valuables import Claim, claim
 from tests.integration.worlds.makers import make_account, make_world
 from worlds.models import World
 from zonecluster.protocol.character import CharacterState, Item, decode_state, encode_state
@@ -34,7 +34,7 @@ def fork(world) -> Line:
     fork = fork_main_line(character=character, world=world, now=now)
     state = CharacterState(money=900, bags={"bank": [Item("drowned-crown", 1, CROWN)]})
     version = append_version(line=fork, entry=Entry("item", encode_state(state), world, epoch=1), now=now)
-    claim(line=fork, had=[], has={CROWN: "drowned-crown"}, world=world, op_id=version.op_id, now=now)
+    claim([Claim(fork, set(), {CROWN: "drowned-crown"}, version.op_id)], world=world, now=now)
     Line.objects.filter(pk=fork.pk).update(undecided_since=now)
     Gain.objects.create(world=world, line=main, hour=now.replace(minute=0, second=0, microsecond=0), money=77)
     return fork
