@@ -12,5 +12,6 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         import_module("accounts.openapi")  # drf-spectacular finds its extensions by their being imported
         import_module("accounts.deeds")  # hears allauth's signals
+        import_module("accounts.access_log")  # and those of log-ins
         import_module("accounts.exporting")  # what accounts itself holds of a person
         import_module("accounts.shop.holding")  # and the shop

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from allauth.mfa import app_settings
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.models import Authenticator
@@ -12,6 +13,8 @@ from allauth.mfa.totp import forms as totp
 from allauth.mfa.webauthn import forms as webauthn
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from django import forms
+from django.conf import settings
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 
@@ -35,11 +38,28 @@ class CodeInOurWords(forms.Form):
         field.error_messages["required"] = "Type the code."
 
 
-class CodeForm(CodeInOurWords, mfa.AuthenticateForm):
+class OnceOnly(forms.Form):
+    """Of a form that takes a code of an app: one that was taken is refused for as long as it would be right.
+
+    allauth remembers it for half a minute only, and takes codes of the half minutes before and after, too.
+    """
+
+    def clean_code(self) -> str:
+        code: str = super().clean_code()  # type: ignore[misc]  # allauth's forms below have it
+        authenticator = self.authenticator  # type: ignore[attr-defined]
+        if authenticator.type == Authenticator.Type.TOTP:
+            figures = "".join(filter(str.isdigit, code))
+            lasts = app_settings.TOTP_PERIOD * (2 * settings.MFA_TOTP_TOLERANCE + 1)
+            if not cache.add(f"accounts.code_taken:{authenticator.user_id}:{figures}", 1, lasts):
+                raise get_adapter().validation_error("incorrect_code")
+        return code
+
+
+class CodeForm(OnceOnly, CodeInOurWords, mfa.AuthenticateForm):
     """The second step of a log-in."""
 
 
-class CodeAgainForm(CodeInOurWords, mfa.ReauthenticateForm):
+class CodeAgainForm(OnceOnly, CodeInOurWords, mfa.ReauthenticateForm):
     """A code before something that hurts."""
 
 

@@ -1,9 +1,11 @@
 """The admin's second lock: who works there has proved a second factor in this session.
 
 Django's admin asks who may; this asks how they came in. Staff without a second factor are led to set one up,
-staff whose session has only a password are asked for theirs. STAFF_MFA_REQUIRED (settings) switches it.
+staff whose session has only a password are asked for theirs, and again after FRESH_S.
+STAFF_MFA_REQUIRED (settings) switches it.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +19,7 @@ from django.utils.http import urlencode
 
 from accounts.models import Account
 
+FRESH_S = 12 * 3600  # a working day: then the second factor is proved anew, in the same session
 OPEN = frozenset({"login", "logout", "jsi18n"})  # of the admin; they show nothing
 
 
@@ -44,8 +47,10 @@ class StaffSecondFactor:
 
 
 def has_second_factor(request: HttpRequest) -> bool:
-    """Return whether a second factor was proved in this session."""
-    return any(record.get("method") == "mfa" for record in get_authentication_records(request, request.user))
+    """Return whether a second factor was proved in this session, less than FRESH_S ago."""
+    since = time.time() - FRESH_S
+    records = get_authentication_records(request, request.user)
+    return any(record.get("method") == "mfa" and record.get("at", 0) > since for record in records)
 
 
 def _way(request: HttpRequest, account: Account) -> str:

@@ -15,7 +15,7 @@ from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-COOKIE = "waystone_browser"
+COOKIE = "waystone_browser"  # with __Secure- before it where the site is https: see cookie_name
 PATH = "/account/"  # log-in is there, nothing else reads it
 LASTS = 365 * 24 * 3600  # seconds
 SALT = "accounts.throttles.known_browser"
@@ -34,11 +34,16 @@ def network_of(address: str | None) -> str:
     return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))
 
 
+def cookie_name() -> str:
+    """Return the cookie's name. Browsers take this prefix by https only; its path forbids __Host-."""
+    return f"__Secure-{COOKIE}" if settings.SESSION_COOKIE_SECURE else COOKIE
+
+
 def mark_browser(response: HttpResponse, email: str) -> None:
     """Give the browser of somebody who has just logged in the mark that it is known for this address."""
     mark = signing.dumps([_digest(email), secrets.token_urlsafe(12)], salt=SALT)
     response.set_cookie(
-        COOKIE,
+        cookie_name(),
         mark,
         max_age=LASTS,
         path=PATH,
@@ -54,7 +59,7 @@ def known_browser(request: HttpRequest, email: str) -> str | None:
     A mark is of one address: it opens nothing, and it is no help in guessing at another one.
     """
     try:
-        digest, name = signing.loads(request.COOKIES.get(COOKIE, ""), salt=SALT, max_age=LASTS)
+        digest, name = signing.loads(request.COOKIES.get(cookie_name(), ""), salt=SALT, max_age=LASTS)
     except (signing.BadSignature, ValueError, TypeError):
         return None
     return str(name) if constant_time_compare(str(digest), _digest(email)) else None

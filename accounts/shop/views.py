@@ -221,22 +221,22 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
     try:
         place = stripe_till()
     except ShopClosed:
-        return HttpResponseNotFound("Stripe is not used here.\n", content_type="text/plain")
+        return HttpResponseNotFound("Stripe is not used here.\n", content_type="text/plain; charset=utf-8")
     try:
         size = int(request.headers.get("Content-Length") or 0)
     except ValueError:
         size = MAX_WEBHOOK_BYTES + 1
     if size > MAX_WEBHOOK_BYTES:
-        return HttpResponse("too long\n", status=413, content_type="text/plain")
+        return HttpResponse("too long\n", status=413, content_type="text/plain; charset=utf-8")
     try:
         told = place.read_webhook(request.body, request.headers.get("Stripe-Signature", ""))
     except BadEvent as error:
         log.warning("stripe_webhook_refused", cause=str(error)[:200])
-        return HttpResponse("refused\n", status=400, content_type="text/plain")
+        return HttpResponse("refused\n", status=400, content_type="text/plain; charset=utf-8")
     try:
         if told is not None:
             take_notices(provider=place.name, told=[told], now=timezone.now())
     except OperationalError as error:
         log.error("stripe_webhook_not_kept", cause=str(error)[:200])
-        return HttpResponse("not kept, tell it again\n", status=503, content_type="text/plain")
-    return HttpResponse("kept\n", content_type="text/plain")
+        return HttpResponse("not kept, tell it again\n", status=503, content_type="text/plain; charset=utf-8")
+    return HttpResponse("kept\n", content_type="text/plain; charset=utf-8")

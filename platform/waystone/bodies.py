@@ -156,6 +156,7 @@ def _refuse(path: str, refusal: BodyRefused, start_response: Callable[..., Any])
     else:
         kind, body = "text/plain; charset=utf-8", f"{refusal.detail}\n".encode()
     headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
+    headers.append(("X-Content-Type-Options", "nosniff"))  # Django's middleware is not asked here
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers.append(("Retry-After", "1"))
     start_response(f"{status.value} {status.phrase}", headers)

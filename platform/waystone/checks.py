@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from waystone.advisories import FOUND
+from waystone.advisories import main as audit_dependencies
+
 ROOT = Path(__file__).resolve().parents[2]
 TYPED_PACKAGES = ("waystone", "accounts", "worlds", "characters", "zonecluster", "waystone_client")
 MAX_PROCESSES = 4  # of pytest: each starts a PostgreSQL and a Valkey, and compiles
@@ -35,8 +38,13 @@ def check_all(arguments: list[str]) -> int:
         description="ruff, format, mypy, import law, tests. The rest goes to pytest.",
     )
     parser.add_argument("--without-tests", action="store_true", help="only what runs nothing of the project")
+    parser.add_argument(
+        "--audit", action="store_true", help="also ask the package index for known weaknesses"
+    )
     options, rest = parser.parse_known_args(arguments)
     failed = [name for name, argv in static_checks() if _run(name, argv) != 0]
+    if options.audit and _audit() == FOUND:  # an index that is away says nothing about us
+        failed.append("audit")
     if not options.without_tests and test(rest) != 0:
         failed.append("tests")
     print(f"failed: {', '.join(failed)}" if failed else "all checks passed")  # noqa: T201
@@ -52,6 +60,11 @@ def static_checks() -> list[tuple[str, list[str]]]:
         ("mypy", [sys.executable, "-m", "mypy", *(part for p in TYPED_PACKAGES for part in ("-p", p))]),
         ("import law", [str(binaries / "lint-imports")]),
     ]
+
+
+def _audit() -> int:
+    print("--- audit", flush=True)  # noqa: T201
+    return audit_dependencies([])
 
 
 def _run(name: str, argv: list[str]) -> int:

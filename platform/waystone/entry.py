@@ -10,6 +10,7 @@ OWN_COMMANDS = {
     "hostagent": ("waystone.supervisor.hostagent", "main"),
     "test": ("waystone.checks", "test"),
     "check-all": ("waystone.checks", "check_all"),
+    "audit-dependencies": ("waystone.advisories", "main"),
     "simulate": ("tests.simulation.command", "main"),
 }
 
@@ -21,6 +22,6 @@ def main(argv: list[str]) -> int:
         module, function = OWN_COMMANDS[command]
         return getattr(importlib.import_module(module), function)(argv[2:])
     if command == "help" and len(argv) <= 2:
-        print("Waystone's own commands: up, hostagent, test, check-all, simulate. Django's follow.\n")  # noqa: T201
+        print(f"Waystone's own commands: {', '.join(OWN_COMMANDS)}. Django's follow.\n")  # noqa: T201
     execute_from_command_line(argv)
     return 0

@@ -71,6 +71,11 @@ def rate_limits(public_url: str) -> dict[str, str]:
     return {**own, "signup": "600/m/ip", "login": "600/m/ip", "login_failed": "600/m/ip,5/5m/key"}
 
 
+def host_cookie(name: str, public_url: str) -> str:
+    """Return a cookie's name. Browsers let nobody but this very host, by https, set one with the prefix."""
+    return f"__Host-{name}" if public_url.startswith("https://") else name
+
+
 def is_local(public_url: str) -> bool:
     """Return whether the site can be reached from this machine only."""
     return urlsplit(public_url).hostname in ("127.0.0.1", "localhost", "::1")
@@ -124,6 +129,7 @@ MIDDLEWARE = [
     "waystone.observing.requests.observed_requests",
     "django.middleware.security.SecurityMiddleware",
     "waystone.security.content_security_policy",
+    "waystone.private_answers.never_kept",
     "accounts.allowances.rest_headers",
     "worlds.public_answers.kept_first",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -186,7 +192,10 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "accounts.guessable.GuessableValidator"},
 ]
+
+PASSWORD_RESET_TIMEOUT = 3600  # seconds: a mailbox may be read later by somebody else
 
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -308,6 +317,10 @@ STORAGES = {
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CONFIG.public_url.startswith("https://")
+SESSION_COOKIE_NAME = host_cookie("sessionid", CONFIG.public_url)
+CSRF_COOKIE_NAME = host_cookie("csrftoken", CONFIG.public_url)
+MESSAGES_COOKIE_NAME = host_cookie("messages", CONFIG.public_url)
+MESSAGE_STORAGE = "waystone.message_cookies.Messages"
 if CONFIG.trusted_proxies:  # only then is the header our own proxy's
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -141,4 +141,4 @@ def healthz(request: HttpRequest) -> HttpResponse:
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-    return HttpResponse("ok\n", content_type="text/plain")
+    return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")

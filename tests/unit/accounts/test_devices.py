@@ -75,6 +75,16 @@ def test_a_mark_is_of_one_address_and_cannot_be_made_up():
         assert known_browser(request_with(forged), "bob@example.org") is None
 
 
+def test_by_https_the_mark_has_a_name_that_only_https_can_set(settings):
+    settings.SESSION_COOKIE_SECURE = True
+    response = HttpResponse()
+    mark_browser(response, "bob@example.org")
+    cookie = response.cookies[f"__Secure-{COOKIE}"]
+    assert cookie["secure"] and COOKIE not in response.cookies
+    request = RequestFactory().get("/", headers={"cookie": f"__Secure-{COOKIE}={cookie.value}"})
+    assert known_browser(request, "bob@example.org")
+
+
 def test_the_mark_is_no_script_s_business():
     response = HttpResponse()
     mark_browser(response, "bob@example.org")

@@ -43,6 +43,15 @@ def ask(bodies: PatientBodies, source: Any, length: object = 5, address: str = S
     return said[0], b"".join(answer)
 
 
+def test_a_refusal_is_not_taken_for_anything_else() -> None:
+    told: list[list[tuple[str, str]]] = []
+    environ = {"PATH_INFO": "/", "CONTENT_LENGTH": str(MAX_BYTES + 1), "wsgi.input": BytesIO()}
+    PatientBodies(echo)(environ, lambda status, headers: told.append(headers))
+    headers = dict(told[0])
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
 def gate(slots: int = 2, of_address: int = 2) -> BodyGate:
     return BodyGate(slots, of_address, queue_s=0.0)
 

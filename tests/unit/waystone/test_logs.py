@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from waystone.logs import REDACTED, for_terminals, redact
+import structlog
+from django.test import RequestFactory
+
+from waystone.logs import REDACTED, for_terminals, name_request, redact
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -54,3 +57,12 @@ def test_what_a_stranger_sent_does_not_steer_the_operators_terminal():
 
 def test_a_dead_redis_is_not_told_each_second():
     assert logging.getLogger("channels_redis.pubsub").level == logging.CRITICAL
+
+
+def test_a_line_of_django_has_the_request_s_id_and_not_what_was_asked_for():
+    request = RequestFactory().get("/worlds/?q=where+mallory+lives")
+    with structlog.contextvars.bound_contextvars(request="0123456789abcdef"):
+        told = name_request(None, "warning", {"event": "Not Found: /worlds/", "request": request})
+    assert told == {"event": "Not Found: /worlds/", "request": "0123456789abcdef"}
+    assert name_request(None, "info", {"request": "kept"}) == {"request": "kept"}
+    assert name_request(None, "info", {"event": "x"}) == {"event": "x"}

@@ -3,7 +3,7 @@
 import pytest
 
 from waystone.security import policy_for
-from waystone.settings import mail_from_url, rate_limits
+from waystone.settings import host_cookie, mail_from_url, rate_limits
 
 
 def test_without_a_mail_server_letters_become_files():
@@ -41,6 +41,23 @@ def test_only_a_site_at_a_loopback_address_lifts_the_limits_on_bots():
     for outside in ("https://waystone.example", "https://localhost.example"):
         assert "600/m/ip" not in rate_limits(outside).values()
         assert "login" not in rate_limits(outside), "allauth's own limit holds"
+
+
+def test_by_https_cookies_have_names_that_no_other_host_can_set(settings):
+    assert host_cookie("sessionid", "https://waystone.example") == "__Host-sessionid"
+    assert host_cookie("sessionid", "http://127.0.0.1:8000") == "sessionid"
+    # What the prefix asks of a cookie, or browsers drop it: the whole path, no domain.
+    assert settings.SESSION_COOKIE_PATH == settings.CSRF_COOKIE_PATH == "/"
+    assert settings.SESSION_COOKIE_DOMAIN is None and settings.CSRF_COOKIE_DOMAIN is None
+    assert host_cookie("sessionid", settings.PUBLIC_URL) == settings.SESSION_COOKIE_NAME
+
+
+def test_no_plain_request_is_led_to_https_so_that_a_program_that_sends_one_is_noticed(settings):
+    assert not settings.SECURE_SSL_REDIRECT
+
+
+def test_debugging_is_off_unless_asked_for(settings):
+    assert settings.CONFIG.debug is False and settings.DEBUG is False
 
 
 def test_only_the_admin_may_evaluate_scripts_of_its_templates():
