@@ -20,6 +20,14 @@ from zonecluster.protocol.character import next_chain, state_hash
 
 DOCUMENTS, TURNS = 64, 4  # different ones of each size; of one line, all have the same things
 BEFORE_ID = b'"id":"'
+_HAVE = """
+UPDATE characters_line AS line SET valuables = given.valuables
+FROM unnest(%s::uuid[], %s::bytea[]) AS given(line, valuables) WHERE line.id = given.line
+"""
+_OWN = """
+INSERT INTO characters_valuable (thing, kind, line_id)
+SELECT given.thing, 'sword', given.line FROM unnest(%s::uuid[], %s::uuid[]) AS given(thing, line)
+"""
 
 
 @dataclass(frozen=True)
@@ -87,14 +95,17 @@ class Writes:
         if self._given == (size_bytes, has_found):
             return
         self._given = (size_bytes, has_found)
-        ids = [check_state(turns[0][0]).ids for turns in self._documents_of(size_bytes)]
+        states = [turns[0][0] for turns in self._documents_of(size_bytes)]
+        ids = [check_state(state).ids for state in states]
         lines = [head.line for head in self._cast.heads]
+        things = [uuid4() for _ in lines] if has_found else []  # each has one of its own to lose
+        valuables = [
+            check_state(with_another_thing(states[line.int % DOCUMENTS], thing)).ids
+            for line, thing in zip(lines, things, strict=False)
+        ] or [ids[line.int % DOCUMENTS] for line in lines]
         with connection.cursor() as cursor:
-            for number, valuables in enumerate(ids):
-                of_these = [line for line in lines if line.int % DOCUMENTS == number]
-                cursor.execute(
-                    "UPDATE characters_line SET valuables = %s WHERE id = ANY(%s)", [valuables, of_these]
-                )
+            cursor.execute(_HAVE, [lines, valuables])
+            cursor.execute(_OWN, [things, lines[: len(things)]])
             cursor.execute("VACUUM ANALYZE characters_line")
 
     def _writes(self, heads: Sequence[Head], size_bytes: int, has_found: bool) -> Iterator[tuple[Any, ...]]:
@@ -102,14 +113,14 @@ class Writes:
         for head in heads:
             state, digest = documents[head.line.int % DOCUMENTS][head.version % TURNS]
             if has_found:
-                state = with_another_thing(state)
+                state = with_another_thing(state, uuid4())
                 digest = state_hash(state)
             op_id = uuid4()
             chain = next_chain(head.chain, head.version + 1, op_id, digest)
             yield head.line, head.epoch, head.version, head.chain, op_id, chain, digest, state
 
 
-def with_another_thing(state: bytes) -> bytes:
-    """Return the document with another id in place of the first one in it."""
+def with_another_thing(state: bytes, thing: UUID) -> bytes:
+    """Return the document with this id in place of the first one in it."""
     at = state.index(BEFORE_ID) + len(BEFORE_ID)
-    return state[:at] + str(uuid4()).encode() + state[at + 36 :]
+    return state[:at] + str(thing).encode() + state[at + 36 :]
