@@ -32,13 +32,32 @@ def free_port() -> int:
 
     Raises: AssertionError: there is none.
     """
+    return free_ports(1)
+
+
+def free_ports(count: int) -> int:
+    """Return the first of so many ports in a row of 127.0.0.1, TCP and UDP, that are free now, and that this
+    run names to nobody else.
+
+    Raises: AssertionError: there are none.
+    """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4
+    row: list[int] = []
     for offset in itertools.islice(_offsets, PORTS):
         port = FIRST_PORT + worker * PORTS + offset % PORTS
-        with socket.socket() as probe, contextlib.suppress(OSError):
+        is_next = not row or port == row[-1] + 1
+        row = [*(row if is_next else []), port] if _is_free(port) else []
+        if len(row) == count:
+            return row[0]
+    raise AssertionError(f"no {count} ports in a row are free from {FIRST_PORT} on")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+        for probe in (tcp, udp):
             probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError(f"no port is free from {FIRST_PORT} on")
+        return True
+    return False
 
 
 def wait_until(condition: Callable[[], bool], deadline_seconds: float, what: str) -> None:

@@ -13,13 +13,14 @@ from uuid import UUID
 
 import psycopg
 
-from tests.embedded_servers import free_port, wait_until
+from tests.embedded_servers import free_port, free_ports, wait_until
 from worlds.daemon.journal.records import Write
 from worlds.daemon.journal.recovery import recover
 
 ROOT = Path(__file__).resolve().parents[2]
 START_DEADLINE_S = 300.0  # two shared cores, eight processes
 STOP_DEADLINE_S = 60.0
+UDP_PORTS = 10  # one for each zone cluster that a test has, and some
 LOG_TAIL_BYTES = 3000
 LAST_LINE = b"Ctrl-C stops "  # of what `up` prints: addresses and log-ins stand above it
 
@@ -49,6 +50,8 @@ class Stack:
             "WAYSTONE_GATEWAY_PORT": str(self.gateway_port),
             "WAYSTONE_POSTGRES_PORT": str(free_port()),
             "WAYSTONE_VALKEY_PORT": str(free_port()),
+            # Said, not chosen: a first start elsewhere takes the block of a platform that is stopped.
+            "WAYSTONE_UDP_PORT_BASE": str(free_ports(UDP_PORTS)),
             "WAYSTONE_HOSTS_BIND": f"127.0.0.1:{free_port()}",
         }
         self._output = self.state_dir / "up.log"

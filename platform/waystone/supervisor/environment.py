@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from waystone.config import read_env_file
-from waystone.supervisor.ports import reserve_block
+from waystone.supervisor.ports import reserve_again, reserve_block
 
 HEADER = """\
 # Settings of this clone. The environment wins over this file. All settings: docs/operating.md
@@ -23,26 +23,28 @@ PORT_OFFSETS = {
 }
 
 
-def complete_env_file(path: Path, environment: Mapping[str, str]) -> socket.socket | None:
+def complete_env_file(path: Path, environment: Mapping[str, str]) -> list[socket.socket]:
     """Add what neither the file nor the environment says: a secret key, and free ports.
 
-    Returns: the reservation of the chosen ports; keep it open until they are listened on.
+    Returns: the reservations of the blocks that the ports are in; keep them open as long as this clone runs.
     Raises: ValueError: the file has a line that cannot be read. NoFreePorts.
     """
     known = {**read_env_file(path), **environment}
     added: dict[str, str] = {}
     if not known.get("WAYSTONE_SECRET_KEY"):
         added["WAYSTONE_SECRET_KEY"] = secrets.token_urlsafe(48)
-    reservation = None
+    reservations: list[socket.socket] = []
     missing = [name for name in PORT_OFFSETS if name not in known]
     if missing:
-        start, reservation = reserve_block(known.get("WAYSTONE_BIND", "127.0.0.1"))
+        start, chosen = reserve_block(known.get("WAYSTONE_BIND", "127.0.0.1"))
+        reservations.append(chosen)
         added.update({name: str(start + PORT_OFFSETS[name]) for name in missing})
     if added:
         before = path.read_text() if path.exists() else HEADER
         lines = [f"{name}={value}" for name, value in added.items()]
         write_private(path, before.rstrip("\n") + "\n" + "\n".join(lines) + "\n")
-    return reservation
+    ports = [known[name] for name in PORT_OFFSETS if name in known]
+    return reservations + reserve_again(int(port) for port in ports if port.isdecimal())
 
 
 def write_private(path: Path, text: str) -> None:

@@ -50,21 +50,40 @@ def is_free(claim: Claim) -> bool:
 def reserve_block(bind: str) -> tuple[int, socket.socket]:
     """Return the first port of a block that is free, and the socket that reserves it while it is open.
 
-    The reservation is an abstract Unix name, which the kernel gives to one process: two clones that start for
-    the first time together do not choose the same block.
+    Two clones that start for the first time together do not choose the same block.
     Raises: NoFreePorts.
     """
     for start in range(BLOCK_START, BLOCK_START + BLOCKS * BLOCK_SIZE, BLOCK_SIZE):
-        reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            reservation.bind(f"\0waystone-ports-{start}")
-        except OSError:
-            reservation.close()
+        reservation = _reserve(start)
+        if reservation is None:
             continue
         if all(is_free(claim) for claim in _block_claims(start, bind)):
             return start, reservation
         reservation.close()
     raise NoFreePorts(f"no {BLOCK_SIZE} free ports together from {BLOCK_START} on")
+
+
+def reserve_again(ports: Iterable[int]) -> list[socket.socket]:
+    """Reserve the blocks that a clone's own ports are in: between a process's death and its next start its
+    port is free, and a first start elsewhere would choose it.
+
+    Returns: the reservations that could be had; settings may put the ports of two clones into one block.
+    """
+    end = BLOCK_START + BLOCKS * BLOCK_SIZE
+    starts = {port - port % BLOCK_SIZE for port in ports if BLOCK_START <= port < end}
+    return [held for start in sorted(starts) if (held := _reserve(start)) is not None]
+
+
+def _reserve(start: int) -> socket.socket | None:
+    """Return what holds a block's abstract Unix name, which the kernel gives to one process, and only as long
+    as that runs; None if another has it."""
+    reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        reservation.bind(f"\0waystone-ports-{start}")
+    except OSError:
+        reservation.close()
+        return None
+    return reservation
 
 
 def _block_claims(start: int, bind: str) -> Iterable[Claim]:

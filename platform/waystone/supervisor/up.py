@@ -100,7 +100,7 @@ class Start:
         own = {**read_env_file(state_dir() / "waystone.env"), **os.environ}
         self.outside_database = own.get("DATABASE_URL", "")
         self.outside_redis = own.get("REDIS_URL", "")
-        self.reservation = complete_env_file(state_dir() / "waystone.env", os.environ)
+        self.reservations = complete_env_file(state_dir() / "waystone.env", os.environ)
         self.config = Config.load()
         logs = state_folders(self.config)
         self.notifications = Notifications()
@@ -124,6 +124,8 @@ class Start:
         finally:
             killed = supervisor.stop()
             self.notifications.close()
+            for reservation in self.reservations:
+                reservation.close()
         if killed:
             self.screen.error(f"had to be killed: {', '.join(killed)}")
             return code or EXIT_UNCLEAN
@@ -153,8 +155,6 @@ class Start:
             supervisor.add(spec)
         self._wait_until_ready(supervisor)
         self.screen.working_on("")
-        if self.reservation is not None:
-            self.reservation.close()  # the ports themselves are held now
         self.screen.summary(self._addresses(result), "Ctrl-C stops everything.")
 
     def _host_agent(self, supervisor: Supervisor) -> HostAgent:

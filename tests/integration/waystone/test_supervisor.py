@@ -19,7 +19,7 @@ from waystone.supervisor.host_agent import HostAgent
 from waystone.supervisor.host_link import LinkDown
 from waystone.supervisor.loop import StopRequested, Supervisor
 from waystone.supervisor.notifications import Notifications
-from waystone.supervisor.ports import Claim, find_holder, is_free, reserve_block, taken_message
+from waystone.supervisor.ports import Claim, find_holder, is_free, reserve_again, reserve_block, taken_message
 from waystone.supervisor.screen import Screen
 from worlds.hosts.messages import Kill, ProcessRun, Refused, Wanted
 from worlds.notify import notify_ready
@@ -180,6 +180,17 @@ def test_two_first_starts_do_not_choose_the_same_ports():
     first_reservation.close()
     second_reservation.close()
     assert second >= first + 10
+
+
+def test_a_clone_s_ports_stay_its_own_while_one_of_its_processes_is_down():
+    start, chosen = reserve_block("127.0.0.1")
+    chosen.close()  # it was stopped: nothing listens there
+    (held,) = reserve_again([start + 4, start, 443, 20_000])  # it starts again; two ports outside all blocks
+    other, reservation = reserve_block("127.0.0.1")  # of a first start elsewhere
+    reservation.close()
+    assert other >= start + 10
+    assert reserve_again([start]) == []  # held already: two clones may share a block, if somebody says so
+    held.close()
 
 
 def test_a_child_is_stopped_and_started_again_while_the_others_go_on(supervisor, tmp_path):

@@ -17,12 +17,13 @@ class Reservation:
 def block(monkeypatch):
     reservation = Reservation()
     monkeypatch.setattr(environment, "reserve_block", lambda bind: (8120, reservation))
+    monkeypatch.setattr(environment, "reserve_again", lambda ports: [("again", *ports)])
     return reservation
 
 
 def test_a_first_start_writes_a_secret_key_and_a_block_of_ports(tmp_path, block):
     path = tmp_path / "waystone.env"
-    assert complete_env_file(path, {}) is block
+    assert block in complete_env_file(path, {})
     values = read_env_file(path)
     assert len(values["WAYSTONE_SECRET_KEY"]) >= 50
     assert {name: int(values[name]) for name in PORT_OFFSETS} == {
@@ -31,11 +32,11 @@ def test_a_first_start_writes_a_secret_key_and_a_block_of_ports(tmp_path, block)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_second_start_changes_nothing(tmp_path, block):
+def test_a_second_start_changes_nothing_and_reserves_its_ports_again(tmp_path, block):
     path = tmp_path / "waystone.env"
     complete_env_file(path, {})
     before = path.read_bytes()
-    assert complete_env_file(path, {}) is None
+    assert complete_env_file(path, {"WAYSTONE_WEB_PORT": "9000"}) == [("again", 9000, 8121, 8122, 8123, 8124)]
     assert path.read_bytes() == before
 
 
