@@ -19,7 +19,7 @@ from characters.models import Line, Version
 from characters.refusals import Refused, only_this
 from characters.rules import Write, Writer, decide_save
 from characters.statement import write_batch
-from characters.valuable_rules import kinds_of, unpacked
+from characters.valuable_rules import changed, kinds_of
 from characters.valuables import Claim, claim
 from characters.writers import writer_now
 from worlds.models import World
@@ -95,20 +95,18 @@ def _claim(world: World, writes: Sequence[Write], now: datetime, claimed: Claime
         raise Refused(refusal)
     over = over_budget(world=world, writes=judged, gains=weighed.gains, now=now)
     within = [write for write in judged if write.op_id not in over]
-    claims = [
-        Claim(
-            lines[write.line],
-            unpacked(bytes(lines[write.line].valuables)),
-            kinds_of(write.document),
-            write.op_id,
-        )
-        for write in within
-    ]
+    claims = [_claim_of(write, lines[write.line]) for write in within]
     _write(world, writer, within, now)
     claim(claims, world=world, now=now)
     count_gains(world=world, writes=within, gains=weighed.gains, now=now)
     claimed.over.update(over)
     claimed.written.update(write.op_id for write in within)
+
+
+def _claim_of(write: Write, line: Line) -> Claim:
+    lost, new = changed(bytes(line.valuables), write.valuables)
+    kinds = kinds_of(write.document) if new else {}
+    return Claim(line, lost, {thing: kinds[thing] for thing in new}, write.op_id)
 
 
 def _write(world: World, writer: Writer, writes: Sequence[Write], now: datetime) -> None:

@@ -79,7 +79,8 @@ def _fall(*, world: World, write: Write, is_over: bool, now: datetime) -> bool:
         )
         if had or write.valuables:
             has = kinds_of(write.document)
-            claim([Claim(version.line, had, has, write.op_id)], world=world, now=now)
+            new = {thing: kind for thing, kind in has.items() if thing not in had}
+            claim([Claim(version.line, had - has.keys(), new, write.op_id)], world=world, now=now)
     return True
 
 

@@ -78,12 +78,20 @@ def unpacked(valuables: bytes) -> set[UUID]:
     return {UUID(bytes=valuables[at : at + ID_BYTES]) for at in range(0, len(valuables), ID_BYTES)}
 
 
+def changed(had: bytes, has: bytes) -> tuple[set[UUID], set[UUID]]:
+    """Return what a write loses and what is new in it. Args: had, has: ids as a line's row keeps them."""
+    before = {had[at : at + ID_BYTES] for at in range(0, len(had), ID_BYTES)}
+    after = {has[at : at + ID_BYTES] for at in range(0, len(has), ID_BYTES)}
+    return {UUID(bytes=each) for each in before - after}, {UUID(bytes=each) for each in after - before}
+
+
 def decide_claim(
     line: UUID, had: Collection[UUID], has: Collection[UUID], owners: Owners
 ) -> Change | Refusal:
     """Decide what a world's own write to a line does to the things in it.
 
-    Args: had: what the line's head has; owners: of what is in one of the two only and known in its scope.
+    Args: had: what the line's head has; of both, what stays may be left out; owners: of what is in one of the
+        two only and known in its scope.
     """
     new = sorted(set(has) - set(had))
     for thing in new:

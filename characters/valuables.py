@@ -48,17 +48,12 @@ FROM unnest(%s::bigint[], %s::text[], %s::uuid[], %s::uuid[]) AS step(valuable, 
 
 @dataclass(frozen=True)
 class Claim:
-    """A world's own write to a line: what its head had, and id → kind of what the write has."""
+    """A world's own write to a line: what the head had and the write has not; id → kind of what is new."""
 
     line: Line
-    had: Set[UUID]
-    has: Mapping[UUID, str]
+    lost: Set[UUID]
+    new: Mapping[UUID, str]
     op_id: UUID
-
-    @property
-    def changed(self) -> Set[UUID]:
-        """Return what is in one of the two only."""
-        return self.had ^ self.has.keys()
 
 
 @dataclass(frozen=True)
@@ -77,23 +72,22 @@ def claim(claims: Sequence[Claim], *, world: World, now: datetime) -> None:
     Raises: Refused: foreign_valuable; or master_fault: two of them touch the same thing, and which came first
         is not for this to say: ask for one after the other. Roll back.
     """
-    if len(set().union(*(each.changed for each in claims))) < sum(len(each.changed) for each in claims):
+    changed = [thing for each in claims for thing in (*each.lost, *each.new)]
+    if len(set(changed)) < len(changed):
         raise Refused(Refusal("master_fault", "two writes at once change the same thing; ask again"))
     for scope in sorted({each.line.world_id for each in claims}, key=lambda world_id: world_id or 0):
         _claim_in(scope, [each for each in claims if each.line.world_id == scope], world, now)
 
 
 def _claim_in(scope: int | None, claims: Sequence[Claim], world: World, now: datetime) -> None:
-    made = _make(
-        scope,
-        [(thing, each.has[thing], each.line.pk) for each in claims for thing in each.has.keys() - each.had],
-    )
+    new = [(thing, kind, each.line.pk) for each in claims for thing, kind in each.new.items()]
+    made = _make(scope, new)
     # What stays needs no look: who moves it has to lock the line first, as was done here.
-    rows = _locked(scope, set().union(*(each.changed for each in claims)))
+    rows = _locked(scope, [thing for each in claims for thing in (*each.lost, *each.new)])
     known = {thing: owner for thing, owner in owners_of(rows).items() if thing not in made}
     steps = []
     for each in claims:
-        decision = decide_claim(each.line.pk, each.had, each.has, known)
+        decision = decide_claim(each.line.pk, each.lost, each.new, known)
         if isinstance(decision, Refusal):
             raise Refused(decision)
         steps += [Noted(thing, Kind.MADE, each.line.pk, each.op_id) for thing in decision.made]

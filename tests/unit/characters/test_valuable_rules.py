@@ -13,6 +13,7 @@ from characters.valuable_rules import (
     Move,
     Owner,
     Step,
+    changed,
     decide_claim,
     decide_kinds,
     decide_moves,
@@ -28,7 +29,7 @@ from worlds.uplink.messages import Refusal
 from zonecluster.protocol.character import CharacterState, Item
 
 ALICE, BOB, LETTER = UUID(int=1), UUID(int=2), UUID(int=3)
-CROWN, RING = UUID(int=10), UUID(int=11)
+CROWN, RING, SEAL = UUID(int=10), UUID(int=11), UUID(int=12)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -39,6 +40,13 @@ def test_ids_are_packed_sorted_and_come_back():
         data = packed(ids)
         assert len(data) == 16 * size and unpacked(data) == ids
         assert data == packed(sorted(ids, reverse=True))
+
+
+def test_what_a_write_changes_is_told_from_the_rows_bytes():
+    had, has = packed([CROWN, RING]), packed([RING, SEAL])
+    assert changed(had, has) == ({CROWN}, {SEAL})
+    assert changed(b"", has) == (set(), {RING, SEAL}) and changed(has, b"") == ({RING, SEAL}, set())
+    assert changed(has, has) == (set(), set())
 
 
 def test_things_are_found_in_every_bag():
