@@ -20,17 +20,6 @@ def _no_leftovers() -> None:
     cache.clear()
 
 
-@pytest.fixture
-def argon2() -> None:
-    """Ask for it to have real password hashes; the other tests would spend most of their time on them."""
-
-
-@pytest.fixture(autouse=True)
-def _quick_passwords(request: pytest.FixtureRequest, settings) -> None:
-    if "argon2" not in request.fixturenames:
-        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def register(email: str) -> Account:
     account = register_account(email=email, password=PASSWORD, now=timezone.now())
     assert account is not None
