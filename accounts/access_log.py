@@ -1,7 +1,7 @@
 """Who came in, how, and who did not: lines of the log, for those who look into an attack.
 
-Deeds are in the audit record (accounts.deeds); these are too many for it, and strangers can cause them. A line
-names an account by its uid and a caller by the network, never an address that somebody typed.
+Deeds are in the audit record (accounts.deeds); these are too many for it, and strangers can cause them. A
+line names an account by its uid and a caller by the network, never an address that somebody typed.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Passwords that somebody who knows this place would try first: its own words, and common ones with an ending."""
+"""Passwords that somebody who knows this place tries first: its own words, and common ones with an ending."""
 
 import re
 from functools import lru_cache

@@ -76,6 +76,11 @@ def host_cookie(name: str, public_url: str) -> str:
     return f"__Host-{name}" if public_url.startswith("https://") else name
 
 
+def hsts_seconds(public_url: str) -> int:
+    """Return how long browsers are told to come by https alone: a year, if the site can be reached so."""
+    return 365 * 24 * 3600 if public_url.startswith("https://") else 0
+
+
 def is_local(public_url: str) -> bool:
     """Return whether the site can be reached from this machine only."""
     return urlsplit(public_url).hostname in ("127.0.0.1", "localhost", "::1")
@@ -323,6 +328,8 @@ MESSAGES_COOKIE_NAME = host_cookie("messages", CONFIG.public_url)
 MESSAGE_STORAGE = "waystone.message_cookies.Messages"
 if CONFIG.trusted_proxies:  # only then is the header our own proxy's
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = hsts_seconds(CONFIG.public_url)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

@@ -263,3 +263,62 @@ def test_fields_that_are_not_asked_for_change_nothing(client, bob, call):
     assert made.count() == 2
     assert not made.filter(is_staff=True).exists() and not made.filter(is_superuser=True).exists()
     assert timezone.now() - made.earliest("date_joined").date_joined < timedelta(minutes=1)
+
+
+def test_password_fields_are_hidden_and_may_be_filled_by_programs(client, bob):
+    pages = {"/account/sign-up/": "new-password", "/account/log-in/": "current-password"}
+    fields = {
+        path: re.findall(r"<input[^>]*password[^>]*>", client.get(path).content.decode()) for path in pages
+    }
+    client.force_login(bob)
+    pages["/account/password/"] = "new-password"
+    fields["/account/password/"] = re.findall(
+        r"<input[^>]*password[^>]*>", client.get("/account/password/").content.decode()
+    )
+    for path, purpose in pages.items():
+        assert fields[path], path
+        assert all('type="password"' in field for field in fields[path]), path
+        assert any(f'autocomplete="{purpose}"' in field for field in fields[path]), path
+
+
+def test_a_new_password_by_letter_does_not_pass_the_second_factor(
+    client, bob, django_capture_on_commit_callbacks
+):
+    bob.emailaddress_set.update(verified=True)
+    TOTP.activate(bob, generate_totp_secret())
+    with django_capture_on_commit_callbacks(execute=True):
+        link = letter_link(bob.email)
+    opened = client.get(link, follow=True)
+    fields = re.findall(r'name="(password\d)"', opened.content.decode())
+    client.post(opened.redirect_chain[-1][0], dict.fromkeys(fields, "moss on the north side"))
+    assert client.get("/account/").status_code == 302, "the letter alone lets nobody in"
+    assert log_in(client, bob, "moss on the north side").headers["Location"] == STEP
+
+
+def test_passwords_are_hashed_by_argon2(argon2, bob):
+    kind, variety, version, costs, *_ = bob.password.split("$")
+    assert (kind, variety) == ("argon2", "argon2id")
+    assert "m=102400" in costs and "t=2" in costs
+
+
+def test_who_calls_is_not_the_callers_to_say(client, bob, caplog, settings):
+    """Only as many addresses are believed as there are proxies of ours, from the right."""
+    caplog.set_level("INFO")
+    forged = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7", "X-Real-IP": "203.0.113.9"}
+    sent = {"login": bob.email, "password": PASSWORD}
+    for proxies, seen in ((0, "127.0.0.1"), (1, "198.51.100.7")):
+        settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+        caplog.clear()
+        Client().post(LOG_IN, sent, headers=forged)
+        assert [line["network"] for line in events(caplog) if line["event"] == "logged_in"] == [seen]
+    assert not settings.SECURE_PROXY_SSL_HEADER, "without a proxy nobody's X-Forwarded-Proto counts"
+
+
+def test_logging_out_is_one_press_away_from_every_page(client, bob):
+    client.force_login(bob)
+    for path in ("/", "/characters/", "/operate/", "/premium/", "/worlds/", "/account/devices/"):
+        assert 'href="/account/"' in client.get(path).content.decode(), path
+    page = client.get("/account/").content.decode()
+    assert '<form method="post" action="/account/log-out/"' in page
+    client.post("/account/log-out/")
+    assert client.get("/characters/").status_code == 302

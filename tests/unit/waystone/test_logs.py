@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -38,6 +39,15 @@ def test_structlog_and_the_standard_library_write_the_same_json_lines():
     assert (second["event"], second["token"], second["level"]) == ("lost link", REDACTED, "warning")
     assert first["process"] == second["process"] == "web"
     assert "hunter2" not in done.stderr and "abc" not in done.stderr
+
+
+def test_lines_are_in_utc():
+    code = "import structlog; from waystone.logs import configure; configure({'format': 'json'}); "
+    code += "structlog.get_logger('a').warning('saved')"
+    env = {"PYTHONPATH": str(ROOT / "platform"), "TZ": "Asia/Tokyo"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    at = datetime.fromisoformat(json.loads(done.stderr)["timestamp"])
+    assert at.utcoffset() == timedelta(0) and abs(datetime.now(UTC) - at) < timedelta(hours=1)
 
 
 def test_what_a_stranger_sent_does_not_steer_the_operators_terminal():

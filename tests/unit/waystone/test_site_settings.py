@@ -1,9 +1,12 @@
 """The parts of the settings and headers that the site rests on."""
 
 import pytest
+from django.http import HttpResponse
+from django.middleware.security import SecurityMiddleware
+from django.test import RequestFactory
 
 from waystone.security import policy_for
-from waystone.settings import host_cookie, mail_from_url, rate_limits
+from waystone.settings import host_cookie, hsts_seconds, mail_from_url, rate_limits
 
 
 def test_without_a_mail_server_letters_become_files():
@@ -54,6 +57,14 @@ def test_by_https_cookies_have_names_that_no_other_host_can_set(settings):
 
 def test_no_plain_request_is_led_to_https_so_that_a_program_that_sends_one_is_noticed(settings):
     assert not settings.SECURE_SSL_REDIRECT
+
+
+def test_browsers_are_told_to_come_by_https_for_a_year_where_the_site_is(settings):
+    assert hsts_seconds("http://127.0.0.1:8000") == 0
+    settings.SECURE_HSTS_SECONDS = hsts_seconds("https://waystone.example")
+    middleware = SecurityMiddleware(lambda request: HttpResponse())
+    answer = middleware(RequestFactory().get("/", secure=True))
+    assert answer["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
 
 
 def test_debugging_is_off_unless_asked_for(settings):
