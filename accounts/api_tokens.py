@@ -56,7 +56,10 @@ def make_token(
     wanted = _checked(name, list(scopes), days)
     key = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
-        Account.objects.select_for_update(no_key=True).get(pk=account.pk)  # two at once must count each other
+        # Two at once must count each other; and who was signed out meanwhile makes no key to come back by.
+        row = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+        if row.get_session_auth_hash() != account.get_session_auth_hash():
+            raise TokenRefused({"": ["You were signed out everywhere meanwhile. Log in again."]})
         if tokens_of(account, now).count() >= MAX_TOKENS:
             raise TokenRefused({"": [f"You have {MAX_TOKENS} tokens already. Revoke one you do not need."]})
         token = ApiToken.objects.create(
@@ -68,7 +71,7 @@ def make_token(
             made_at=now,
             expires_at=now + timedelta(days=days),
         )
-        detail: dict[str, object] = {"name": name, "hint": token.hint, "scopes": list(wanted), "days": days}
+        detail: dict[str, object] = {"hint": token.hint, "scopes": list(wanted), "days": days}
         record_audit(action="api_token_made", account=by, target=str(account.uid), detail=detail, now=now)
     log.info("api_token_made", account=str(account.uid), scopes=wanted)
     return MadeToken(token, key)
@@ -100,13 +103,13 @@ def revoke_token(*, account: Account, token: int, by: Account, now: datetime) ->
             return False
         row.revoked_at = now
         row.save(update_fields=["revoked_at"])
-        detail: dict[str, object] = {"name": row.name, "hint": row.hint}
+        detail: dict[str, object] = {"hint": row.hint}
         record_audit(action="api_token_revoked", account=by, target=str(account.uid), detail=detail, now=now)
     return True
 
 
 def revoke_all_tokens(*, account: Account, by: Account | None, now: datetime) -> int:
-    """Revoke all tokens of an account: sign-out everywhere, deletion. Returns: how many there were."""
+    """Revoke all tokens of an account: sign-out everywhere, a new password, leaving. Returns: how many there were."""
     with transaction.atomic():
         count = tokens_of(account, now).update(revoked_at=now)
         if count:

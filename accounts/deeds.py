@@ -8,11 +8,18 @@ from django.dispatch import Signal, receiver
 from django.utils import timezone
 
 from accounts.models import Account
+from accounts.new_password import close_side_doors
 from accounts.services import record_audit
 
 
 def _note(action: str, account: Account, **detail: object) -> None:
     record_audit(action=action, account=account, target=str(account.uid), detail=detail, now=timezone.now())
+
+
+@receiver(account_signals.password_changed, dispatch_uid="accounts.deeds.side_doors_changed")
+@receiver(account_signals.password_reset, dispatch_uid="accounts.deeds.side_doors_reset")
+def _new_password(sender: Any, user: Account, **kwargs: Any) -> None:
+    close_side_doors(account=user, now=timezone.now())
 
 
 def _noting(signal: Signal, action: str) -> None:

@@ -12,7 +12,7 @@ from allauth.usersessions.models import UserSession
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 
-from accounts.models import Account, AuditRecord, Entitlement
+from accounts.models import Account, ApiToken, AuditRecord, Entitlement
 from accounts.personal_data import Holding, Rows, hold, holdings
 from accounts.services import record_audit
 
@@ -54,6 +54,18 @@ def own_files(account: Account) -> dict[str, Rows]:
         "devices": (
             {"user_agent": row.user_agent, "address": row.ip, "since": row.created_at}
             for row in UserSession.objects.filter(user=account).order_by("created_at")
+        ),
+        "api_tokens": (
+            {
+                "name": row.name,
+                "begins_with": row.hint,
+                "scopes": row.scopes,
+                "made_at": row.made_at,
+                "ends_at": row.expires_at,
+                "last_used_at": row.last_used_at,
+                "revoked_at": row.revoked_at,
+            }
+            for row in ApiToken.objects.filter(account=account).order_by("pk").iterator()
         ),
         "second_factors": (
             {

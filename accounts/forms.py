@@ -7,6 +7,8 @@ from allauth.account.models import EmailAddress
 from django import forms
 from django.http import HttpRequest
 
+from accounts.models import Account
+
 PASSWORD_HELP = "At least 10 characters. Three or four words that only you would put together do well."
 NOT_AN_ADDRESS = "This is not a complete e-mail address. It looks like name@example.org."
 
@@ -79,6 +81,7 @@ class NewAddressForm(InOurWords, allauth.AddEmailForm):
 
         Not allauth's: that takes an unconfirmed address away before the new one is confirmed.
         """
+        Account.objects.select_for_update(no_key=True).get(pk=self.user.pk)  # a double click asks twice
         EmailAddress.objects.filter(user=self.user, primary=False).delete()
         address = EmailAddress.objects.create(
             user=self.user, email=self.cleaned_data["email"], primary=False, verified=False

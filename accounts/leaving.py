@@ -10,11 +10,13 @@ from functools import partial
 import structlog
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import transaction
 
+from accounts.api_tokens import revoke_all_tokens
 from accounts.letters import public_url, send_letter
-from accounts.models import Account, Leaving
+from accounts.models import Account, ApiToken, Leaving
 from accounts.personal_data import holdings, obstacles_of
 from accounts.services import record_audit
 from accounts.sessions import end_sessions
@@ -45,7 +47,7 @@ def leaving_of(account: Account) -> Leaving | None:
 
 
 def ask_to_leave(*, account: Account, now: datetime, keep: SessionBase | None = None) -> Leaving:
-    """Note that the account is to be deleted in seven days, end its other sessions, and write to its person.
+    """Note that the account is to be deleted in seven days, end its other sessions and API tokens, and write to its person.
 
     Asked again, the first request counts. Args: keep: the session that asks.
     Raises: CannotLeave
@@ -60,6 +62,7 @@ def ask_to_leave(*, account: Account, now: datetime, keep: SessionBase | None = 
         )
         if is_new:
             end_sessions(account=account, now=now, keep=keep)
+            revoke_all_tokens(account=account, by=account, now=now)
             record_audit(action="leaving_asked", account=account, target=str(account.uid), now=now)
             context: dict[str, object] = {"due_at": leaving.due_at, "keep_url": public_url("account_leave")}
             transaction.on_commit(partial(_write, "account/email/leaving_asked", account.email, context))
@@ -116,6 +119,11 @@ def _forget(account: Account, now: datetime) -> None:
     end_sessions(account=account, now=now)
     EmailAddress.objects.filter(user=account).delete()
     Authenticator.objects.filter(user=account).delete()
+    ApiToken.objects.filter(account=account).delete()  # their names are their owner's words
+    own_rows = LogEntry.objects.filter(content_type__app_label="accounts", content_type__model="account")
+    own_rows.filter(object_id=str(account.pk)).update(
+        object_repr=str(account.uid)
+    )  # the admin's: the address
     account.groups.clear()
     account.email = f"{account.uid}@{NOWHERE}"
     account.is_active = False

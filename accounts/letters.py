@@ -16,6 +16,7 @@ from django.urls import reverse
 
 log = structlog.get_logger(__name__)
 
+NOBODYS = ".invalid"  # RFC 2606: what stands where the address of a deleted account stood
 QUIET_PERIOD = 180  # seconds between two letters that strangers can cause to one address
 
 
@@ -27,8 +28,11 @@ def public_url(name: str, **kwargs: str) -> str:
 def send_letter(*, template: str, to: str, context: dict[str, object]) -> bool:
     """Render `<template>_subject.txt` and `<template>_message.txt` and send them.
 
-    Returns: False if the letter could not be handed over (logged with its cause).
+    Returns: False if the letter could not be handed over (logged with its cause), or its address was taken
+        off when an account was deleted.
     """
+    if to.endswith(NOBODYS):
+        return False
     values = {"email": to, "site_url": settings.PUBLIC_URL, **context}
     subject = " ".join(render_to_string(f"{template}_subject.txt", values).split())
     body = render_to_string(f"{template}_message.txt", values).strip() + "\n"

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from accounts.api_tokens import TokenRefused, make_token, revoke_token, tokens_of
 from accounts.authentication import account_of
+from accounts.freshness import require_fresh_proof
 from accounts.models import ApiToken
 from accounts.openapi import problems
 from accounts.pagination import PageRequest, page_of
@@ -78,12 +79,15 @@ class TokensView(APIView):
         request=NewTokenSerializer,
         responses={
             201: OpenApiResponse(MadeTokenSerializer, description="Keep `key`: it is shown only now."),
-            **problems(400, 401, 403, 415, 429),
+            **problems(
+                400, 401, 415, 429, _403="`log_in_again`: the log-in of this session is too long ago."
+            ),
         },
     )
     def post(self, request: Request) -> Response:
-        """Make an API token."""
+        """Make an API token. Only with a session whose log-in is less than five minutes old."""
         account = account_of(request)
+        require_fresh_proof(request)
         wanted = NewTokenSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         try:

@@ -1,5 +1,6 @@
 """The page of one's API tokens."""
 
+from allauth.account.decorators import reauthentication_required
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -9,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.api_tokens import TokenRefused, make_token, revoke_token, tokens_of
+from accounts.api_tokens import MadeToken, TokenRefused, make_token, revoke_token, tokens_of
 from accounts.authentication import account_of
 from accounts.scopes import LIFETIMES, MAX_TOKENS, SCOPE_WORDS, read_scopes
 
@@ -38,18 +39,30 @@ class TokenForm(forms.Form):
 @require_http_methods(["GET", "HEAD", "POST"])
 def tokens_page(request: HttpRequest) -> HttpResponse:
     """Show the tokens, and make one. Its key is in the answer to the form, and nowhere else."""
-    account, now = account_of(request), timezone.now()
-    form = TokenForm(request.POST if request.method == "POST" else None)
-    made, status = None, 200
     if request.method == "POST":
-        status = 400
-        if form.is_valid():
-            try:
-                made = make_token(account=account, by=account, now=now, **form.cleaned_data)
-                form, status = TokenForm(), 201
-            except TokenRefused as error:
-                for field, texts in error.errors.items():
-                    form.add_error(field or None, texts)
+        return _make(request)
+    return _page(request, TokenForm())
+
+
+@reauthentication_required  # a session that was left open must not turn into a key; what was typed is kept
+def _make(request: HttpRequest) -> HttpResponse:
+    form, made = TokenForm(request.POST), None
+    if form.is_valid():
+        account = account_of(request)
+        try:
+            made = make_token(account=account, by=account, now=timezone.now(), **form.cleaned_data)
+        except TokenRefused as error:
+            for field, texts in error.errors.items():
+                form.add_error(field or None, texts)
+    if made is None:
+        return _page(request, form, status=400)
+    return _page(request, TokenForm(), made, status=201)
+
+
+def _page(
+    request: HttpRequest, form: TokenForm, made: MadeToken | None = None, status: int = 200
+) -> HttpResponse:
+    account, now = account_of(request), timezone.now()
     tokens = [
         (token, [SCOPE_WORDS[scope] for scope in read_scopes(token.scopes)])
         for token in tokens_of(account, now)

@@ -1,7 +1,6 @@
 """Pages of accounts: sign-up and the account page. Log-in and lost password are allauth's (urls)."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 import structlog
 from allauth.account.models import EmailAddress
@@ -12,7 +11,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
@@ -25,12 +23,14 @@ from accounts.rules import LIMITS
 
 log = structlog.get_logger(__name__)
 
+SIGNED_UP = "signed_up_as"  # of the session, until log-in: which address to fill in
+
 
 class LogIn(LoginView):
     """allauth's log-in with our form, the address filled in for those who come from signing up."""
 
     def get_initial(self) -> dict[str, str]:
-        return {"login": self.request.GET.get("email", "")[:254]}
+        return {"login": self.request.session.get(SIGNED_UP, "")}
 
 
 class Address(EmailView):
@@ -70,7 +70,8 @@ def sign_up(request: HttpRequest) -> HttpResponse:
                 "All set: log in with the password you just chose. We have written you a letter, too. "
                 "(Had this address an account before? Then nothing changed; the letter says how to get in.)",
             )
-            return redirect(reverse("account_login") + "?" + urlencode({"email": form.cleaned_data["email"]}))
+            request.session[SIGNED_UP] = form.cleaned_data["email"]  # not in the address: logs keep those
+            return redirect("account_login")
     return render(request, "account/signup.html", {"form": form}, status=400 if form.errors else 200)
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from accounts.models import Account
 from accounts.personal_data import Holding, Rows, hold
-from worlds.models import KeeperInvitation, Pseudonym, Ticket, World, WorldKeeper, WorldSanction
+from worlds.models import KeeperInvitation, Pseudonym, Ticket, Webhook, World, WorldKeeper, WorldSanction
 
 
 def files(account: Account) -> dict[str, Rows]:
@@ -38,6 +38,20 @@ def files(account: Account) -> dict[str, Rows]:
                 *((row.world.slug, row.role, row.since) for row in kept),
             ]
         ],
+        "webhooks": (
+            {
+                "world": row.world.slug,
+                "address": row.url,
+                "events": row.events,
+                "is_on": row.is_on,
+                "made_at": row.made_at,
+            }
+            for row in Webhook.objects.filter(made_by=account).select_related("world").iterator()
+        ),
+        "invitations": (
+            {"world": row.world.slug, "role": row.role}
+            for row in KeeperInvitation.objects.filter(email__iexact=account.email).select_related("world")
+        ),
     }
 
 

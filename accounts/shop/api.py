@@ -20,6 +20,7 @@ from accounts.rules import Edition
 from accounts.selectors import edition_of
 from accounts.shop.buying import CodeRefused, redeem_code
 from accounts.shop.limits import within_limit
+from accounts.shop.pages import public_page_of
 from accounts.shop.showing import premium_until
 from accounts.shop.till import prices
 from accounts.shop.tills import is_open
@@ -82,7 +83,7 @@ def payment_values(payment: Payment) -> dict[str, Any]:
         "standing": payment.standing,
         "created_at": payment.created,
         "paid_at": payment.paid_at,
-        "receipt": public_url("payment", token=payment.token),
+        "receipt": public_page_of(payment),
     }
 
 

@@ -4,11 +4,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.urls import reverse
 from payments import FraudStatus, PaymentStatus, RedirectNeeded
 
 from accounts.models import Payment
 from accounts.shop.booking import Told
+from accounts.shop.pages import page_of
 from accounts.shop.standing import Kind, Notice
 from accounts.shop.till import Till, TillUnavailable
 
@@ -32,7 +32,7 @@ class DummyTill(Till):
 
     def begin(self, payment: Payment) -> str:
         payment.get_form()  # the provider notes that its form is shown
-        return reverse("try_payment", kwargs={"token": payment.token})
+        return page_of(payment, "try_payment")
 
     def refund(self, payment: Payment, amount: Decimal, now: datetime) -> list[Told]:
         subject = f"{payment.token}:refund:{payment.refunded_amount}"

@@ -5,6 +5,8 @@ Books have to be kept, so payments stay; the addresses on them do not.
 
 from datetime import datetime
 
+from allauth.account.models import EmailAddress
+
 from accounts.models import Account, GiftCode, Payment
 from accounts.personal_data import Holding, Rows, hold
 
@@ -28,6 +30,16 @@ def files_of(account: Account) -> dict[str, Rows]:
             }
             for payment in Payment.objects.filter(buyer=account).iterator()
         ),
+        "payments_received": (
+            {
+                "number": payment.number,
+                "what": payment.description,
+                "standing": payment.standing,
+                "for": payment.recipient_email,
+                "paid_at": payment.paid_at,
+            }
+            for payment in Payment.objects.filter(account=account).exclude(buyer=account).iterator()
+        ),
         "gift_codes": (
             {"code": str(code.uid), "days": code.days, "redeemed_at": code.redeemed_at}
             for code in GiftCode.objects.filter(redeemed_by=account).iterator()
@@ -36,7 +48,14 @@ def files_of(account: Account) -> dict[str, Rows]:
 
 
 def forget(account: Account, now: datetime) -> None:
-    """Take addresses off the account's payments."""
+    """Take addresses off the account's payments, and off those that its person made without logging in.
+
+    By confirmed addresses only: any other one may be somebody else's.
+    """
+    confirmed = EmailAddress.objects.filter(user=account, verified=True).values_list("email", flat=True)
+    own = [address.lower() for address in confirmed]
+    Payment.objects.filter(buyer=None, billing_email__in=own).update(billing_email=FORGOTTEN)
+    Payment.objects.filter(account=None, recipient_email__in=own).update(recipient_email=FORGOTTEN)
     Payment.objects.filter(buyer=account).update(billing_email=FORGOTTEN)
     Payment.objects.filter(account=account).exclude(recipient_email="").update(recipient_email=FORGOTTEN)
 

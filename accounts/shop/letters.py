@@ -2,6 +2,7 @@
 
 from accounts.letters import public_url, send_letter
 from accounts.models import Payment
+from accounts.shop.pages import public_page_of
 from accounts.shop.standing import Standing
 
 # What a payment comes to → the letter. From held or disputed to paid it is a receipt again.
@@ -22,7 +23,7 @@ def tell_of_payment(payment_id: int, before: str) -> None:
     context: dict[str, object] = {
         "payment": payment,
         "before": before,
-        "address": public_url("payment", token=payment.token),
+        "address": public_page_of(payment),
         "redeem": public_url("redeem_code"),
         "sign_up": public_url("account_signup"),
     }

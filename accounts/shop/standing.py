@@ -103,7 +103,7 @@ def outcome_of(notices: Iterable[Notice], price: Price) -> Outcome:
         standing = Standing.CHARGED_BACK
     elif "open" in disputes:
         standing, concern = Standing.DISPUTED, "The buyer's bank disputes it: answer at the provider."
-    elif refunded > 0 and refunded >= paid:
+    elif _is_back(told, paid, refunded, foreign):
         standing, concern = Standing.REFUNDED, ""
     else:
         standing = Standing.PAID if is_enough else Standing.HELD
@@ -160,6 +160,14 @@ def _refunded(notices: list[Notice], currency: str) -> Decimal:
         if any(notice.currency == currency for notice in group)
     ]
     return max(gone, sum(totals, Decimal(0)) - failed, Decimal(0))
+
+
+def _is_back(notices: list[Notice], paid: Decimal, refunded: Decimal, foreign: Notice | None) -> bool:
+    """Return whether all that came went back; where only another currency came, all of that."""
+    if paid == 0 and foreign is not None:
+        came, _, _ = _income(notices, foreign.currency)
+        return _refunded(notices, foreign.currency) >= came
+    return refunded > 0 and refunded >= paid
 
 
 def _dispute_state(notices: list[Notice]) -> str:

@@ -18,6 +18,7 @@ from payments.stripe.providers import StripeProviderV3
 
 from accounts.models import Payment
 from accounts.shop.booking import Told
+from accounts.shop.pages import public_page_of
 from accounts.shop.prices import in_smallest_units
 from accounts.shop.stripe_notices import BadEvent, Event, read_event, read_object
 from accounts.shop.till import Till, TillUnavailable
@@ -70,8 +71,8 @@ class StripeProvider(StripeProviderV3):
             },
             "customer_email": payment.billing_email,
             "expires_at": int(payment.created.timestamp()) + CHECKOUT_LASTS,
-            "success_url": payment.get_success_url(),
-            "cancel_url": payment.get_failure_url(),
+            "success_url": public_page_of(payment),
+            "cancel_url": public_page_of(payment),
         }
         return self.client.v1.checkout.sessions.create(
             asked, {"idempotency_key": f"waystone-checkout-{payment.token}"}

@@ -22,6 +22,7 @@ from accounts.shop.buying import CodeRefused, PurchaseRefused, open_payment, red
 from accounts.shop.dummy_till import AFTER, BEFORE, DummyTill
 from accounts.shop.forms import CheckoutForm, CodeForm
 from accounts.shop.limits import within_limit
+from accounts.shop.pages import opens, page_of
 from accounts.shop.showing import WORDS, money, offers, payments_of, premium_until, shown_payment
 from accounts.shop.stripe_notices import BadEvent
 from accounts.shop.till import ShopClosed, TillUnavailable, prices
@@ -108,14 +109,20 @@ def _begin(form: CheckoutForm, buyer: Account | None) -> str:
 def payment_for(request: HttpRequest, token: UUID) -> Payment:
     """Return a payment that the caller may see: the buyer's own, or one without a buyer, by its address.
 
-    Such an address is a secret of 122 bits that only the buyer's browser and letters have.
+    The key in such an address is a secret that only the buyer's browser and letters have (shop.pages).
 
     Raises: Http404: there is none, or it is another's.
     """
     payment = Payment.objects.filter(token=str(token)).select_related("buyer", "account").first()
-    if payment is None or (payment.buyer_id is not None and payment.buyer_id != request.user.pk):
+    if payment is None or not _may_see(request, payment):
         raise Http404("There is no such payment, or it is another account's. Log in as who bought it.")
     return payment
+
+
+def _may_see(request: HttpRequest, payment: Payment) -> bool:
+    if payment.buyer_id is None:
+        return opens(payment, request.GET.get("key", ""))
+    return payment.buyer_id == request.user.pk
 
 
 @never_cache
@@ -125,6 +132,7 @@ def payment_page(request: HttpRequest, token: UUID) -> HttpResponse:
     payment = payment_for(request, token)
     viewer = _viewer(request)
     context = {"section": "premium", **shown_payment(payment, viewer, timezone.now())}
+    context |= {"page": page_of(payment), "try_page": page_of(payment, "try_payment")}
     context["tries"] = _tries(payment)
     context["until"] = premium_until(viewer, timezone.now())[1] if context["is_for_me"] and viewer else None
     is_part = getattr(request, "htmx", False)
@@ -163,9 +171,9 @@ def try_payment(request: HttpRequest, token: UUID) -> HttpResponse:
         except TillUnavailable as error:
             return render(request, "shop/try.html", {**context, "error": str(error)}, status=400)
         take_notices(provider=place.name, told=told, now=now)
-        return redirect("payment", token=payment.token)
+        return redirect(page_of(payment))
     if payment.standing not in ("open", "pending", "failed"):
-        return redirect("payment", token=payment.token)
+        return redirect(page_of(payment))
     return render(request, "shop/try.html", context)
 
 

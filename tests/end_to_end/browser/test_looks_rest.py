@@ -4,6 +4,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Account, ApiToken
+from tests.end_to_end.browser.conftest import PASSWORD
 from tests.end_to_end.browser.looking import look_at, picture
 from worlds.models import Webhook, World
 from worlds.webhooks.keeping import make_webhook, new_delivery
@@ -21,6 +22,8 @@ def test_tokens_and_webhooks_are_made_and_looked_at(visit, bob: Account):
     page = look_at(browser, "api-tokens-none", "/account/api-tokens/", keyboard=True)
     page.get_by_label("What is it for?").fill("Guild calendar")
     page.get_by_role("button", name="Make this token").click()
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
     page.get_by_text("Choose at least one thing").wait_for()
     assert page.get_by_label("What is it for?").input_value() == "Guild calendar"
     picture(page, "api-tokens-wrong")

@@ -1,5 +1,6 @@
 """API tokens: what they open and what not, how they end; their page and REST; the allowance's headers."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -144,8 +145,16 @@ def test_scopes_are_read_in_the_tables_order():
     assert read_scopes(["tickets", "account:read", "tickets"]) == [Scope.ACCOUNT_READ, Scope.TICKETS]
 
 
+def prove(client):
+    """Make the client's session one that has just been logged in to."""
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time()}]
+    session.save()
+
+
 def test_rest_of_tokens(client, alice):
     client.force_login(alice)
+    prove(client)
     made = client.post(TOKENS, {"name": "bot", "scopes": ["tickets"]}, content_type="application/json")
     assert made.status_code == 201 and made.headers["Cache-Control"] == "no-store"
     body = made.json()

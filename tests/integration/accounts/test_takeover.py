@@ -1,0 +1,147 @@
+"""Who got into an account once does not come back by what was left there: tokens, addresses that wait."""
+
+import re
+import time
+from datetime import timedelta
+from urllib.parse import urlencode
+
+import pytest
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
+from django.core import mail
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from accounts.api_tokens import TokenRefused, make_token
+from accounts.freshness import proved_at
+from accounts.leaving import GRACE, ask_to_leave, finish_due
+from accounts.models import Account, ApiToken, AuditRecord
+from accounts.scopes import Scope
+from accounts.sessions import end_sessions
+from tests.integration.accounts.conftest import PASSWORD, register
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/account/api-tokens/"
+TOKENS = "/api/v1/me/tokens/"
+WANTED = {"name": "Guild calendar", "scopes": ["characters:read", "tickets"], "days": "90"}
+NEW = {"password1": "moss on the south side", "password2": "moss on the south side"}
+LINK = r"^https?://[^/]+(/account/{}/\S+)$"
+
+
+@pytest.fixture
+def alice(db: None) -> Account:
+    return register("alice@example.org")
+
+
+def token_for(account: Account) -> str:
+    values = {"name": "left behind", "scopes": list(Scope), "days": 365}
+    return make_token(account=account, by=account, now=timezone.now(), **values).key
+
+
+def opens(key: str) -> bool:
+    return Client().get("/api/v1/me/", headers={"Authorization": f"Bearer {key}"}).status_code == 200
+
+
+def logged_in(account: Account) -> Client:
+    client = Client()
+    client.post("/account/log-in/", {"login": account.email, "password": PASSWORD})
+    return client
+
+
+def waiting_address(browser: Client, email: str) -> str:
+    """Ask for another address of the account. Returns: the path that its letter leads to."""
+    browser.post("/account/again/", {"password": PASSWORD})
+    browser.post("/account/e-mail/", {"email": email, "action_add": "1"})
+    assert mail.outbox[-1].to == [email]
+    return re.findall(LINK.format("e-mail/confirm"), mail.outbox[-1].body, re.M)[0]
+
+
+def by_letter(account: Account, own: Client) -> None:
+    browser = Client()
+    browser.post("/account/password/lost/", {"email": account.email})
+    path = re.findall(LINK.format("password/new"), mail.outbox[-1].body, re.M)[0]
+    page = browser.get(path, follow=True)
+    assert browser.post(page.request["PATH_INFO"], NEW).status_code == 302
+
+
+def on_the_page(account: Account, own: Client) -> None:
+    assert own.post("/account/password/", {"oldpassword": PASSWORD, **NEW}).status_code == 302
+
+
+@pytest.mark.parametrize("set_anew", [by_letter, on_the_page])
+def test_a_new_password_closes_what_mallory_left_open(alice, set_anew):
+    """Mallory had the password, or registered the address before Alice came."""
+    mallory, key = logged_in(alice), token_for(alice)
+    path = waiting_address(mallory, "mallory@example.org")
+    cache.clear()  # the quiet time between two letters
+    set_anew(alice, logged_in(alice))
+    assert mallory.get("/account/").status_code == 302
+    assert not opens(key)
+    Client().post(path)
+    assert Account.objects.get(pk=alice.pk).email == "alice@example.org"
+    assert not alice.emailaddress_set.filter(email="mallory@example.org").exists()
+    deeds = set(AuditRecord.objects.filter(target=str(alice.uid)).values_list("action", flat=True))
+    assert {"api_tokens_revoked", "waiting_address_forgotten"} <= deeds
+
+
+def test_an_open_session_makes_no_key_without_the_password_and_nothing_typed_is_lost(alice):
+    browser = logged_in(alice)
+    asked = browser.post(PAGE, WANTED)
+    assert asked.headers["Location"] == f"/account/again/?{urlencode({'next': PAGE})}"
+    assert not ApiToken.objects.exists()
+    assert browser.post(asked.headers["Location"], {"password": "a guess"}).status_code == 400
+    assert not ApiToken.objects.exists()
+    made = browser.post(asked.headers["Location"], {"password": PASSWORD})
+    assert made.status_code == 201 and b"wst_" in made.content
+    assert "no-store" in made.headers["Cache-Control"]
+    assert f'action="{PAGE}"' in made.content.decode(), "this page's address is that of the password's form"
+    token = ApiToken.objects.get()
+    assert (token.name, token.scopes) == ("Guild calendar", ["characters:read", "tickets"])
+
+
+def test_a_session_token_makes_keys_only_just_after_its_log_in(alice, call, token_of):
+    body = {**WANTED, "days": 90}
+    fresh = token_of(alice)
+    session = Session.objects.get(session_key=fresh)
+    store = session.get_session_store_class()(fresh)
+    store[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time() - 301}]
+    store.save()
+    refused = call("POST", TOKENS, body, token=fresh)
+    assert (refused.status_code, refused.json()["code"]) == (403, "log_in_again")
+    assert not ApiToken.objects.exists()
+    assert call("GET", TOKENS, token=fresh).status_code == 200
+    assert call("POST", TOKENS, body, token=token_of(alice)).status_code == 201
+
+
+def test_a_session_of_unknown_age_is_not_fresh():
+    assert proved_at({}) == 0.0  # type: ignore[arg-type]
+
+
+def test_who_is_signed_out_while_asking_gets_no_key(alice):
+    as_it_was = Account.objects.get(pk=alice.pk)
+    end_sessions(account=alice, now=timezone.now())
+    with pytest.raises(TokenRefused, match="signed out"):
+        token_for(as_it_was)
+    assert not ApiToken.objects.exists()
+
+
+def test_who_leaves_leaves_no_token_and_no_name_behind(alice, staff):
+    now = timezone.now()
+    key = token_for(alice)
+    LogEntry.objects.create(
+        user=staff,
+        content_type=ContentType.objects.get_for_model(Account),
+        object_id=str(alice.pk),
+        object_repr=str(alice),
+        action_flag=CHANGE,
+    )
+    ask_to_leave(account=alice, now=now, keep=logged_in(alice).session)
+    assert not opens(key)
+    assert finish_due(now + GRACE + timedelta(minutes=1)) == 1
+    assert not ApiToken.objects.exists()
+    assert LogEntry.objects.get().object_repr == str(alice.uid)
+    assert all("left behind" not in str(row.detail) for row in AuditRecord.objects.all())
