@@ -40,6 +40,8 @@ MISSED = """() => {
   const missed = [...all].filter((one) => one.checkVisibility() && counts(one));
   return missed.map((one) => one.outerHTML.slice(0, 80));
 }"""
+# The admin's theme looks at the system's scheme only while it loads.
+SET_DARK = "is_dark => document.documentElement.classList.toggle('dark', is_dark)"
 AXE = "rules => axe.run({runOnly: rules, resultTypes: ['violations']}).then(found => found.violations)"
 
 
@@ -83,6 +85,18 @@ def picture(page: Page, name: str) -> None:
             page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", full_page=True)
             if (width, scheme) in ((390, "dark"), (1440, "light")):  # each width and each scheme once
                 check_with_axe(page, f"{name} at {width} px, {scheme}")
+
+
+def picture_admin(page: Page, name: str) -> None:
+    """Picture a page of the admin four times, as it is; it fits each width."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{name} at {width} px scrolls sideways by {wide} px"
+        for scheme in SCHEMES:
+            page.evaluate(SET_DARK, scheme == "dark")
+            page.screenshot(path=PICTURES / f"admin-{name}-{width}-{scheme}.png", full_page=True)
 
 
 def check_with_axe(page: Page, name: str) -> None:

@@ -1,6 +1,5 @@
 """The admin in a real browser: live figures, a world suspended by dialog, fit for a phone, light and dark."""
 
-from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -10,11 +9,11 @@ from playwright.sync_api import expect
 
 from accounts.models import Account, AuditRecord
 from characters.services import create_character
+from tests.end_to_end.browser.looking import picture_admin
 from worlds.models import World, Zone, ZoneCluster
 from zonecluster.daemon.phases import PHASES
 from zonecluster.protocol.figures import ClusterFigures, Consumer, InstanceFigures, PhaseFigures
 
-PICTURES = Path(__file__).parents[3] / "artifacts" / "pages"
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
@@ -56,11 +55,10 @@ def test_a_world_is_suspended_and_let_go_on(visit, staff):
     assert [detail["reason"] for detail in reasons] == ["item dupes", "mended"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_fit_a_phone(visit, staff, scheme):
+def test_pages_fit_a_phone(visit, staff):
     character = create_character(account=staff, name="Tilda Fen", by=staff, now=timezone.now())
     line, zone = character.lines.get(), Zone.objects.get(slug="harbour")
-    browser = visit(width=390, scheme=scheme)
+    browser = visit(width=390)
     page = browser.log_in(staff.email)
     for path in (
         "/admin/",
@@ -76,24 +74,20 @@ def test_pages_fit_a_phone(visit, staff, scheme):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
-def test_a_cluster_s_figures_renew_themselves_and_are_pictured(visit, staff, width: int, scheme: str):
+def test_a_cluster_s_figures_renew_themselves_and_are_pictured(visit, staff):
     cluster = ZoneCluster.objects.filter(world__slug="lanternrest").first()
     note_status(cluster, players=1234, dilation=1.0, busy=1.0)
-    browser = visit(width=width, scheme=scheme)
+    browser = visit(reduced_motion="reduce")
     browser.log_in(staff.email)
     page = browser.open(f"/admin/worlds/zonecluster/{cluster.pk}/change/")
     time = page.locator("#figures .ws-figure", has_text="of full speed")
     expect(time.locator("strong")).to_have_text("100%")
     expect(page.locator(".ws-bar")).to_have_count(len(PHASES))
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"admin-cluster-{width}-{scheme}.png", full_page=True)
+    picture_admin(page, "cluster")
     note_status(cluster, players=5000, dilation=0.47, busy=9.0)
     expect(time.locator("strong")).to_have_text("! 47%", timeout=30_000)  # asked for every 3 s
     expect(page.locator("#figures")).to_have_count(1)
-    page.locator("#figures").screenshot(path=PICTURES / f"admin-cluster-slow-{width}-{scheme}.png")
+    picture_admin(page, "cluster-slow")
 
 
 def note_status(cluster: ZoneCluster, *, players: int, dilation: float, busy: float) -> None:

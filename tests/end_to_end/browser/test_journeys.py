@@ -99,7 +99,7 @@ def test_a_wrong_password_says_what_to_do(visit, bob: Account):
     page.get_by_label("E-mail address").fill(bob.email)
     page.get_by_label("Password").fill("not this one")
     page.get_by_role("button", name="Log in", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("do not belong together")
+    expect(page.get_by_role("alert").filter(has_text="do not belong together")).to_be_visible()
     expect(page.get_by_label("E-mail address")).to_have_value(bob.email)
 
 

@@ -9,7 +9,7 @@ from accounts.models import Account, AuditRecord
 from accounts.sealing import seal_audit
 from accounts.services import record_audit
 from characters.services import create_character
-from tests.end_to_end.browser.looking import HEIGHT, PICTURES, SCHEMES, WIDTHS
+from tests.end_to_end.browser.looking import picture_admin
 from worlds.models import (
     Alarm,
     Announcement,
@@ -23,8 +23,6 @@ from worlds.models import (
     ZoneCluster,
 )
 
-# The theme looks at the system's scheme only while it loads.
-SET_DARK = "is_dark => document.documentElement.classList.toggle('dark', is_dark)"
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
@@ -104,16 +102,7 @@ def test_the_admin_fits_and_is_pictured(visit, staff):
     assert AuditRecord.objects.exists()
     browser = visit(reduced_motion="reduce")
     page = browser.log_in(staff.email)
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    wide = []
     for name, address in pages.items():
         answer = page.goto(browser.site + address)
         assert answer is not None and answer.status == 200, name
-        for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": HEIGHT})
-            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                wide.append(f"{name} at {width} px")
-            for scheme in SCHEMES:
-                page.evaluate(SET_DARK, scheme == "dark")
-                page.screenshot(path=PICTURES / f"admin-{name}-{width}-{scheme}.png", full_page=True)
-    assert wide == []
+        picture_admin(page, name)
