@@ -6,7 +6,6 @@ from allauth.account.signals import user_logged_in
 from allauth.core import ratelimit
 from allauth.mfa.models import Authenticator
 from django.contrib.sessions.backends.base import SessionBase
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ValidationError as InvalidCredentials
 from django.http import HttpRequest
 from django.utils import timezone
@@ -25,6 +24,7 @@ from accounts.openapi import problems
 from accounts.rules import LIMITS, Edition
 from accounts.scopes import Scope
 from accounts.second_factor import checked_factor, note_authentication
+from accounts.session_store import SessionStore
 
 log = structlog.get_logger(__name__)
 

@@ -320,6 +320,8 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
+SESSION_ENGINE = "accounts.session_store"
+SESSION_COOKIE_AGE = 14 * 24 * 3600  # seconds after the log-in
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CONFIG.public_url.startswith("https://")
 SESSION_COOKIE_NAME = host_cookie("sessionid", CONFIG.public_url)

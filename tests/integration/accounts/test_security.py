@@ -2,19 +2,21 @@
 
 import re
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
+from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Account
+from accounts.session_store import SINCE, SessionStore
 from accounts.staff_gate import FRESH_S
 from tests.integration.accounts.conftest import PASSWORD
 
@@ -132,7 +134,6 @@ def test_cookies_are_for_https_where_the_site_is(client, bob, settings):
 
 def test_sessions_have_an_end_that_the_document_tells(settings):
     assert timedelta(seconds=settings.SESSION_COOKIE_AGE) == timedelta(days=14)
-    assert not settings.SESSION_SAVE_EVERY_REQUEST
     assert "14 days after the log-in" in DOCUMENT
 
 
@@ -322,3 +323,29 @@ def test_logging_out_is_one_press_away_from_every_page(client, bob):
     assert '<form method="post" action="/account/log-out/"' in page
     client.post("/account/log-out/")
     assert client.get("/characters/").status_code == 302
+
+
+def ends_of(key: str) -> datetime:
+    return Session.objects.get(session_key=key).expire_date
+
+
+def test_a_session_ends_14_days_after_the_log_in_however_often_it_is_used(client, bob, call):
+    log_in(client, bob)
+    token = call("POST", "/api/v1/sessions/", {"email": bob.email, "password": PASSWORD}).json()["token"]
+    for key in (client.cookies["sessionid"].value, token):
+        session = SessionStore(key)
+        session[SINCE] -= 13 * 24 * 3600  # so long ago
+        session["something"] = "written today"
+        session.save()
+        assert timedelta(hours=23) < ends_of(key) - timezone.now() <= timedelta(days=1)
+        assert 23 * 3600 < SessionStore(key).get_expiry_age() <= 24 * 3600
+        session[SINCE] -= 24 * 3600
+        session.save()
+    assert client.get("/account/").status_code == 302
+    assert call("GET", "/api/v1/me/", token=token).status_code == 401
+
+
+def test_a_new_log_in_begins_a_new_time(client, bob):
+    log_in(client, bob)
+    left = ends_of(client.cookies["sessionid"].value) - timezone.now()
+    assert timedelta(days=13, hours=23) < left <= timedelta(days=14)
