@@ -19,6 +19,7 @@ from accounts.models import Account
 from accounts.session_store import SINCE, SessionStore
 from accounts.staff_gate import FRESH_S
 from tests.integration.accounts.conftest import PASSWORD
+from waystone.settings import host_cookie
 
 pytestmark = pytest.mark.django_db
 
@@ -124,12 +125,20 @@ def test_a_log_in_makes_a_new_session(client, bob):
     assert cookie["httponly"] and cookie["samesite"] == "Lax" and cookie["path"] == "/"
 
 
-def test_cookies_are_for_https_where_the_site_is(client, bob, settings):
+def test_cookies_are_for_https_where_the_site_is(bob, settings):
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
-    answer = client.get(LOG_IN, secure=True)
-    assert answer.cookies["csrftoken"]["secure"] and answer.cookies["csrftoken"]["samesite"] == "Lax"
-    client.post(LOG_IN, {"login": bob.email, "password": PASSWORD}, secure=True)
-    assert client.cookies["sessionid"]["secure"]
+    settings.SESSION_COOKIE_NAME = host_cookie("sessionid", "https://waystone.example")
+    settings.CSRF_COOKIE_NAME = host_cookie("csrftoken", "https://waystone.example")
+    client = Client(enforce_csrf_checks=True)
+    cookie = client.get(LOG_IN, secure=True).cookies["__Host-csrftoken"]
+    assert cookie["secure"] and cookie["samesite"] == "Lax" and cookie["path"] == "/"
+    assert not cookie["domain"], "or browsers drop a cookie of this name"
+    sent = {"login": bob.email, "password": PASSWORD, "csrfmiddlewaretoken": cookie.value}
+    answer = client.post(LOG_IN, sent, secure=True, headers={"Referer": "https://testserver/"})
+    assert answer.status_code == 302
+    cookie = client.cookies["__Host-sessionid"]
+    assert cookie["secure"] and cookie["httponly"] and not cookie["domain"]
+    assert client.get("/account/", secure=True).status_code == 200
 
 
 def test_sessions_have_an_end_that_the_document_tells(settings):
