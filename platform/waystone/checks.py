@@ -25,10 +25,13 @@ def test(arguments: list[str]) -> int:
 
 
 def _on_all_cores() -> list[str]:
-    """Return what has several processes share the tests (tests/order.py), each with servers of its own."""
+    """Return what has several processes share the tests (tests/order.py), each with servers of its own.
+
+    One more than there are cores: the one with the running platform waits most of its time.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    processes = min(cores, MAX_PROCESSES)
-    return ["-n", str(processes), "--dist", "loadscope", "--no-loadscope-reorder"] if processes > 1 else []
+    processes = min(cores + 1, MAX_PROCESSES)
+    return ["-n", str(processes), "--dist", "loadscope", "--no-loadscope-reorder", "--durations", "25"]
 
 
 def check_all(arguments: list[str]) -> int:
