@@ -111,9 +111,14 @@ class Master:
         """Make an account. The answer is the same for an address that has one already."""
         await self._call("POST", "accounts/", {"email": email, "password": password})
 
-    async def log_in(self, email: str, password: str) -> Session:
-        """Log in; later calls are made as this account."""
-        answer = await self._call("POST", "sessions/", {"email": email, "password": password})
+    async def log_in(self, email: str, password: str, code: str = "") -> Session:
+        """Log in; later calls are made as this account.
+
+        `code` is of the second step, from an app or one of the recovery codes. An account that has one
+        refuses without it (MasterError with the code `code_needed`), and a wrong one (`wrong_code`).
+        """
+        sent = {"email": email, "password": password} | ({"code": code} if code else {})
+        answer = await self._call("POST", "sessions/", sent)
         session = _read(answer, Session)
         self.token = session.token
         return session

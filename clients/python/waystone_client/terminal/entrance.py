@@ -11,6 +11,8 @@ from waystone_client.rest import Character, Master, World
 from zonecluster.protocol.to_client import Queued
 
 T = TypeVar("T")
+SECOND_STEP = ("code_needed", "wrong_code")  # what the master says of a password that is right
+CODE_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,27 @@ async def _log_in(master: Master, wishes: Wishes, say: Callable[[str], None]) ->
                 await master.register(email, password)
                 say("Registered.")
                 is_new = False
-            await master.log_in(email, password)
+            await _prove(master, email, password, say)
         except MasterError as error:
-            if not attempts_left or (wishes.email and wishes.password) or error.status not in (400, 401):
+            is_final = error.status not in (400, 401) or error.code in SECOND_STEP
+            if is_final or not attempts_left or (wishes.email and wishes.password):
                 raise
             say(str(error))
+        else:
+            return
+
+
+async def _prove(master: Master, email: str, password: str, say: Callable[[str], None]) -> None:
+    """Log in; where the account has a second step, ask for its code, some times."""
+    code = ""
+    for attempts_left in range(CODE_ATTEMPTS, -1, -1):
+        try:
+            await master.log_in(email, password, code)
+        except MasterError as error:
+            if error.code not in SECOND_STEP or not attempts_left:
+                raise
+            say("This account has a second step." if error.code == "code_needed" else str(error))
+            code = ask("Code (of your app, or a recovery code): ")
         else:
             return
 
