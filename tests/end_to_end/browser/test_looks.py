@@ -1,10 +1,12 @@
 """How the pages look: each fits, is light, passes axe, and is pictured in artifacts/pages/ (looking.py)."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 from playwright.sync_api import expect
 
-from accounts.models import Account
+from accounts.models import Account, Entitlement
 from characters.services import create_character
 from tests.end_to_end.browser.looking import PICTURES, look_at
 
@@ -51,6 +53,19 @@ def test_every_page_fits_passes_axe_and_is_pictured(visit, bob: Account):
     create_character(account=bob, name="Orrin", by=bob, now=timezone.now())
     for name, path in FOR_BOB.items():
         look_at(browser, name, path, keyboard=name in BY_KEYBOARD)
+    go_over_the_slots(bob)
+    look_at(browser, "my-characters-locked", "/characters/")
+    look_at(browser, "characters-open", "/characters/open/", keyboard=True)
+
+
+def go_over_the_slots(bob: Account) -> None:
+    """Leave him with more characters than Free has open: he was Premium for a while."""
+    now = timezone.now()
+    row = {"account": bob, "edition": "premium", "source": "staff", "reference": "test"}
+    Entitlement.objects.create(**row, is_grant=True, starts_at=now - timedelta(hours=1))
+    for name in ("Aster", "Bryony", "Sorrel"):
+        create_character(account=bob, name=name, by=bob, now=now)
+    Entitlement.objects.create(**row, is_grant=False, starts_at=now)
 
 
 def test_a_phone_s_menu_opens_and_closes_by_keyboard_without_a_script(visit):

@@ -1,13 +1,18 @@
 """How the admin looks: what staff works with, at both widths, light and dark, in artifacts/pages/."""
 
 from datetime import time, timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from accounts.models import Account, AuditRecord
+from accounts.models import Account, AuditRecord, Entitlement, GiftCode, Payment
 from accounts.sealing import seal_audit
 from accounts.services import record_audit
+from accounts.shop.booking import take_notices
+from accounts.shop.buying import open_payment
+from accounts.shop.dummy_till import DummyTill
+from accounts.shop.till import prices
 from characters.services import create_character
 from tests.end_to_end.browser.looking import picture_admin
 from worlds.models import (
@@ -22,6 +27,7 @@ from worlds.models import (
     World,
     ZoneCluster,
 )
+from worlds.status.incidents import begin_incident
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -30,6 +36,31 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 def staff(bob: Account) -> Account:
     Account.objects.filter(pk=bob.pk).update(is_staff=True, is_superuser=True)
     return bob
+
+
+def buy(staff: Account, recipient: str, *outcomes: str) -> Payment:
+    """Buy a month at the till that pretends, and let the bank say so much of it."""
+    now, product, place = timezone.now(), prices().product("month"), DummyTill()
+    assert product is not None
+    payment = open_payment(product=product, buyer=staff, email=staff.email, recipient=recipient, now=now)
+    place.begin(payment)
+    for outcome in outcomes:
+        take_notices(provider=place.name, told=place.play(payment, outcome, now), now=now)
+        payment.refresh_from_db()
+    return payment
+
+
+def sold(staff: Account) -> list[Any]:
+    """Return a row of each kind that the shop makes."""
+    payment = buy(staff, Payment.Recipient.BUYER, "paid", "dispute")
+    buy(staff, Payment.Recipient.CODE, "paid")
+    buy(staff, Payment.Recipient.BUYER, "less")
+    return [
+        payment,
+        payment.notices.get(kind="paid"),
+        GiftCode.objects.get(),
+        Entitlement.objects.earliest("id"),
+    ]
 
 
 def fill(staff: Account) -> dict[str, str]:
@@ -89,11 +120,18 @@ def fill(staff: Account) -> dict[str, str]:
         "world": f"/admin/worlds/world/{world.pk}/change/",
         "groups": "/admin/auth/group/",
     }
-    rows = (alarm, backup, host, handler, plan, move, policy, restart, said)
+    incident = begin_incident(
+        title="Letters arrive late",
+        impact="minor",
+        text="Some letters take up to ten minutes. Nothing is lost; we are looking for the cause.",
+        worlds=[world],
+        by=staff,
+        now=now - timedelta(minutes=40),
+    )
+    rows = (alarm, backup, host, handler, plan, move, policy, restart, said, incident, *sold(staff))
     for row in rows:
-        name = row._meta.model_name
-        pages[f"{name}s"] = f"/admin/worlds/{name}/"
-        pages[name] = f"/admin/worlds/{name}/{row.pk}/change/"
+        name, base = row._meta.model_name, f"/admin/{row._meta.app_label}/{row._meta.model_name}/"
+        pages |= {f"{name}s": base, name: f"{base}{row.pk}/change/"}
     return pages
 
 
