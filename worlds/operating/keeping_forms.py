@@ -116,7 +116,7 @@ class BannerForm(forms.Form):
 
     banner = forms.FileField(
         label="Picture",
-        help_text="JPEG, PNG or WebP, at most 5 MB. It is cut to three times as wide as high, 1440 by 480.",
+        help_text="JPEG, PNG or WebP, at most 1.5 MB. It is cut to three times as wide as high, 1440 by 480.",
         widget=forms.ClearableFileInput(attrs={"accept": "image/jpeg,image/png,image/webp"}),
         error_messages={"required": "Choose a picture first."},
     )

@@ -35,7 +35,7 @@ MAX_TAGS = 6
 TEXTS = ("tagline", "description", "motd", "house_rules", "appeals", "language", "region", "ruleset")
 FIELDS = (*TEXTS, "tags", "is_listed")
 
-MAX_UPLOAD = 5 * 1024 * 1024  # bytes
+MAX_UPLOAD = 1_500_000  # bytes: a body of the site has at most 2 MiB (waystone.bodies)
 MAX_PIXELS = 40_000_000  # of an upload: more costs memory, and no camera's picture has it
 FORMATS = ("JPEG", "PNG", "WEBP")
 WIDTH, HEIGHT = 1440, 480  # of a banner, three to one
@@ -99,7 +99,7 @@ def banner_of(upload: BinaryIO) -> bytes:
     """
     data = upload.read(MAX_UPLOAD + 1)
     if len(data) > MAX_UPLOAD:
-        raise BannerRefused("The picture is larger than 5 MB. Save it smaller, and try again.")
+        raise BannerRefused("The picture is larger than 1.5 MB. Save it smaller, and try again.")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:

@@ -302,7 +302,7 @@ def hidden_page() -> bytes:
         (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", "no picture that can be read"),
         (b"GIF89a" + bytes(100), "no picture that can be read"),
         (picture("PNG")[:200], "no picture that can be read"),
-        (bytes(texts.MAX_UPLOAD + 1), "larger than 5 MB"),
+        (bytes(texts.MAX_UPLOAD + 1), "larger than 1.5 MB"),
         (b"", "submitted file is empty"),
     ],
 )
