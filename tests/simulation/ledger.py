@@ -67,7 +67,7 @@ class Ledger:
         self.fallen: dict[
             Named, Named
         ] = {}  # a lease of main, as its world names it → of the fork it fell to
-        self.goods = Conservation()
+        self.goods = Conservation(self.excused)
         self.writes = 0
         self._seen = 0
 

@@ -177,7 +177,7 @@ def note_exchanges(world: SimulatedWorld) -> None:
 def told(world: SimulatedWorld, exchange: UUID, on_end: Callable[..., None]) -> Callable[..., None]:
     def tell(w: World, verdict: Verdict) -> None:
         world.sim.counts[f"exchange {verdict.code or 'done'}"] += 1
-        if not world.is_restored and world.slug not in world.sim.ledger.excused:
+        if verdict.is_known and not world.is_restored and world.slug not in world.sim.ledger.excused:
             world.sim.ledger.goods.tell(exchange, is_done=verdict.is_done)
         on_end(w, verdict)
 

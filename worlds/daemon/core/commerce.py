@@ -35,6 +35,7 @@ class Verdict:
     whose: UUID | None = None
     is_public: bool = True  # the text may be told to both; not what somebody's bags do not hold
     is_masters: bool = False  # the code is the uplink's
+    is_known: bool = True  # whether the master has said so, or never was asked; else it may be done after all
 
 
 @dataclass

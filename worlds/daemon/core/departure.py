@@ -96,10 +96,12 @@ def begin(w: World, s: Session, leave: Leave) -> None:
             freeze_out(w, s)
         case P.COMMITTING:  # frozen already, and the handoff's write is the last one
             if s.commit_op is None:
-                save_out(w, s, s.head.newest, s.serial)
+                save_out(w, s, s.head.newest)
             else:
                 s.move(P.SAVING_OUT, w.now)
-        case P.RECOVERING | P.PAUSED:
+        case P.RECOVERING:
+            save_out(w, s, with_place(s.head.newest, w.catalog.world, s.place))
+        case P.PAUSED:  # what was frozen is the newest
             save_out(w, s, with_place(s.head.newest, w.catalog.world, s.place), s.serial)
 
 
@@ -119,7 +121,7 @@ def freeze_missed(w: World, s: Session) -> None:
     """The cluster cannot tell the last state: save the newest that is known, and do not call it all."""
     s.has_gap = True
     w.log("final_state_unknown", "warning", session=str(s.id), character=str(s.character))
-    save_out(w, s, with_place(s.head.newest, w.catalog.world, s.place), s.serial)
+    save_out(w, s, with_place(s.head.newest, w.catalog.world, s.place))
 
 
 def on_frozen(w: World, s: Session, m: bus.Frozen) -> None:
@@ -128,11 +130,11 @@ def on_frozen(w: World, s: Session, m: bus.Frozen) -> None:
     It has nothing else that the head has not, if an exchange is the reason: a cluster changes nothing from
     Hold to Settle. If not, nobody can say so.
     """
-    state = m.state
     if is_outdated(w, s, m.after, "frozen"):
         s.has_gap = s.has_gap or not (s.exchange or s.is_unsettled)
-        state = with_place(s.head.newest, w.catalog.world, m.state.places.get(w.catalog.world))
-    save_out(w, s, state, m.serial)
+        save_out(w, s, with_place(s.head.newest, w.catalog.world, m.state.places.get(w.catalog.world)))
+    else:
+        save_out(w, s, m.state, m.serial)
 
 
 def save_last(w: World, s: Session) -> None:
@@ -141,8 +143,12 @@ def save_last(w: World, s: Session) -> None:
     s.commit_op = last.op_id if last else None
 
 
-def save_out(w: World, s: Session, state: CharacterState, serial: int) -> None:
-    """Write the last state; once the outcome of an exchange is known, if one is unanswered."""
+def save_out(w: World, s: Session, state: CharacterState, serial: int = 0) -> None:
+    """Write the last state; once the outcome of an exchange is known, if one is unanswered.
+
+    Args: serial: of the cluster's document, if this is one. What is merely the newest that is known has none:
+        the cluster may be silent only, have newer documents, and would show them as saved.
+    """
     if s.head.exchange is not None:
         s.place = state.places.get(w.catalog.world, s.place)
         s.move(P.SAVING_OUT, w.now)

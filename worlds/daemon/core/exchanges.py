@@ -34,6 +34,7 @@ LOST = frozenset({"stale", "bad_chain", "op_id_reused"})
 
 NO_ANSWER = "It could not be written down in time, so nothing has changed hands. Try again."
 UNKNOWN_OUTCOME = "The platform did not answer in time: perhaps it was written down, perhaps not."
+NOT_KNOWN = Verdict(False, "untouchable", UNKNOWN_OUTCOME, is_known=False)
 UNHANDLED = "Something in the character's document cannot be handled here. The world's operator can see it."
 TOO_LARGE = "There is too much in the character's document."
 MASTER_AWAY = "The platform does not answer at the moment: no trade and no mail until it does."
@@ -222,7 +223,7 @@ def _give_up(w: World, x: Exchange) -> None:
     w.log("exchange_given_up", "error", exchange=str(x.id), attempts=x.failures)
     x.failing_since = x.retry_at = None
     if not x.parts:  # a letter in which nothing lies: there is no line that could be fenced
-        _end(w, x, Verdict(False, "untouchable", UNKNOWN_OUTCOME))
+        _end(w, x, NOT_KNOWN)
         return
     x.verdict = Verdict(False, "untouchable", NO_ANSWER)
     x.step = Step.FENCING
@@ -290,7 +291,7 @@ def _fence(w: World, x: Exchange) -> None:
         return
     found = _sessions(w, x)
     if not found:
-        _end(w, x, x.verdict)  # nobody is left whom the outcome could surprise
+        _end(w, x, NOT_KNOWN)  # nobody is left who could write the fence
         return
     x.fence = found[0].id
     x.fences += 1

@@ -93,7 +93,7 @@ def put_out(w: World, s: Session, m: bus.Poisoned) -> None:
                 s.move(P.FREEZING_OUT, w.now)
                 w.route(s, "")
             newest = departure.with_place(s.head.newest, w.catalog.world, s.place)
-            departure.save_out(w, s, newest, s.serial)
+            departure.save_out(w, s, newest)
         case P.COMMITTING | P.RECOVERING | P.PAUSED:
             departure.begin(w, s, s.leave)
         case P.ARRIVING if is_of_target:  # the place it comes from still has it: it leaves from there

@@ -66,6 +66,18 @@ def test_goodbye_after_a_cluster_died_and_the_player_went_on(core: Core) -> None
     assert core.told(Goodbye).is_saved
 
 
+def test_a_silent_cluster_is_not_told_that_what_it_has_is_kept(core: Core) -> None:
+    """Seed 202466: after a restart the daemon knows the serial of a document, but not the document."""
+    session = core.enter()
+    session.serial = 11  # as a report of residents told it
+    core.say(Logout())
+    core.wait(3.5)  # no Frozen comes
+    call, effects = core.asked(uplink.Save), core.effects  # it is journaled
+    core.answer(call, saved(call))
+    told = [e.message for e in effects + core.effects if isinstance(e, SendToCluster)]
+    assert not [m for m in told if isinstance(m, bus.Journaled | bus.Saved)]
+
+
 @pytest.mark.parametrize(("carried", "is_saved"), [(None, True), (uuid4(), False)])
 def test_goodbye_to_a_link_whose_session_is_not_known(core: Core, carried: object, is_saved: bool) -> None:
     core.hear(bus.GatewayAlive("g", 1))
