@@ -62,7 +62,7 @@ def failing_since(world: SimulatedWorld, line: UUID) -> float | None:
 def answered(world: SimulatedWorld, call: UUID, answer: object) -> None:
     """The daemon hears what became of a write, or of those of an exchange."""
     request = world.asked.get(call)
-    if isinstance(answer, uplink.Lease):
+    if isinstance(answer, uplink.Lease) and call in world.core.world.calls:  # no second copy of it
         world.refused_since.pop(answer.line, None)  # a new session, of which nothing was refused
     if not isinstance(request, uplink.Save | uplink.Exchange):
         return
