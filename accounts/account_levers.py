@@ -45,7 +45,9 @@ class AccountLevers:
         if object_id is None:
             return True
         rows = Account.objects.filter(pk=object_id, **state)
-        return (rows if request.user.is_superuser else rows.filter(is_staff=False)).exists()
+        return (
+            rows if request.user.is_superuser else rows.filter(is_staff=False, is_superuser=False)
+        ).exists()
 
     def has_ban_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return self._may(request, object_id)

@@ -6,6 +6,7 @@ from urllib.parse import quote
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.internal import ratelimit
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -14,7 +15,7 @@ from accounts.letters import public_url, send_letter
 from accounts.models import Account
 from accounts.passwords import PasswordCheckBusy
 from accounts.services import end_oldest_sessions
-from accounts.shop.booking import give_waiting
+from accounts.shop.booking import give_waiting, lock_address
 from accounts.throttles import attempts_key, known_browser, mark_browser
 
 ANYWHERE = "login_failed_anywhere"
@@ -76,9 +77,11 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
         """Confirm an address; what was bought for it is its owner's from now on."""
-        is_confirmed = super().confirm_email(request, email_address)
-        if is_confirmed:
-            give_waiting(account=email_address.user, now=timezone.now())
+        with transaction.atomic():
+            lock_address(email_address.email)
+            is_confirmed = super().confirm_email(request, email_address)
+            if is_confirmed:
+                give_waiting(account=email_address.user, now=timezone.now())
         return is_confirmed
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:

@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 import structlog
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -106,6 +106,15 @@ def yes_no(is_yes: bool, yes: str, no: str) -> SafeString:
     return format_html('<span class="{}">{} {}</span>', tone, sign, words)
 
 
+def is_row_id(model: type[Model], object_id: str) -> bool:
+    """Return whether a part of an address can be the number of a row at all: else it names none."""
+    try:
+        model._meta.pk.to_python(object_id)
+    except ValidationError:
+        return False
+    return True
+
+
 def staff_of(request: HttpRequest) -> Account:
     """Return who uses the admin. Raises: PermissionDenied: nobody (the admin asks before it gets here)."""
     if not isinstance(request.user, Account):
@@ -118,11 +127,15 @@ class MindsOthers(ModelAdmin):
 
     races: tuple[type[Exception], ...] = (IntegrityError,)  # what `save_model` raises if somebody was quicker
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
         """Try again after a race: the form's own checks then see what the other wrote, and say so."""
+        if object_id is not None and not is_row_id(self.model, object_id):
+            raise Http404
         for _ in range(2):
             try:
-                return super().changeform_view(request, *args, **kwargs)
+                return super().changeform_view(request, object_id, *args, **kwargs)
             except self.races as error:
                 log.info("admin_race", path=request.path, error=type(error).__name__)
         messages.error(request, "Somebody else changed this at the same time. Nothing was saved: look again.")

@@ -109,7 +109,7 @@ def revoke_token(*, account: Account, token: int, by: Account, now: datetime) ->
 
 
 def revoke_all_tokens(*, account: Account, by: Account | None, now: datetime) -> int:
-    """Revoke all tokens of an account: sign-out everywhere, a new password, leaving. Returns: how many there were."""
+    """Revoke all tokens of an account: sign-out everywhere, a new password, leaving. Returns: how many."""
     with transaction.atomic():
         count = tokens_of(account, now).update(revoked_at=now)
         if count:

@@ -12,7 +12,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from accounts.api_tokens import revoke_all_tokens
 from accounts.letters import public_url, send_letter
@@ -47,9 +47,9 @@ def leaving_of(account: Account) -> Leaving | None:
 
 
 def ask_to_leave(*, account: Account, now: datetime, keep: SessionBase | None = None) -> Leaving:
-    """Note that the account is to be deleted in seven days, end its other sessions and API tokens, and write to its person.
+    """Note that the account is to be deleted in seven days, end its other sessions, and write to its person.
 
-    Asked again, the first request counts. Args: keep: the session that asks.
+    Its API tokens end as well. Asked again, the first request counts. Args: keep: the session that asks.
     Raises: CannotLeave
     """
     with transaction.atomic():
@@ -82,7 +82,16 @@ def stay(*, account: Account, now: datetime) -> bool:
 def finish_due(now: datetime) -> int:
     """Delete all accounts whose seven days are over. Returns: how many went."""
     due = Leaving.objects.filter(done_at=None, due_at__lte=now).order_by("due_at")
-    return sum(finish(leaving_id=pk, now=now) for pk in due.values_list("pk", flat=True))
+    return sum(_finished(leaving_id, now) for leaving_id in list(due.values_list("pk", flat=True)))
+
+
+def _finished(leaving_id: int, now: datetime) -> bool:
+    """Delete one account; one that the database will not let go keeps none of the others."""
+    try:
+        return finish(leaving_id=leaving_id, now=now)
+    except DatabaseError:
+        log.exception("leaving_failed", leaving=leaving_id)
+        return False
 
 
 def finish(*, leaving_id: int, now: datetime) -> bool:

@@ -23,7 +23,7 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from accounts.admin_parts import ReasonForm, change_url, dialog_done, staff_of
+from accounts.admin_parts import ReasonForm, change_url, dialog_done, is_row_id, staff_of
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +98,13 @@ def lever(
             messages.add_message(request, messages.DEFAULT_LEVELS[told.tone.upper()], told.text)
             return dialog_done(_page_of(told.row or row))
 
-        return do
+        # Before the theme asks who may, which looks for the row.
+        @wraps(do)
+        def checked(admin: ModelAdmin, request: HttpRequest, object_id: str) -> HttpResponse:
+            if not is_row_id(admin.model, object_id):
+                raise Http404
+            return do(admin, request, object_id=object_id)
+
+        return checked
 
     return made

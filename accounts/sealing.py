@@ -18,7 +18,7 @@ from accounts.models import AuditRecord
 log = structlog.get_logger(__name__)
 
 LOCK = 5_317_022_412  # of our own, in the database's space of advisory locks: who seals
-AT_ONCE = 1_000  # rows of one transaction: some 50 ms
+AT_ONCE = 1_000  # rows of one transaction: how long that takes is in docs/audit.md
 BATCHES = 20  # of one run, so that a long backlog does not hold a worker
 _PAGE = 2_000  # rows read at once by a check
 

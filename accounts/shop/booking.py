@@ -83,6 +83,15 @@ def _lock_intent(intent: str) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('payment ' || %s, 0))", [intent])
 
 
+def lock_address(email: str) -> None:
+    """Let what is paid for an address and who confirms it come one after the other, until the commit.
+
+    Else each would look for the other before the other is there, and what was bought would wait.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('address ' || lower(%s), 0))", [email])
+
+
 def _payment_of(told: Told) -> Payment | None:
     if told.token:
         return Payment.objects.filter(token=told.token).first()
@@ -107,6 +116,9 @@ def _row_values(told: Told, payment: Payment | None, now: datetime) -> dict[str,
 def settle(*, payment_id: int, now: datetime, intent: str = "", by: Account | None = None) -> Payment:
     """Compute how a payment stands, and have the ledger say so. Done again, it changes nothing."""
     with transaction.atomic():
+        waits = Payment.objects.filter(pk=payment_id, account=None, recipient=Payment.Recipient.EMAIL)
+        if (email := waits.values_list("recipient_email", flat=True).first()) is not None:
+            lock_address(email)
         payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment_id)
         if intent and not payment.intent:
             payment.intent = intent

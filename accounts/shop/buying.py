@@ -113,6 +113,7 @@ def refund_payment(
 
     Raises: DeedRefused, ShopClosed, TillUnavailable: nothing was paid back.
     """
+    payment.refresh_from_db()  # another of the staff may have paid back since the page was opened
     left = payment.captured_amount - payment.refunded_amount
     if payment.standing not in REFUNDABLE or left <= 0:
         raise DeedRefused("There is nothing of this payment that could be refunded.")
@@ -131,13 +132,14 @@ def accept_payment(*, payment: Payment, reason: str, by: Account, now: datetime)
     """Take what came for the whole price. Raises: DeedRefused: it is not held."""
     if payment.standing != Payment.Standing.HELD:
         raise DeedRefused("Only a payment that is held can be accepted.")
-    record_audit(
-        action="payment_accepted", account=by, target=payment.token, detail={"reason": reason}, now=now
-    )
     notice = Notice(Kind.ACCEPTED, payment.token, now)
-    take_notices(
-        provider="staff", told=[Told(f"{payment.token}:accepted", notice, token=payment.token)], now=now
-    )
+    with transaction.atomic():
+        record_audit(
+            action="payment_accepted", account=by, target=payment.token, detail={"reason": reason}, now=now
+        )
+        take_notices(
+            provider="staff", told=[Told(f"{payment.token}:accepted", notice, token=payment.token)], now=now
+        )
     payment.refresh_from_db()
     return payment
 

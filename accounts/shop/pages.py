@@ -28,7 +28,7 @@ def public_page_of(payment: Payment) -> str:
 def opens(payment: Payment, key: str) -> bool:
     """Return whether a key is that of a payment, by this secret or an earlier one of the deployment."""
     secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    return any([constant_time_compare(key, _key(payment, secret)) for secret in secrets])
+    return any(constant_time_compare(key, _key(payment, secret)) for secret in secrets)
 
 
 def _key(payment: Payment, secret: str | bytes) -> str:

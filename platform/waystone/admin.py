@@ -1,17 +1,17 @@
 """The admin of what is not ours: e-mail addresses, sessions, groups, Celery's schedules, in the theme."""
 
+from datetime import datetime
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import QuerySet
-from django.forms import Form
-from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
-from django.utils import timezone
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django_celery_beat import admin as beat_admin
 from django_celery_beat.models import (
@@ -23,18 +23,21 @@ from django_celery_beat.models import (
 )
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from accounts.admin_parts import AuditedAdmin, ViewOnlyAdmin, dialog_done, link_to, staff_of
+from accounts.admin_parts import AuditedAdmin, ViewOnlyAdmin, link_to
+from accounts.levers import lever
+from accounts.models import Account
 from accounts.services import record_audit
 from waystone.backup_admin import BackupAdmin
 
 __all__ = ["BackupAdmin"]
 
 for model in (
-    *(Group, EmailAddress, UserSession),
+    *(Group, EmailAddress, UserSession, Authenticator),
     *(PeriodicTask, IntervalSchedule, CrontabSchedule, SolarSchedule, ClockedSchedule),
 ):
     if admin.site.is_registered(model):
@@ -85,31 +88,43 @@ class UserSessionAdmin(ViewOnlyAdmin):
         return session.user_agent[:60]
 
     def has_end_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        return request.user.has_perm("usersessions.delete_usersession")
+        """As the levers of accounts: on staff only superusers have it."""
+        if not request.user.has_perm("usersessions.delete_usersession"):
+            return False
+        if object_id is None or request.user.is_superuser:
+            return True
+        players = UserSession.objects.filter(user__is_staff=False, user__is_superuser=False)
+        return players.filter(pk=object_id).exists()
 
-    @action(
-        description="End session",
+    @lever(
+        "End session",
+        title="End this session?",
+        text="Whoever uses it has to log in again.",
         icon="logout",
-        permissions=["end"],
+        allowed="end",
         variant=ActionVariant.DANGER,
-        dialog={
-            "title": "End this session?",
-            "description": "Whoever uses it has to log in again.",
-            "form_submit_text": "End session",
-        },
+        form_class=BaseDialogForm,
     )
-    def end(self, request: HttpRequest, form: Form, object_id: str) -> HttpResponse:
-        session = UserSession.objects.select_related("user").filter(pk=object_id).first()
-        if session is not None:
-            record_audit(
-                action="session_ended_by_staff",
-                account=staff_of(request),
-                target=str(session.user.uid),
-                now=timezone.now(),
-            )
+    def end(self, session: UserSession, by: Account, now: datetime) -> str:
+        with transaction.atomic():
+            record_audit(action="session_ended_by_staff", account=by, target=str(session.user.uid), now=now)
             session.end()
-        messages.success(request, "The session is over.")
-        return dialog_done(reverse("admin:usersessions_usersession_changelist"))
+        return "The session is over."
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ViewOnlyAdmin):
+    """Which second factors there are. Their secrets are never shown, not even encrypted."""
+
+    list_display = ("account_link", "type", "created_at", "last_used_at")
+    list_filter = (("user", AutocompleteSelectFilter), "type")
+    search_fields = ("user__email",)
+    list_select_related = ("user",)
+    fields = ("user", "type", "created_at", "last_used_at")
+
+    @display(description="account", ordering="user__email")
+    def account_link(self, factor: Authenticator) -> SafeString | str:
+        return link_to(factor.user)
 
 
 class TaskSelect(UnfoldAdminSelectWidget, beat_admin.TaskSelectWidget):

@@ -2,7 +2,7 @@
 
 import re
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 import pytest
@@ -12,6 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.core import mail
 from django.core.cache import cache
+from django.db import IntegrityError
 from django.test import Client
 from django.utils import timezone
 
@@ -19,9 +20,11 @@ from accounts.api_tokens import TokenRefused, make_token
 from accounts.freshness import proved_at
 from accounts.leaving import GRACE, ask_to_leave, finish_due
 from accounts.models import Account, ApiToken, AuditRecord
+from accounts.personal_data import Holding, holdings
 from accounts.scopes import Scope
 from accounts.sessions import end_sessions
 from tests.integration.accounts.conftest import PASSWORD, register
+from worlds.models import KeeperInvitation, Webhook, World
 
 pytestmark = pytest.mark.django_db
 
@@ -145,3 +148,34 @@ def test_who_leaves_leaves_no_token_and_no_name_behind(alice, staff):
     assert not ApiToken.objects.exists()
     assert LogEntry.objects.get().object_repr == str(alice.uid)
     assert all("left behind" not in str(row.detail) for row in AuditRecord.objects.all())
+
+
+def test_one_account_that_cannot_go_keeps_no_other(alice, bob, monkeypatch):
+    def stubborn(account: Account, now: datetime) -> None:
+        if account == alice:
+            raise IntegrityError("something still names it")
+
+    now = timezone.now()
+    ask_to_leave(account=alice, now=now - timedelta(seconds=1))
+    ask_to_leave(account=bob, now=now)
+    monkeypatch.setitem(holdings, "stubborn", Holding("stubborn", lambda account: {}, stubborn))
+    assert finish_due(now + GRACE + timedelta(minutes=1)) == 1
+    assert Account.objects.get(pk=alice.pk).email == "alice@example.org", "all of it or nothing"
+    assert not Account.objects.get(pk=bob.pk).is_active
+
+
+def test_the_export_has_tokens_webhooks_and_invitations(alice, bob):
+    now = timezone.now()
+    key = token_for(alice)
+    world = World.objects.create(slug="lanternrest", name="Lanternrest", gateway_url="ws://127.0.0.1:1/")
+    hook = {"world": world, "events": ["world.online"], "made_at": now}
+    Webhook.objects.create(url="https://bot.example.org/alices", made_by=alice, **hook)
+    Webhook.objects.create(url="https://bot.example.org/bobs", made_by=bob, **hook)
+    KeeperInvitation.objects.create(
+        world=world, email="alice@example.org", role="manager", by=bob, made_at=now, expires_at=now
+    )
+    files = {name: list(rows) for held in holdings.values() for name, rows in held.files(alice).items()}
+    assert [row["name"] for row in files["api_tokens"]] == ["left behind"]
+    assert [row["address"] for row in files["webhooks"]] == ["https://bot.example.org/alices"]
+    assert files["invitations"] == [{"world": "lanternrest", "role": "manager"}]
+    assert key not in str(files) and ApiToken.objects.get().digest not in str(files)

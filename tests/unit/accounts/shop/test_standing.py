@@ -124,3 +124,15 @@ def test_staff_is_told_what_to_look_at():
     assert "too much" in outcome_of([paid("9.00")], PRICE).concern
     assert outcome_of([paid("9.00"), refund("4.00")], PRICE).concern == ""
     assert "answer at the provider" in outcome_of([paid(), dispute("needs_response")], PRICE).concern
+
+
+@pytest.mark.parametrize("decided", [[], [ACCEPTED]], ids=["held", "accepted"])
+def test_another_currency_that_went_back_whole_is_refunded(decided):
+    """Accepted by staff and paid back at the provider, it must not go on granting."""
+    came = [paid("6.00", "USD"), *decided]
+    part = Notice(Kind.REFUND, "re_1", at(10), "succeeded", Decimal("2.00"), "USD")
+    rest = Notice(Kind.REFUND, "re_2", at(11), "succeeded", Decimal("4.00"), "USD")
+    before = Standing.PAID if decided else Standing.HELD
+    assert outcome_of([*came, part], PRICE).standing is before
+    outcome = outcome_of([*came, part, rest], PRICE)
+    assert (outcome.standing, outcome.grants) == (Standing.REFUNDED, False)
