@@ -285,8 +285,18 @@ def _seen_at_start(s: Session, m: bus.Residents, resident: bus.Resident) -> None
     if known is not None and (known.stay, known.serial) > (resident.stay, resident.serial):
         return  # older than what the cluster has said since
     s.seen[(m.cluster, m.incarnation, resident.instance)] = resident
-    (cluster, incarnation, instance), best = max(s.seen.items(), key=lambda item: item[1].stay)
+    (cluster, incarnation, instance), best = max(s.seen.items(), key=lambda item: _newness(s, item[1]))
     s.home = Stay(cluster, incarnation, instance, best.stay)
+
+
+def _newness(s: Session, resident: bus.Resident) -> tuple[bool, int]:
+    """Return what the entity to go on with has most of, of all that clusters report of a player.
+
+    Mostly that is the newest stay. But where the row has the player, and the cluster does not hold it frozen,
+    no handoff is under way: a newer stay is of an arrival that was called off, and that a cluster heard of
+    minutes later (found by the simulation, seed 5207).
+    """
+    return resident.stay == s.known_stay and not resident.is_frozen, resident.stay
 
 
 def restore(w: World, s: Session) -> None:

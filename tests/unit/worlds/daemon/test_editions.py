@@ -231,3 +231,26 @@ def test_who_did_nothing_before_a_restart_is_told_whether_all_is_saved(has_gap: 
     seen(core, s)
     assert s.phase is Phase.PLAYING
     assert s.has_gap is not is_saved
+
+
+def test_who_plays_where_the_row_says_is_not_where_an_arrival_was_called_off() -> None:
+    """Found by the simulation (seed 5207): east heard a minute later of a handoff that had failed."""
+    core, s = restored()
+    here = bus.Resident(s.id, 1001, (1.0, 2.0, 0.0), 0.0, False, 50, serial=8)
+    ghost = bus.Resident(s.id, 2001, (1.0, 2.0, 0.0), 0.0, False, 60)
+    for _ in range(4):
+        core.hear(bus.Residents("east", 1, [here]), bus.Residents("west", 2, [ghost]))
+        core.wait(1.0)
+    assert (s.phase, s.here.instance, s.here.order) == (Phase.PLAYING, 1001, 50)
+    core.hear(bus.Residents("west", 2, [ghost]))
+    assert core.ordered(bus.Remove).instance == 2001
+
+
+def test_who_is_held_frozen_where_the_row_says_has_arrived_elsewhere() -> None:
+    core, s = restored()
+    source = bus.Resident(s.id, 1001, (1.0, 2.0, 0.0), 0.0, False, 50, True)
+    arrived = bus.Resident(s.id, 2001, (1.0, 2.0, 0.0), 0.0, False, 60)
+    for _ in range(5):
+        core.hear(bus.Residents("east", 1, [source]), bus.Residents("west", 2, [arrived]))
+        core.wait(1.0)
+    assert (s.phase, s.here.instance) == (Phase.PLAYING, 2001)
