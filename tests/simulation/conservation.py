@@ -120,7 +120,7 @@ class Conservation:
 
     def begin_again(self) -> None:
         """The master is a backup's: its versions are taken again."""
-        self.__init__()
+        self.__init__(self._excused)
         self.is_collecting = True
 
     def collect(self) -> None:
