@@ -36,7 +36,8 @@ class Waiting:
 
     async def is_told(self, place: int, within_s: float = 30.0) -> None:
         await until(lambda: self.place == place or self._task.done(), within_s, f"place {place}")
-        assert self.place == place, f"{self.person.character} was told {self.places}"
+        ended = self._task if self._task.done() else "still waiting"
+        assert self.place == place, f"{self.person.character} was told {self.places}: {ended}"
 
     async def is_in(self, within_s: float = 40.0) -> Player:
         return await asyncio.wait_for(self._task, within_s)
