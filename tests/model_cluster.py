@@ -30,6 +30,7 @@ class Entity:
     is_frozen: bool = False
     is_dirty: bool = False
     is_withheld: bool = False
+    withhold_order: int = 0
     serial: int = 0
     frozen_by: UUID | None = None
     sent: dict[int, CharacterState] = field(default_factory=dict)  # by serial
@@ -145,8 +146,8 @@ class ModelCluster:
                     entity.is_dirty = False
             case bus.Journaled(_, serial):
                 self.shown(entity, serial)
-            case bus.Withhold(_, is_on):
-                entity.is_withheld = is_on
+            case bus.Withhold(_, is_on, order) if order >= entity.withhold_order:
+                entity.is_withheld, entity.withhold_order = is_on, order
 
     def admit(self, m: bus.Admit) -> None:
         if m.instance not in self.instances:

@@ -54,6 +54,7 @@ class Outbox:
         self.dropped = 0
         self.failed_flushes = 0
         self.messages = self.batches = 0  # sent since the start
+        self._flushing = asyncio.Lock()
 
     def put(self, channel: str, message: bus.BusMessage) -> None:
         """Queue a message for a channel; dropped and counted when MAX_QUEUED wait there."""
@@ -65,6 +66,10 @@ class Outbox:
 
     async def flush(self) -> None:
         """Send what waits. A bus that is down loses this batch: logged once per outage, counted always."""
+        async with self._flushing:  # whoever waits for this knows that all before it is on the bus, too
+            await self._send()
+
+    async def _send(self) -> None:
         if not self._waiting:
             return
         waiting, self._waiting = self._waiting, defaultdict(list)

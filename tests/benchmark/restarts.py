@@ -231,8 +231,8 @@ def _bot(stack: Stack, number: int, token: str, character: str, masters: list[Ma
 
 async def measure(
     stack: Stack, bots: int, wanted: list[str], on_done: Callable[[Outcome], None]
-) -> tuple[list[Outcome], int]:
-    """Restart under bots. Returns: the outcomes, and how many bots were lost."""
+) -> tuple[list[Outcome], dict[str, str]]:
+    """Restart under bots. Returns: the outcomes, and of each bot that was lost why."""
     masters: list[Master] = []
     accounts = await asyncio.to_thread(make_accounts, stack, bots)
     fleet = [_bot(stack, number, *account, masters) for number, account in enumerate(accounts)]
@@ -246,7 +246,11 @@ async def measure(
         for number, kind in enumerate(wanted, 1):
             outcomes.append(await restart_once(stack, number, kind))
             on_done(outcomes[-1])
-        lost = sum(bot.status.state != "in play" for bot in fleet)
+        lost = {
+            bot.status.name: bot.status.errors[-1] if bot.status.errors else bot.status.state
+            for bot in fleet
+            if bot.status.state != "in play"
+        }
     finally:
         for task in playing:
             task.cancel()
@@ -255,7 +259,7 @@ async def measure(
     return outcomes, lost
 
 
-def summary(outcomes: list[Outcome], lost: int, *, is_whole: bool) -> dict[str, Any]:
+def summary(outcomes: list[Outcome], lost: dict[str, str], *, is_whole: bool) -> dict[str, Any]:
     """Return the figures of all restarts."""
     pauses = sorted(each.pause for each in outcomes if each.kind == "full" and each.pause is not None)
     seconds = sorted(each.seconds for each in outcomes)
@@ -264,7 +268,8 @@ def summary(outcomes: list[Outcome], lost: int, *, is_whole: bool) -> dict[str, 
         "good": sum(each.is_good for each in outcomes),
         "put_out": sum(each.put_out for each in outcomes),
         "documents_changed": sum(each.changed for each in outcomes),
-        "bots_lost": lost,
+        "bots_lost": len(lost),
+        "why_lost": lost,
         "histories_whole": is_whole,
         "seconds_median": seconds[len(seconds) // 2] if seconds else None,
         "pause_median": pauses[len(pauses) // 2] if pauses else None,

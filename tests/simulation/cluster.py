@@ -49,6 +49,11 @@ class Cluster(ModelCluster):
     def say(self, message: bus.BusMessage) -> None:
         self.world.to_daemon(message)
 
+    @property
+    def is_current(self) -> bool:
+        """Whether it is the process of that name, and runs."""
+        return self.world.clusters.get(self.name) is self and self.world.sim.now >= self.paused_until
+
     def is_deaf(self, message: bus.BusMessage) -> bool:
         wait = self.paused_until - self.world.sim.now
         if wait > 0:  # it waits in the socket, and may be minutes old when it is read
@@ -116,7 +121,7 @@ class Cluster(ModelCluster):
             else:
                 watch.check_gives(world, self, entity)
                 self.gain(entity, world.rng)
-            player.seen = gains_of(entity.state)
+            player.see(self, entity)
 
     def gain(self, entity: Entity, rng: Random) -> None:
         state, source, is_rare = with_gain(entity.state, entity.source), entity.source, False

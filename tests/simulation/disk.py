@@ -61,7 +61,7 @@ class Disk:
         self.world.sim.after(ROW_S, self._finish, self.world.generation, Done(line, version))
 
     def _finish(self, generation: int, done: Done) -> None:
-        if generation == self.world.generation:
+        if generation == self.world.generation and self.world.core is not None:  # the dead write nothing
             self.put(0, done)
 
     def put(self, ticket: int, record: Record) -> None:

@@ -64,6 +64,7 @@ class Ledger:
         self.given_up: set[UUID] = set()  # op_ids
         self.lost: dict[UUID, Version] = {}  # op_id → what the master had accepted before it was restored
         self.excused: set[str] = set()  # worlds whose machine went back to a snapshot
+        self.gone_back: set[Life] = set()  # which of their processes go on from that
         self.fallen: dict[
             Named, Named
         ] = {}  # a lease of main, as its world names it → of the fork it fell to
@@ -137,7 +138,7 @@ class Ledger:
                 self.writes += 1
                 self._check_writer(version, life)
             if version.kind not in ("create", "fork"):
-                self._check_content(version, state)
+                self._check_content(version, state, self.offered.get(version.op_id, life))
             self.goods.take(version, state, self.repository.lines[version.line].head.owner)
             self.newest[version.line], self.gains[version.line] = version, gains_of(state)
             self.chains[(version.line, version.version)] = version.chain
@@ -166,8 +167,10 @@ class Ledger:
         if version.epoch != grant.epoch or not (life == grant.life or is_successor):
             raise Violation("fenced", f"by {life} of epoch {version.epoch}; the lease: {grant}")
 
-    def _check_content(self, version: Version, state: CharacterState) -> None:
+    def _check_content(self, version: Version, state: CharacterState, writer: Life | None) -> None:
         before, after = self.gains[version.line], gains_of(state)
+        if writer in self.gone_back:  # what it gave after the snapshot may be lost
+            before = {source: n for source, n in before.items() if f"{writer[0]}-" not in source}
         if not has_all(after, before):
             lost = {source: (n, after.get(source, 0)) for source, n in before.items()
                     if after.get(source, 0) < n}  # fmt: skip
@@ -175,6 +178,12 @@ class Ledger:
         too_many = {source: n for source, n in after.items() if n > self.minted[source]}
         if too_many:
             raise Violation("doubled", f"version {version.version}: {too_many}")
+
+    def go_back(self, life: Life, exchanges: set[UUID]) -> None:
+        """A world's machine goes back to a snapshot, in which these exchanges are under way."""
+        self.excused.add(life[0])
+        self.gone_back.add(life)
+        self.goods.denied -= exchanges
 
     # ---------------------------------------------------------------- a restore of the master
 

@@ -11,6 +11,8 @@ from zonecluster.protocol.from_client import PROTOCOL_VERSION, Enter, Hello, Log
 from zonecluster.protocol.to_client import Entered, Goodbye, Refused, Welcome, ZoneAssigned
 
 if TYPE_CHECKING:
+    from tests.model_cluster import Entity
+    from tests.simulation.cluster import Cluster
     from tests.simulation.simulation import Simulation
     from tests.simulation.world import SimulatedWorld
 
@@ -30,6 +32,8 @@ class Player:
         self.zone_token = b""
         self.zone: ZoneAssigned | None = None
         self.seen: Gains = {}
+        self.seen_in: Cluster | None = None  # the process that showed it
+        self.seen_as: UUID | None = None  # the session in which it was
         self.has_entered = False
         self.welcome: Welcome | None = None
         self.asked_at = -100.0
@@ -124,9 +128,9 @@ class Player:
                 self.has_entered = True
             case ZoneAssigned():
                 self.zone, self.zone_token = message, message.connect_token
-                entity = self.world.entity_of(message.connect_token)
-                if entity is not None:
-                    self.seen = gains_of(entity.state)
+                found = self.world.entity_of(message.connect_token)
+                if found is not None:
+                    self.see(*found)
             case Refused(code):
                 self.refused(code)
             case Goodbye():
@@ -135,6 +139,10 @@ class Player:
                 self.not_before = self.sim.now + 1.0
             case _:
                 self.trader.get(message)
+
+    def see(self, cluster: Cluster, entity: Entity) -> None:
+        """The zone shows what the character has."""
+        self.seen, self.seen_in, self.seen_as = gains_of(entity.state), cluster, entity.session
 
     def refused(self, code: str) -> None:
         if code in ("bad_resume_token", "ticket_used", "bad_ticket", "ticket_expired"):

@@ -95,9 +95,10 @@ class Trader:
 
     def some_goods(self) -> tuple[list[ask.OfferedItem], int]:
         """Choose something of what is in the bags now; by then it may be gone."""
-        entity = self.player.world.entity_of(self.player.zone_token)
-        if entity is None:
+        found = self.player.world.entity_of(self.player.zone_token)
+        if found is None:
             return [], 0
+        _, entity = found
         items, state = [], entity.state
         if herbs_in(state) and self.rng.random() < 0.6:
             items.append(ask.OfferedItem(HERB, self.rng.randint(1, herbs_in(state))))

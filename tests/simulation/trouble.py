@@ -115,7 +115,7 @@ def go_back(world: SimulatedWorld, generation: int, snapshot: tuple[object, byte
     world.core.world, data = snapshot
     world.disk.restore(data)
     world.is_restored = True
-    world.sim.ledger.excused.add(world.slug)
+    world.sim.ledger.go_back(world.life, set(world.core.world.exchanges))
     for call in list(world.core.world.calls):
         world.feed(Answered(call, Unreachable("the connection is of another time")))
     world.tick_in(0.25)

@@ -13,6 +13,7 @@ from tests.model_cluster import Entity
 from tests.simulation.goods import content_of
 from tests.simulation.ledger import Gains, gains_of, has_all
 from tests.simulation.promises import Violation
+from worlds.daemon.core.events import Unreachable
 from worlds.daemon.core.session import PLAYABLE, Phase, Session
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
@@ -32,6 +33,8 @@ PUT_OUT_S = (110.0, 128.0)  # not earlier, not later: two minutes, by clocks tha
 
 def check_log(world: SimulatedWorld, event: str, fields: dict[str, object]) -> None:
     """The daemon says what it does."""
+    if event == "cluster_lost":
+        world.lost.add((fields["cluster"], fields["incarnation"]))
     if world.is_restored:
         return
     if event == "session_dropped":
@@ -68,6 +71,8 @@ def answered(world: SimulatedWorld, call: UUID, answer: object) -> None:
         return
     if isinstance(answer, uplink.Exchanged) and answer.refusal is not None:
         return  # that exchange is not to be: it says nothing of saves
+    if isinstance(answer, Unreachable) and not is_newest(world, call):
+        return  # given up long ago: the daemon has asked again since
     if not is_awaited(world, call, request):
         return  # of an earlier attempt, or of an earlier write
     is_refused = isinstance(answer, uplink.Refusal) or (isinstance(answer, uplink.Saved) and answer.refusal)
@@ -76,6 +81,13 @@ def answered(world: SimulatedWorld, call: UUID, answer: object) -> None:
             world.refused_since.setdefault(write.line, world.sim.now)
         else:
             world.refused_since.pop(write.line, None)
+
+
+def is_newest(world: SimulatedWorld, call: UUID) -> bool:
+    """Whether a call is the newest attempt of a write or an exchange."""
+    w = world.core.world
+    heads = (s.head.call for s in w.sessions.values() if s.writer is not None)
+    return call in heads or call in (exchange.call for exchange in w.exchanges.values())
 
 
 def is_awaited(world: SimulatedWorld, call: UUID, request: uplink.Save | uplink.Exchange) -> bool:
@@ -224,6 +236,13 @@ def home_entity(world: SimulatedWorld, s: Session) -> Entity | None:
     return entity if entity is not None and entity.stay == home.order else None
 
 
+def is_lost(world: SimulatedWorld, cluster: Cluster | None) -> bool:
+    """Whether a process is gone, or somebody else has taken over from it: what only it had is lost."""
+    if cluster is None or cluster.world is not world:
+        return False
+    return not cluster.is_current or (cluster.name, cluster.incarnation) in world.lost
+
+
 def check_goodbye(world: SimulatedWorld, links: list[int], goodbye: Goodbye) -> None:
     """Whoever is told that all is saved, and does not play on, must have all saved."""
     if world.core is None or not goodbye.is_saved or world.is_restored:
@@ -235,6 +254,8 @@ def check_goodbye(world: SimulatedWorld, links: list[int], goodbye: Goodbye) -> 
         s = world.core.world.sessions.get(world.core.world.by_character.get(player.character))
         if s is not None and (s.phase in PLAYABLE or s.leave is None):
             continue  # taken over by another link
+        if player.seen_as != (s.id if s is not None else None) and is_lost(world, player.seen_in):
+            continue  # of an earlier session, that was not told so; the ledger looks at what was durable
         line = world.sim.line_of(player)
         if line is not None:
             world.sim.ledger.promise(line.id, player.seen)

@@ -109,6 +109,7 @@ class SimulatedWorld:
         self.unsaved_since: dict[UUID, float] = {}  # session → since when it was seen in play and unsaved
         self.refused_since: dict[UUID, float] = {}  # line → since when this process is told no
         self.refusing_until = -1.0  # the master takes nothing of this world: a revoked key, a wrong clock
+        self.lost: set[tuple[object, object]] = set()  # processes that a daemon took for dead, by incarnation
         self.woke_at = 0.0  # since when this process runs without a pause
         self.processes = 0
         self.clusters: dict[str, Cluster | None] = {}
@@ -126,10 +127,10 @@ class SimulatedWorld:
     def clock(self) -> float:
         return self.clock_start + self.sim.now * self.clock_rate
 
-    def entity_of(self, token: bytes) -> Entity | None:
-        """Return the entity that a connect token leads to, if it still stands."""
-        entities = (e for c in self.clusters.values() if c is not None for e in c.entities.values())
-        return next((entity for entity in entities if entity.token == token), None)
+    def entity_of(self, token: bytes) -> tuple[Cluster, Entity] | None:
+        """Return the entity that a connect token leads to, and its process, if both still stand."""
+        entities = ((c, e) for c in self.clusters.values() if c is not None for e in c.entities.values())
+        return next(((cluster, entity) for cluster, entity in entities if entity.token == token), None)
 
     # ---------------------------------------------------------------- bus
 
@@ -352,4 +353,5 @@ def open_session(row: SessionRow) -> OpenSession:
     return OpenSession(
         row.id, row.account, row.admission, row.character, row.name, row.edition, row.line, row.epoch,
         row.zone, row.cluster, row.resume_digest, row.stay, row.has_gap, row.limits,
+        row.proven_digest,
     )  # fmt: skip

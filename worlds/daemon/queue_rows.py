@@ -30,6 +30,7 @@ def load_queue(slug: str, now: datetime) -> list[WaitingSession]:
             rank=row.rank,
             arrival=row.arrival,
             resume_digest=bytes(row.resume_digest),
+            proven_digest=bytes(row.proven_digest),
             waited_s=max((now - row.since).total_seconds(), 0.0),
         )
         for row in WaitingPlayer.objects.filter(world__slug=slug)
@@ -55,6 +56,7 @@ def write_queue(world: World, effect: StoreWaiting | ForgetWaiting, now: datetim
         "rank": row.rank,
         "arrival": row.arrival,
         "resume_digest": row.resume_digest,
+        "proven_digest": row.proven_digest,
     }
     WaitingPlayer.objects.update_or_create(
         id=row.id, defaults=fields, create_defaults={**fields, "since": now}

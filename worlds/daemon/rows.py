@@ -161,6 +161,7 @@ def load_open_sessions(slug: str) -> list[OpenSession]:
             zone=row.zone,
             cluster=row.cluster,
             resume_digest=bytes(row.resume_digest),
+            proven_digest=bytes(row.proven_digest),
             stay=row.stay,
             has_gap=row.has_gap,
         )
@@ -273,6 +274,7 @@ def _fields(row: SessionRow) -> dict[str, Any]:
         "instance": row.instance,
         "entity": row.entity,
         "resume_digest": row.resume_digest,
+        "proven_digest": row.proven_digest,
         "has_gap": row.has_gap,
     }
 

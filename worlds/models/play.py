@@ -33,7 +33,10 @@ class PlaySession(models.Model):
     has_gap = models.BooleanField(
         default=True, help_text="The player may have seen more in that stay than is saved: a cluster died."
     )
-    resume_digest = models.BinaryField(max_length=32, help_text="SHA-256 of the resume token.")
+    resume_digest = models.BinaryField(max_length=32, help_text="SHA-256 of the newest resume token.")
+    proven_digest = models.BinaryField(
+        max_length=32, default=bytes, help_text="Of the one that the client has shown. Empty: the newest."
+    )
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     end_reason = models.CharField(max_length=80, blank=True)
@@ -67,7 +70,10 @@ class WaitingPlayer(models.Model):
     rank = models.PositiveSmallIntegerField(help_text="Lower ones go first.")
     arrival = models.BigIntegerField(help_text="Grows; of one rank the lower one goes first.")
     since = models.DateTimeField()
-    resume_digest = models.BinaryField(max_length=32, help_text="SHA-256 of the resume token.")
+    resume_digest = models.BinaryField(max_length=32, help_text="SHA-256 of the newest resume token.")
+    proven_digest = models.BinaryField(
+        max_length=32, default=bytes, help_text="Of the one that the client has shown. Empty: the newest."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint("world", "pseudonym", name="one_place_in_the_queue")]

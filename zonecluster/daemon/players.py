@@ -62,6 +62,7 @@ class Player:
     news: list[News] = field(default_factory=list)  # told when their document is durable
     commit_tick: int = 0  # no change is sent to be saved before: several go together
     is_withheld: bool = False  # the character cannot be saved: nothing durable is given
+    withhold_order: int = 0  # the newest order about that
     silenced: str = ""  # why nobody hears what the player says; empty: they are heard
     held: Held | None = None  # the answer to Hold: nothing durable changes until Settle
     metres_owed: int = 0  # walked during a hold, to be counted after it

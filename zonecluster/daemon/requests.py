@@ -311,7 +311,9 @@ def journaled(cluster: Cluster, message: bus.Journaled) -> None:
 def withhold(cluster: Cluster, message: bus.Withhold) -> None:
     """The character cannot be saved, or can be again."""
     for player in cluster.roster.of_session(message.session):
-        player.withhold(message.is_on)
+        if message.order >= player.withhold_order:
+            player.withhold_order = message.order
+            player.withhold(message.is_on)
 
 
 def limits_are(cluster: Cluster, message: bus.LimitsAre) -> None:

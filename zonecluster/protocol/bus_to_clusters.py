@@ -175,6 +175,7 @@ class Withhold(BusMessage):
 
     session: UUID
     is_on: bool
+    order: Order = 0  # of the numbers that stays are of: one that a newer has overtaken changes nothing
 
 
 class Silence(BusMessage):

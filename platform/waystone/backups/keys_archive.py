@@ -6,7 +6,7 @@ Made only where backups are encrypted: in the clear, a copy of a backup would be
 import io
 import os
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pyrage.x25519 import Identity
 
@@ -61,12 +61,12 @@ def unpack_keys(path: Path, folder: Path, identity: Identity) -> list[str]:
         unseal(source, packed, identity)
     packed.seek(0)
     try:
-        folder.mkdir(mode=0o700, parents=True)
         with tarfile.open(fileobj=packed, mode="r:") as archive:
             members = archive.getmembers()
-            if not all(each.isfile() and each.size <= MAX_BYTES for each in members):
+            if not all(map(_is_ours, members)):
                 raise NotWhole(f"{path.name} is no archive of keys.")
-            archive.extractall(folder, filter="data")  # refuses names that lead elsewhere
+            folder.mkdir(mode=0o700, parents=True)
+            archive.extractall(folder, filter="data")
     except FileExistsError as error:
         raise BackupError(f"{folder} is there already; name a folder that is not.") from error
     except tarfile.TarError as error:
@@ -74,3 +74,10 @@ def unpack_keys(path: Path, folder: Path, identity: Identity) -> list[str]:
     for each in members:
         os.chmod(folder / each.name, 0o600)
     return [each.name for each in members]
+
+
+def _is_ours(member: tarfile.TarInfo) -> bool:
+    """Whether a member is a small file whose name leads into the folder and nowhere else."""
+    name = PurePosixPath(member.name)
+    leads_elsewhere = name.is_absolute() or ".." in name.parts
+    return member.isfile() and member.size <= MAX_BYTES and not leads_elsewhere

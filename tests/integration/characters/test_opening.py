@@ -122,6 +122,7 @@ def test_a_character_in_a_world_is_not_locked(premium, five, aurora, now):
 def test_the_page_says_what_is_locked_and_takes_a_choice(premium, five):
     client = logged_in(premium)
     page = client.get("/characters/").content.decode()
+    assert "You have 5 characters; the Free edition has places for 3." in page and "places taken" not in page
     assert "keeps 3 characters open" in page and PAGE in page and page.count("Locked") == 2
     page = client.get(PAGE).content.decode()
     assert page.count("checked") == 3

@@ -53,6 +53,9 @@ def test_a_rolling_one_needs_no_pause():
 
 def test_kinds_go_in_turns_and_the_summary_counts():
     assert kinds("both", 3) == ["rolling", "full", "rolling"] and kinds("full", 2) == ["full", "full"]
-    total = summary([GOOD, replace(GOOD, pause=40.0, put_out=2)], 1, is_whole=True)
+    total = summary(
+        [GOOD, replace(GOOD, pause=40.0, put_out=2)], {"Aster": "bad_resume_token"}, is_whole=True
+    )
     assert (total["restarts"], total["good"], total["put_out"], total["bots_lost"]) == (2, 1, 2, 1)
-    assert total["pause_longest"] == 40.0 and summary([], 0, is_whole=True)["pause_median"] is None
+    assert total["why_lost"] == {"Aster": "bad_resume_token"}
+    assert total["pause_longest"] == 40.0 and summary([], {}, is_whole=True)["pause_median"] is None

@@ -79,6 +79,7 @@ class SessionRow:
     stay: int = 0  # order of the Admit that made the entity; in the row it never goes back
     has_gap: bool = True  # the player may have seen more in that stay than is known here
     limits: uplink.Limits = UNKNOWN_LIMITS
+    proven_digest: bytes = b""  # of the token that the client has shown; empty: none yet
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ class WaitingRow:
     arrival: int
     resume_digest: bytes
     limits: uplink.Limits = UNKNOWN_LIMITS
+    proven_digest: bytes = b""  # of the token that the client has shown; empty: none yet
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ class OpenSession:
     stay: int = 0  # entities with a lower one are ghosts
     has_gap: bool = True  # the player may have seen more in that stay than is known here
     limits: uplink.Limits = UNKNOWN_LIMITS
+    proven_digest: bytes = b""  # of the token that the client has shown; empty: none yet
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class WaitingSession:
     resume_digest: bytes
     waited_s: float
     limits: uplink.Limits = UNKNOWN_LIMITS
+    proven_digest: bytes = b""  # of the token that the client has shown; empty: none yet
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,9 @@ def on_link_message(w: World, m: bus.LinkMessage) -> None:
     if s is None:
         w.refuse(link, "not_now", "This link has no log-in.", "Say Hello first.")
         return
-    w.prove_resume_token(s, s.resume_digest)  # a client that goes on after Welcome has read it
+    if s.resume_digest != s.proven_digest:  # a client that goes on after Welcome has read it
+        w.prove_resume_token(s, s.resume_digest)
+        w.update_row(s)
     match m.message:
         case Enter():
             entering.on_enter(w, s, m.message)

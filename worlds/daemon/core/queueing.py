@@ -139,6 +139,7 @@ def _row(s: Session) -> WaitingRow:
         arrival=s.arrival,
         resume_digest=s.resume_digest,
         limits=s.limits,
+        proven_digest=s.proven_digest,
     )
 
 
@@ -181,10 +182,9 @@ def load(w: World, rows: list[WaitingSession]) -> None:
         w.sessions[s.id] = s
         s.account, s.admission, s.character, s.name = row.account, row.admission, row.character, row.name
         s.edition, s.limits, s.rank, s.arrival = row.edition, row.limits, row.rank, row.arrival
-        s.resume_digest = s.proven_digest = row.resume_digest
+        w.take_resume_tokens(s, row.resume_digest, row.proven_digest)
         s.deadline = w.now + max((DEADLINES[P.WAITING][0] or 0.0) - row.waited_s, 0.0)
         s.grace_until = w.now + GRACE_S
-        w.by_digest[s.resume_digest] = s.id
         w.life.rows.add(s.id)
     if rows:
         w.log("queue_loaded", waiting=len(rows))

@@ -88,6 +88,7 @@ def home_lost(w: World, s: Session) -> None:
 
 def begin(w: World, s: Session) -> None:
     """Look for another place for a player."""
+    s.had_gap = s.has_gap
     s.has_gap = s.has_gap or s.phase is not P.COMMITTING  # what is being committed was frozen: it is all
     s.move(P.RECOVERING, w.now)
     w.route(s, "")
@@ -177,7 +178,7 @@ def _at_home(w: World, s: Session, resident: bus.Resident) -> None:
     s.misses = 0
     s.is_dirty = resident.is_dirty
     if s.phase is P.RECOVERING:  # the cluster was only silent: the player is still there
-        s.has_gap = False
+        s.has_gap = s.had_gap
         s.move(P.PLAYING, w.now)
         handoff.thaw(w, s)
         exchanges.settle_again(w, s)
@@ -233,11 +234,10 @@ def load(w: World, rows: list[OpenSession]) -> None:
         w.sessions[s.id] = s
         s.account, s.admission, s.character, s.name = row.account, row.admission, row.character, row.name
         s.edition, s.limits, s.is_recorded = row.edition, row.limits, True
-        s.resume_digest = s.proven_digest = row.resume_digest
+        w.take_resume_tokens(s, row.resume_digest, row.proven_digest)
         s.known_stay, s.known_gap, s.known_line = row.stay, row.has_gap, row.line
         s.grace_until = w.now + SETTLE_S + GRACE_S
         w.by_character[s.character] = s.id
-        w.by_digest[s.resume_digest] = s.id
         ask_for_lease(w, s)
     w.log("sessions_loaded", sessions=len(rows))
 

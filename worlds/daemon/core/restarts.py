@@ -24,6 +24,7 @@ EMPTY_S = 900.0  # a cluster's instances may take so long to move away
 PAUSE_S = 45.0  # everybody must be frozen and saved within this
 CLUSTERS_S = 60.0  # clusters must be back within this
 RETURN_S = 60.0  # then players are waited for so long; recovery goes on with who is later
+LINKS_S = 5.0  # for clients to come back by a new gateway
 PROCESS_S = 60.0
 SAID_S = 1.0
 RESUME_S = 30.0  # a new daemon waits at most so long until it knows who is where
@@ -281,8 +282,12 @@ def _restart_processes(w: World, work: Work) -> None:
         work.asked = PROCESSES[0]
         is_asked = supervision.restart_process(w, work.asked)
     elif work.asked == PROCESSES[0] and supervision.is_process_restarted(w, work.asked):
-        work.asked = PROCESSES[1]
-        work.since = w.now
+        if work.back_at is None:
+            work.back_at = w.now
+        is_somebody_away = any(s.link is None for s in w.sessions.values() if s.can_come_back)
+        if is_somebody_away and w.now - work.back_at < LINKS_S:
+            return  # clients come back by the gateway; a Welcome on its way would be lost with this daemon
+        work.asked, work.since = PROCESSES[1], w.now
         is_asked = supervision.restart_process(w, work.asked)
     else:
         is_asked = w.now - work.since <= PROCESS_S

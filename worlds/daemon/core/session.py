@@ -283,6 +283,7 @@ class Session:
     refused_since: float | None = None  # the master answers, and does not accept this character's writes
     is_withheld: bool = False  # the cluster was told to give nothing durable
     has_gap: bool = False  # the player has seen more than any state that is known here
+    had_gap: bool = False  # the same, before the home was lost: a silent one that comes back has lost nothing
     checkpoint_at: float = 0.0
     place_save_at: float = 0.0
     serial: int = 0  # newest checkpoint of this stay
@@ -387,4 +388,5 @@ class Session:
             stay=max(self.home.order if self.home else 0, self.known_stay),
             has_gap=self.has_gap,
             limits=self.limits,
+            proven_digest=self.proven_digest,
         )

@@ -309,6 +309,14 @@ class World:
                 self.by_digest.pop(each, None)
         s.resume_digest = s.proven_digest = digest
 
+    def take_resume_tokens(self, s: Session, newest: bytes, proven: bytes) -> None:
+        """The daemon before this one gave the newest; the client may have only the proven one yet.
+
+        Args: proven: empty: the newest is.
+        """
+        s.resume_digest, s.proven_digest = newest, proven or newest
+        self.by_digest[s.resume_digest] = self.by_digest[s.proven_digest] = s.id
+
     def void_resume_tokens(self, s: Session) -> None:
         """No token leads to this session any more."""
         for digest in (s.resume_digest, s.proven_digest):

@@ -54,7 +54,7 @@ def watch(w: World, s: Session) -> None:
 
 def order(w: World, s: Session) -> None:
     """Tell the cluster; what Residents say shows whether it has heard."""
-    w.to_cluster(s.here.cluster, bus.Withhold(session=s.id, is_on=s.is_withheld))
+    w.to_cluster(s.here.cluster, bus.Withhold(s.id, s.is_withheld, w.new_order()))
 
 
 def compare(w: World, s: Session, resident: bus.Resident) -> None:

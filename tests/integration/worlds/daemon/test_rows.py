@@ -32,7 +32,7 @@ def session_row(**changes: object) -> SessionRow:
     fields = {
         "id": uuid4(), "account": uuid4(), "admission": uuid4(), "character": uuid4(), "name": "Aria",
         "edition": "free", "line": uuid4(), "epoch": 1_000_001, "zone": "harbour", "cluster": "east",
-        "instance": 1001, "entity": 7, "resume_digest": b"d" * 32,
+        "instance": 1001, "entity": 7, "resume_digest": b"d" * 32, "proven_digest": b"p" * 32,
     }  # fmt: skip
     return SessionRow(**{**fields, **changes})
 
@@ -48,6 +48,7 @@ def test_session_from_record_to_close() -> None:
     (loaded,) = rows.load_open_sessions("aurora")
     assert (loaded.id, loaded.zone, loaded.cluster) == (row.id, "mossgate", "west")
     assert (loaded.character, loaded.resume_digest) == (row.character, b"d" * 32)
+    assert loaded.proven_digest == b"p" * 32
     rows.write_rows("aurora", [CloseSession(row.id, "logout")], now)
     assert rows.load_open_sessions("aurora") == []
     assert PlaySession.objects.get().end_reason == "logout"
@@ -160,6 +161,20 @@ def test_one_daemon_per_world() -> None:
         second.acquire()
     finally:
         for lock in (first, second, elsewhere):
+            lock.release()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_lock_is_free_before_the_server_has_noticed_that_its_connection_is_closed() -> None:
+    first, second = WorldLock(1), WorldLock(1)
+    try:
+        first.acquire()
+        close, first._connection.close = first._connection.close, lambda: None
+        first.release()
+        second.acquire()
+        first._connection.close = close
+    finally:
+        for lock in (first, second):
             lock.release()
 
 

@@ -174,10 +174,13 @@ def test_keys_are_archived_and_unpacked_without_the_key_of_the_backups(tmp_path)
         unpack_keys(tmp_path / part.name, tmp_path / "out", identity)
 
 
-def test_an_archive_of_mallorys_writes_nowhere_else(tmp_path, identity):
+@pytest.mark.parametrize("name", ["../evil", "{folder}/evil", "a/../../evil"])
+def test_an_archive_of_mallorys_changes_nothing_elsewhere(tmp_path, identity, name):
     packed, sealed = BytesIO(), BytesIO()
+    (tmp_path / "evil").write_text("good")
+    (tmp_path / "evil").chmod(0o644)
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        member = tarfile.TarInfo("../evil")
+        member = tarfile.TarInfo(name.format(folder=tmp_path))
         member.size = 2
         archive.addfile(member, BytesIO(b"hi"))
     packed.seek(0)
@@ -185,7 +188,8 @@ def test_an_archive_of_mallorys_writes_nowhere_else(tmp_path, identity):
     (tmp_path / "x.age").write_bytes(sealed.getvalue())
     with pytest.raises(NotWhole):
         unpack_keys(tmp_path / "x.age", tmp_path / "out", identity)
-    assert not (tmp_path / "evil").exists()
+    assert (tmp_path / "evil").read_text() == "good" and not (tmp_path / "out").exists()
+    assert (tmp_path / "evil").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_folder_target_keeps_reads_lists_and_deletes(tmp_path):

@@ -504,6 +504,7 @@ def open_session(row: object) -> OpenSession:
     return OpenSession(
         row.id, row.account, row.admission, row.character, row.name, row.edition, row.line, row.epoch,
         row.zone, row.cluster, row.resume_digest, row.stay, row.has_gap, row.limits,
+        row.proven_digest,
     )  # fmt: skip
 
 

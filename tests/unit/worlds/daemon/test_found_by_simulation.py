@@ -7,15 +7,15 @@ import msgspec
 import pytest
 
 from tests.unit.worlds.daemon.test_core import ALICE, HERO, LINE, Core, lease, saved
-from worlds.daemon.core import departure, gateways
+from worlds.daemon.core import departure, gateways, recovery
 from worlds.daemon.core.effects import HailAll, SendToCluster
 from worlds.daemon.core.events import Answered, FromBus, OpenSession, SessionsLoaded, Tick
-from worlds.daemon.core.session import Phase
+from worlds.daemon.core.session import Phase, Session
 from worlds.uplink import messages as uplink
 from zonecluster.protocol import bus
 from zonecluster.protocol.character import CharacterState
-from zonecluster.protocol.from_client import Enter, Logout
-from zonecluster.protocol.to_client import Goodbye
+from zonecluster.protocol.from_client import Enter, Hello, Logout, ZoneTokenRequest
+from zonecluster.protocol.to_client import Goodbye, Refused, Welcome
 
 
 @pytest.fixture
@@ -44,6 +44,24 @@ def test_goodbye_after_a_cluster_died_and_nothing_was_played_since(core: Core) -
     core.do(Tick())
     admit = core.ordered(bus.Admit)
     core.admitted(admit, incarnation=77)
+    core.say(Logout())
+    freeze = core.ordered(bus.Freeze)
+    core.hear(bus.Frozen("east", session.id, freeze.request, CharacterState(money=10), 1))
+    leave(core)
+    assert not core.told(Goodbye).is_saved
+
+
+def test_goodbye_after_a_cluster_died_and_the_next_was_silent_for_a_while(core: Core) -> None:
+    """Seed 481625: what the silent one had is there again, what the dead one had is not."""
+    session = core.enter()
+    core.hear(bus.ClusterAlive("east", 77, [1001], 0, 1.0))
+    core.do(Tick())
+    core.admitted(core.ordered(bus.Admit), incarnation=77)
+    recovery.home_lost(core.core.world, session)
+    assert session.phase is Phase.RECOVERING
+    here = bus.Resident(session.id, 1001, (1.0, 2.0, 0.0), 0.0, False, session.here.order)
+    core.hear(bus.Residents("east", 77, [here]))
+    assert session.phase is Phase.PLAYING
     core.say(Logout())
     freeze = core.ordered(bus.Freeze)
     core.hear(bus.Frozen("east", session.id, freeze.request, CharacterState(money=10), 1))
@@ -278,3 +296,29 @@ def test_who_is_dropped_in_play_is_not_told_that_all_is_saved(core: Core) -> Non
     assert session.phase is Phase.PLAYING and session.head.is_idle and not session.is_dirty
     core.answer(core.asked(uplink.Renew), uplink.Renewed(120.0, [], [uplink.LeaseRef(LINE, 1)]))
     assert not core.told(Goodbye).is_saved
+
+
+def restarted(session: Session) -> Core:
+    """Return a daemon that has taken over what the row of a session says."""
+    row, again = session.row(), Core()
+    digests = {"resume_digest": row.resume_digest, "proven_digest": row.proven_digest}
+    again.do(SessionsLoaded([replace(ROW, id=row.id, **digests)]))
+    return again
+
+
+def test_a_restarted_daemon_knows_the_token_of_a_client_whose_welcome_was_lost(core: Core) -> None:
+    """Found by restarts under bots: all links are new when the daemon goes, right after the gateway."""
+    session = core.enter()
+    old = core.core.world.new_resume_token(session)
+    core.say(ZoneTokenRequest())
+    core.say(Hello(1, "test", None, old), 9)
+    new = core.told(Welcome, 9).resume
+    for token in (old, new):
+        again = restarted(session)
+        again.say(Hello(1, "test", None, token), 10)
+        assert again.told(Welcome, 10).resume not in (old, new)
+
+    core.say(ZoneTokenRequest(), 9)  # the client has read it
+    again = restarted(session)
+    again.say(Hello(1, "test", None, old), 10)
+    assert again.told(Refused, 10).code == "bad_resume_token"

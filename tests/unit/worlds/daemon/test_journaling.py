@@ -253,13 +253,18 @@ def refuse_for(core: Core, session: Session, seconds: float, answer: object = RE
     core.effects = effects
 
 
+def withheld(core: Core) -> list[bool]:
+    """Return what the clusters were told of withholding."""
+    return [each.is_on for each in orders(core, bus.Withhold)]
+
+
 def test_after_five_seconds_of_refusals_nothing_is_given(core: Core) -> None:
     session = core.enter()
     report(core, session, 11, serial=1)
     refuse_for(core, session, 4.5)
     assert orders(core, bus.Withhold) == []
     refuse_for(core, session, 10.0)
-    assert orders(core, bus.Withhold)[0] == bus.Withhold(session.id, True)
+    assert withheld(core)[0] is True
     assert session.phase is Phase.PLAYING and "cannot be saved" in core.told(Notice).text
 
 
@@ -271,7 +276,7 @@ def test_given_again_when_the_master_accepts(core: Core) -> None:
     core.wait(13.0)  # an attempt that gets no answer is given up
     call = saves(core)[-1]
     core.answer(call, saved(call))
-    assert orders(core, bus.Withhold) == [bus.Withhold(session.id, False)]
+    assert withheld(core) == [False]
 
 
 def test_two_minutes_of_refusals_put_the_player_out(core: Core) -> None:
@@ -301,7 +306,7 @@ def test_a_lost_withhold_is_said_again(core: Core) -> None:
     core.wait(3.0)
     session.is_withheld = True
     reside(core, session, is_withheld=False)
-    assert orders(core, bus.Withhold) == [bus.Withhold(session.id, True)]
+    assert withheld(core) == [True]
     reside(core, session, is_withheld=True)
     assert orders(core, bus.Withhold) == []
 
@@ -315,13 +320,13 @@ def test_a_broken_journal(core: Core) -> None:
     core.do(JournalFailed((journal.ticket,), "no space left on device"))
     assert len(saves(core)) == 1 and orders(core, bus.Journaled) == []
     core.wait(6.0)
-    assert orders(core, bus.Withhold) == [bus.Withhold(session.id, True)]
+    assert withheld(core) == [True]
     assert len(of(core, ProbeJournal)) == 3
     core.do(Journaled(()), Tick())
     assert [each.write.save.op_id for each in of(core, Journal)] == [journal.write.save.op_id], (
         "now it goes in"
     )
-    assert orders(core, bus.Withhold) == [bus.Withhold(session.id, False)]
+    assert withheld(core) == [False]
 
 
 def test_a_journal_that_stays_broken_puts_players_out(core: Core) -> None:

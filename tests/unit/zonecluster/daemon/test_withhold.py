@@ -109,6 +109,13 @@ def test_what_was_walked_before_counts_and_what_was_walked_meanwhile_does_not(zo
     assert checkpoint.state.attributes["metres_walked"] == 130
 
 
+def test_an_order_that_a_newer_one_has_overtaken_changes_nothing(zone: Zone) -> None:
+    zone.hear(bus.Withhold(ALICE, True, order=1_002), bus.Withhold(ALICE, False, order=1_001))
+    assert zone.player.is_withheld
+    zone.hear(bus.Withhold(ALICE, False, order=1_003))
+    assert not zone.player.is_withheld
+
+
 def test_residents_say_who_is_withheld(zone: Zone) -> None:
     for is_on in (False, True, False):
         zone.hear(bus.Withhold(ALICE, is_on))
