@@ -262,7 +262,7 @@ def use_portal(cluster: Cluster, player: Player, command: UsePortal) -> None:
         else:
             text = f"There is no way {command.link!r} here. Ways out: {', '.join(known) or 'none'}."
         cluster.tell(player, Result(command.seq, False, text))
-    elif not player.instance.use_portal(player.row):
+    elif not player.instance.use_portal(player.row, link):
         cluster.tell(player, Result(command.seq, False, "You are on your way already."))
     else:
         cluster.to_daemon(PortalEntered(cluster.config.name, player.session, link.slug, player.stay))

@@ -307,10 +307,10 @@ class ZoneInstance:
                 return link
         return None
 
-    def use_portal(self, row: int) -> bool:
+    def use_portal(self, row: int, link: LinkContent) -> bool:
         """Remember that the daemon is told of this player's portal; False if it has been told already."""
         if self.tables.is_portal_pending[row] or self.tables.is_frozen[row]:
             return False
         self._note_triggers(row)
-        mark_pending(self.tables, np.array([row]))
+        mark_pending(self.tables, np.array([row]), np.array([self.content.links.index(link)]))
         return True

@@ -1,7 +1,8 @@
 """The fourth system: who walked into a portal. It only tells; the world daemon decides what comes of it.
 
 Leave first: a trigger fires when a player comes in from outside. Who arrives, or is sent back, within one has
-to leave it before it fires.
+to leave it before it fires. Whoever stays within one is told of again until the daemon has answered: the bus
+may lose what it carries, and a daemon that restarts takes no handoffs for a while.
 """
 
 from dataclasses import dataclass
@@ -11,25 +12,23 @@ import numpy as np
 from zonecluster.simulation.tables import PLAYER, Tables
 
 QUIET_AFTER_ARRIVAL_S = 1.0  # triggers are silent so long after arriving or being sent back
-PENDING_S = 10.0  # an entry that nobody answered is forgotten then, and the triggers work again
+REPEAT_S = 2.0  # an entry that nobody answered is told again then, or forgotten if the player has left it
 
 
 @dataclass(frozen=True)
 class PortalEntries:
-    """Who went into a trigger in this tick: `rows` (k,) of players, `links` (k,) indices in their zone's."""
+    """Whom the daemon is to be told of: `rows` (k,) of players, `links` (k,) indices in their zone's."""
 
     rows: np.ndarray
     links: np.ndarray
 
 
 def enter_portals(tables: Tables, dt: float) -> PortalEntries:
-    """Find the players who came into a trigger since the last tick; each is told once, until re-armed.
+    """Find the players who came into a trigger since the last tick, and those who still wait for an answer.
 
-    Writes: was_near_trigger, was_inside, is_portal_pending, portal_tick.
+    Writes: was_near_trigger, was_inside, is_portal_pending, portal_link, portal_tick.
     """
-    forgotten = tables.is_portal_pending & ~tables.is_frozen
-    forgotten &= tables.tick - tables.portal_tick > round(PENDING_S / dt)
-    rearm(tables, np.flatnonzero(forgotten), dt)
+    waiting = _unanswered(tables, dt)
     rows = _near_triggers(tables)
     inside = triggers_at(tables, rows)
     came_in = inside & ~tables.was_inside[rows]
@@ -40,9 +39,25 @@ def enter_portals(tables: Tables, dt: float) -> PortalEntries:
     tables.was_inside[rows] = inside & (tables.was_inside[rows] | may_fire[:, None])
     fires = came_in.any(axis=1) & may_fire
     entered = rows[fires]
-    mark_pending(tables, entered)
     links = came_in[fires].argmax(axis=1) if len(entered) else np.empty(0, np.int64)
+    entered, links = np.append(waiting, entered), np.append(tables.portal_link[waiting], links)
+    mark_pending(tables, entered, links)
     return PortalEntries(entered, links)
+
+
+def _unanswered(tables: Tables, dt: float) -> np.ndarray:
+    """Return the players (k,) who still stand in a trigger that the daemon has said nothing of for long.
+
+    Those who have left theirs can go into any again.
+    """
+    is_due = tables.is_portal_pending & ~tables.is_frozen
+    is_due &= tables.tick - tables.portal_tick >= round(REPEAT_S / dt)
+    rows = np.flatnonzero(is_due)
+    if not len(rows):
+        return rows
+    is_inside = triggers_at(tables, rows)[np.arange(len(rows)), tables.portal_link[rows]]
+    rearm(tables, rows[~is_inside], dt)
+    return rows[is_inside]
 
 
 def _near_triggers(tables: Tables) -> np.ndarray:
@@ -66,9 +81,10 @@ def triggers_at(tables: Tables, rows: np.ndarray) -> np.ndarray:
     return np.einsum("npi,npi->np", offsets, offsets) <= places.squares[here]
 
 
-def mark_pending(tables: Tables, rows: np.ndarray) -> None:
-    """Remember that the daemon has been told of these players' portal."""
+def mark_pending(tables: Tables, rows: np.ndarray, links: np.ndarray) -> None:
+    """Remember that the daemon is told of these players' portals, `links` (k,) indices in their zone's."""
     tables.is_portal_pending[rows] = True
+    tables.portal_link[rows] = links
     tables.portal_tick[rows] = tables.tick
 
 

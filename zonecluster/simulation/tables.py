@@ -106,7 +106,8 @@ class Tables:
     was_near_trigger: Annotated[np.ndarray, Column(bool)]
     was_inside: Annotated[np.ndarray, Column(bool, (0,))]  # triggers of the place it stood in a tick ago
     is_portal_pending: Annotated[np.ndarray, Column(bool)]
-    portal_tick: Annotated[np.ndarray, Column(np.int64)]  # pending: since; else: triggers are silent until
+    portal_link: Annotated[np.ndarray, Column(np.int64)]  # pending: which of the zone's links
+    portal_tick: Annotated[np.ndarray, Column(np.int64)]  # pending: told at; else: triggers are silent until
     # Creatures
     home: Annotated[np.ndarray, Column(np.float32, (2,))]  # centre of the disc they wander in
     roam: Annotated[np.ndarray, Column(np.float32)]  # its radius, metres

@@ -95,9 +95,9 @@ def may_enter(s: Session, zone: ZoneInfo) -> bool:
     return s.limits.may_enter_premium_zones or not zone.is_premium
 
 
-def tell_barred(w: World, s: Session, zone: ZoneInfo) -> None:
-    """The player stays on this side of a portal: say why, and what to do."""
-    w.to_link(s.link, Notice(text=BARRED.format(zone=zone.name), level="warning"))
+def why_barred(zone: ZoneInfo) -> str:
+    """Tell who has to stay on this side of a portal why, and what to do."""
+    return BARRED.format(zone=zone.name)
 
 
 def place_for(w: World, s: Session, place: Place | None) -> Place | None:

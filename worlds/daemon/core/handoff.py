@@ -16,11 +16,16 @@ P = Phase
 UNDER_WAY = frozenset({P.CROSSING, P.FREEZING, P.COMMITTING, P.ARRIVING, P.RETURNING})
 PAUSE_S = 3.0  # after a failed handoff, before the next one is tried
 EXCHANGING = "Your trade is just being written down. Take the way in a moment."
+NOWHERE = "This way leads nowhere. The world's operator has been told."
 FAILED = "The way is barred for the moment. Try again in a little while."
 
 
 def on_portal(w: World, s: Session, m: bus.PortalEntered) -> None:
-    """The player went into a portal: see where it leads."""
+    """The player went into a portal: see where it leads.
+
+    The cluster asks again until it is told to freeze the player or to let it go on here; whoever cannot go
+    now goes then.
+    """
     if is_following(s) and s.home is not None and m.cluster == s.here.cluster:
         s.missed_portal = m.link  # it is gone into once the player has arrived
         return
@@ -29,25 +34,27 @@ def on_portal(w: World, s: Session, m: bus.PortalEntered) -> None:
     if m.cluster != s.here.cluster or m.stay not in (0, s.here.order):
         return
     if s.exchange is not None or s.is_unsettled:
-        w.to_link(s.link, Notice(text=EXCHANGING, level="warning"))
+        _turn_back(w, s, EXCHANGING)
         return
     here = w.catalog.zone_of_instance(s.here.instance)
     link = w.catalog.links.get((here.slug, m.link)) if here else None
     if link is None or link.arrival.zone not in w.catalog.zones:
         w.log("portal_to_nowhere", "error", zone=here.slug if here else None, link=m.link, session=str(s.id))
-        s.no_handoff_until = w.now + PAUSE_S
-        w.to_link(
-            s.link,
-            Notice(text="This way leads nowhere. The world's operator has been told.", level="warning"),
-        )
+        _turn_back(w, s, NOWHERE)
         return
     if not editions.may_enter(s, w.catalog.zones[link.arrival.zone]):
-        s.no_handoff_until = w.now + PAUSE_S
-        editions.tell_barred(w, s, w.catalog.zones[link.arrival.zone])
+        _turn_back(w, s, editions.why_barred(w.catalog.zones[link.arrival.zone]))
         return
     s.goal, s.is_following, s.missed_portal = link.arrival, False, ""
     s.move(P.CROSSING, w.now)
     cross(w, s)
+
+
+def _turn_back(w: World, s: Session, why: str) -> None:
+    """The player stays on this side until it has left the portal and comes again."""
+    s.no_handoff_until = w.now + PAUSE_S
+    w.to_link(s.link, Notice(text=why, level="warning"))
+    thaw(w, s)
 
 
 def is_following(s: Session) -> bool:
@@ -170,7 +177,9 @@ def _keep_at_source(w: World, s: Session) -> None:
 
 
 def thaw(w: World, s: Session, text: str = "") -> None:
-    """Let the player go on at home. A lost Thaw is repaired when Residents show the player frozen."""
+    """Let the player go on at home. A lost Thaw is repaired when Residents show the player frozen,
+    or when the cluster asks again.
+    """
     w.to_cluster(
         s.here.cluster, bus.Thaw(session=s.id, text=text, instance=s.here.instance, order=w.new_order())
     )

@@ -444,6 +444,7 @@ def test_portal_to_nowhere_is_told_and_harms_nobody(core: Core) -> None:
     session = core.enter()
     core.hear(bus.PortalEntered("east", session.id, "no-such-link", session.home.order))
     assert core.told(Notice).level == "warning"
+    assert core.ordered(bus.Thaw).session == session.id, "or the cluster asks again"
     assert session.phase is Phase.PLAYING
 
 

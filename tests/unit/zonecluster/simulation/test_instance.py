@@ -188,7 +188,7 @@ def test_questions_about_others() -> None:
     instance.place(alice, Stand((100, 101, 0), 0))
     link = instance.link_at(alice, "up")
     assert link is not None and link.target_zone == "hill"
-    assert instance.use_portal(alice) and not instance.use_portal(alice)
+    assert instance.use_portal(alice, link) and not instance.use_portal(alice, link)
 
 
 def test_hidden_are_known_to_themselves_alone_and_the_far_may_be_always_visible() -> None:

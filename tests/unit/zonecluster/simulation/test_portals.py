@@ -1,7 +1,7 @@
 import numpy as np
 
 from zonecluster.simulation.content import LinkContent, Triggers
-from zonecluster.simulation.portals import PENDING_S, enter_portals, mark_pending, rearm
+from zonecluster.simulation.portals import REPEAT_S, enter_portals, mark_pending, rearm
 from zonecluster.simulation.tables import CREATURE, PLAYER, Tables
 
 DT = 0.05
@@ -52,16 +52,30 @@ def test_rearmed_player_that_never_left_does_not_fire_again() -> None:
     assert walk(tables, *[10] * 40, 5, 10)[-3:] == [[], [], [0]]
 
 
-def test_unanswered_entry_is_forgotten() -> None:
+def test_unanswered_entry_is_told_again_for_as_long_as_the_player_stays() -> None:
+    tables = one_player()
+    waiting = round(REPEAT_S / DT)
+    told = walk(tables, *[11.2] * (3 * waiting + 1))
+    assert [tick for tick, links in enumerate(told) if links] == [0, waiting, 2 * waiting, 3 * waiting]
+    assert all(links == [0] for links in told if links), "b is as near, but a was gone into"
+    tables.is_frozen[0] = True
+    assert walk(tables, *[11.2] * 2 * waiting) == [[]] * 2 * waiting
+    tables.is_frozen[0] = False
+    rearm(tables, np.array([0]), DT)  # sent back
+    assert walk(tables, *[11.2] * 2 * waiting) == [[]] * 2 * waiting
+
+
+def test_unanswered_entry_of_who_has_left_is_forgotten() -> None:
     tables = one_player()
     walk(tables, 10)
-    waiting = round(PENDING_S / DT)
-    assert walk(tables, *[5] * (waiting + QUIET_TICKS + 2), 10)[-1] == [0]
+    waiting = round(REPEAT_S / DT)
+    told = walk(tables, *[5] * (waiting + QUIET_TICKS + 2), 10)
+    assert [links for links in told if links] == [[0]] and told[-1] == [0]
 
 
 def test_pending_is_kept_while_frozen() -> None:
     tables = one_player()
-    mark_pending(tables, np.array([0]))
+    mark_pending(tables, np.array([0]), np.array([1]))
     tables.is_frozen[0] = True
     walk(tables, *[5] * 500)
     assert tables.is_portal_pending[0]
