@@ -38,6 +38,7 @@ from worlds.daemon.core.effects import (
     StoreExchange,
     StoreHead,
     StoreReceipt,
+    StoreTokens,
     UpdateSession,
 )
 from worlds.daemon.core.events import (
@@ -303,6 +304,10 @@ class SimulatedWorld:
                 if row.id in self.rows:
                     stay = max(row.stay, self.rows[row.id].stay)
                     self.rows[row.id] = open_session(replace(row, stay=stay))
+            case StoreTokens(session, newest, proven):
+                if session in self.rows:
+                    tokens = {"resume_digest": newest, "proven_digest": proven}
+                    self.rows[session] = replace(self.rows[session], **tokens)
             case CloseSession(session, _):
                 self.rows.pop(session, None)
             case Journal(_, write):

@@ -25,6 +25,7 @@ from worlds.daemon.core.effects import (
     StoreHead,
     StorePoison,
     StoreReceipt,
+    StoreTokens,
     StoreWaiting,
     UpdateSession,
 )
@@ -41,7 +42,16 @@ from worlds.daemon.core.upkeep import (
 from worlds.daemon.host_rows import DoorStatus, HostStatus, load_hosts, write_host
 from worlds.daemon.queue_rows import limits_in, write_queue
 from worlds.daemon.upkeep_rows import write_upkeep
-from worlds.models import ItemKind, PlaySession, StoredReceipt, World, Zone, ZoneCluster, ZoneLink
+from worlds.models import (
+    ItemKind,
+    PlaySession,
+    StoredReceipt,
+    WaitingPlayer,
+    World,
+    Zone,
+    ZoneCluster,
+    ZoneLink,
+)
 from worlds.uplink.jws import BadToken
 from worlds.uplink.messages import OfferedVersion, SaveKind
 from worlds.uplink.receipt import read_receipt
@@ -66,6 +76,7 @@ class ClusterStatus:
 RowEffect = (
     RecordSession
     | UpdateSession
+    | StoreTokens
     | CloseSession
     | StoreWaiting
     | ForgetWaiting
@@ -181,6 +192,11 @@ def write_rows(slug: str, effects: Sequence[RowEffect], now: datetime) -> None:
                     PlaySession.objects.filter(id=row.id).update(
                         **_fields(row), stay=Greatest(F("stay"), row.stay)
                     )
+                case StoreTokens(session, newest, proven):
+                    for model in (PlaySession, WaitingPlayer):
+                        model.objects.filter(world=world, id=session).update(
+                            resume_digest=newest, proven_digest=proven
+                        )
                 case CloseSession(session, reason):
                     open_rows = PlaySession.objects.filter(id=session, ended_at__isnull=True)
                     open_rows.update(ended_at=now, end_reason=reason)

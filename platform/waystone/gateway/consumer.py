@@ -29,6 +29,7 @@ class WorldLinkConsumer(AsyncConsumer):
         """Serve one WebSocket from its handshake to its end."""
         self.hub.ensure_started()
         await receive()  # websocket.connect
+        await self.hub.until_hearing()
         peer = (scope.get("client") or [""])[0]
         link = self.hub.open_link(scope.get(FLOW_KEY) or Flow(), time.monotonic(), peer)
         await send({"type": "websocket.accept"})

@@ -38,6 +38,8 @@ FLUSH_S = 0.004  # batches to each destination leave this often
 TICK_S = 1.0  # announcements and time-outs
 LINKS_EVERY_TICKS = 5
 STATS_EVERY_TICKS = 60
+PROBE_S = 0.05  # until a gateway that starts hears itself on the bus
+DEAF_S = 3.0  # new sockets wait for that so long; a handshake may take 5 s
 
 
 @dataclass
@@ -78,6 +80,7 @@ class Hub:
     outbox: Outbox = field(default_factory=Outbox)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _pages: Observed | None = None
+    _hears: asyncio.Event = field(default_factory=asyncio.Event)
 
     # ------------------------------------------------------------ life
 
@@ -90,6 +93,7 @@ class Hub:
             asyncio.create_task(inbox.run(self.receive_batch), name="gateway-inbox"),
             asyncio.create_task(self._flush_often(), name="gateway-outbox"),
             asyncio.create_task(self._tick_often(), name="gateway-tick"),
+            asyncio.create_task(self._probe_until_heard(), name="gateway-probe"),
         ]
         for task in self._tasks:
             task.add_done_callback(self._end_if_broken)
@@ -133,12 +137,29 @@ class Hub:
         """Return why players cannot play through this gateway; empty if they can."""
         if self.is_stopping:
             return "stopping"
-        return "" if self.is_bus_up else "the bus does not take messages"
+        if not self.is_bus_up:
+            return "the bus does not take messages"
+        return "" if self._hears.is_set() else "nothing has been heard on the bus yet"
 
     def observe(self, pages: Observed) -> None:
         """Serve these pages from the hub's loop until it stops."""
         self._pages = pages
         self._tasks.append(asyncio.get_running_loop().create_task(pages.serve_in_loop(), name="observed"))
+
+    async def _probe_until_heard(self) -> None:
+        while not self._hears.is_set():
+            self.outbox.put(gateway_channel(self.name), bus.Hail(self.world))
+            await asyncio.sleep(PROBE_S)
+
+    async def until_hearing(self) -> None:
+        """Wait until this process hears what is sent to it: an answer that comes before is lost.
+
+        Without a bus that takes for ever; after DEAF_S the link is worth having all the same.
+        """
+        if not self._hears.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DEAF_S):
+                    await self._hears.wait()
 
     async def _flush_often(self) -> None:
         while True:
@@ -190,6 +211,7 @@ class Hub:
     def receive_batch(self, messages: Iterable[Any]) -> None:
         """Take a batch of the daemon or of a cluster."""
         now = time.monotonic()
+        self._hears.set()
         for message in messages:
             match message:
                 case bus.ToLinks(links=ids, message=content):

@@ -6,10 +6,13 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from channels.layers import get_channel_layer
 
 from tests.integration.gateway.conftest import DEADLINE_S, WORLD, World
+from waystone.gateway.hub import Hub
+from waystone.gateway.limits import Limits
 from waystone.gateway.link import CLOSE_FULL, CLOSE_RESTART
-from worlds.bus import gateways_group
+from worlds.bus import Inbox, gateways_group
 from zonecluster.protocol import bus, to_client
 from zonecluster.protocol.from_client import Hello, Say
 
@@ -39,6 +42,29 @@ async def test_hello_reaches_the_daemon_and_its_answer_the_client(world: World) 
     assert json.loads(await socket.receive_from(DEADLINE_S))["motd"] == "Be kind."
     await socket.disconnect()
     assert (await world.daemon_hears(bus.LinkClosed)).link == asked.link
+
+
+async def test_no_socket_is_taken_before_its_answers_can_be_heard() -> None:
+    """Found by restarts: a Welcome went to a gateway that had not subscribed to the bus yet."""
+    hub = Hub(world=WORLD, name="gateway-that-starts", limits=Limits())
+    inbox, listens = Inbox.run, asyncio.Event()
+
+    async def late(self: Inbox, handle: object) -> None:
+        await listens.wait()
+        await inbox(self, handle)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Inbox, "run", late)
+        hub.ensure_started()
+        opening = asyncio.create_task(World(hub).connect())
+        await asyncio.wait([opening], timeout=0.5)
+        assert not opening.done() and hub.why_not_ready() and not hub.links
+        listens.set()
+        socket = await opening
+        assert hub.links and not hub.why_not_ready()
+        await socket.disconnect()
+    await hub.stop(grace_s=1.0)
+    await get_channel_layer().flush()
 
 
 async def test_a_binary_client_gets_binary_answers(world: World) -> None:

@@ -97,6 +97,15 @@ class UpdateSession:
 
 
 @dataclass(frozen=True)
+class StoreTokens:
+    """Keep the digests of a session's resume tokens in whichever row it has, of play or of the queue."""
+
+    session: UUID
+    resume_digest: bytes
+    proven_digest: bytes
+
+
+@dataclass(frozen=True)
 class CloseSession:
     """The session is over; `reason` for people."""
 
@@ -231,6 +240,7 @@ Effect = (
     | Call
     | RecordSession
     | UpdateSession
+    | StoreTokens
     | CloseSession
     | StoreWaiting
     | ForgetWaiting

@@ -135,7 +135,7 @@ def welcome(w: World, s: Session) -> None:
         playing=s.character if s.phase in IN_PLAY else None,
     )
     w.to_link(s.link, message)
-    w.update_row(s)
+    w.store_tokens(s)
 
 
 def _only_the_played(w: World, s: Session) -> list[CharacterSummary]:

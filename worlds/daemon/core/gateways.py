@@ -81,7 +81,7 @@ def on_link_message(w: World, m: bus.LinkMessage) -> None:
         return
     if s.resume_digest != s.proven_digest:  # a client that goes on after Welcome has read it
         w.prove_resume_token(s, s.resume_digest)
-        w.update_row(s)
+        w.store_tokens(s)
     match m.message:
         case Enter():
             entering.on_enter(w, s, m.message)

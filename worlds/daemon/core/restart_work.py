@@ -33,7 +33,8 @@ class Work:
     batch: dict[str, int] = field(default_factory=dict)  # under way: cluster → incarnation that is to go
     paused: int = 0  # players who were frozen for this batch
     asked: str = ""  # of PROCESSES: which was asked to go
-    back_at: float | None = None  # since when the gateway is back
+    gateways: dict[str, int] = field(default_factory=dict)  # of PROCESSES: name → incarnation that is to go
+    back_at: float | None = None  # of PROCESSES: since when the new gateways serve
 
     @property
     def is_full(self) -> bool:

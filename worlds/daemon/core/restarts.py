@@ -8,28 +8,23 @@ The row and its steps are what is meant: they are written before a thing is done
 goes on. A restart that cannot go on is given up openly: players go on where they are, an alarm says why.
 """
 
-from datetime import datetime
-
 from worlds.daemon.core import moves, pausing, supervision
 from worlds.daemon.core import restart_telling as telling
+from worlds.daemon.core.restart_processes import restart_processes
+from worlds.daemon.core.restart_record import ALARM, MISSED, end_row, finish, note, which_daemon
 from worlds.daemon.core.restart_work import Stage, Work
 from worlds.daemon.core.session import Phase, Session
 from worlds.daemon.core.state import World
-from worlds.daemon.core.upkeep import EndAlarm, NoteRestart, RaiseAlarm, RestartRow, UpkeepLoaded
+from worlds.daemon.core.upkeep import NoteRestart, RaiseAlarm, RestartRow, UpkeepLoaded
 from worlds.restart_rules import LATE
-from worlds.restart_steps import Step, What, steps_of
+from worlds.restart_steps import Step, steps_of
 
 P = Phase
 EMPTY_S = 900.0  # a cluster's instances may take so long to move away
 PAUSE_S = 45.0  # everybody must be frozen and saved within this
 CLUSTERS_S = 60.0  # clusters must be back within this
 RETURN_S = 60.0  # then players are waited for so long; recovery goes on with who is later
-LINKS_S = 5.0  # for clients to come back by a new gateway
-PROCESS_S = 60.0
-SAID_S = 1.0
 RESUME_S = 30.0  # a new daemon waits at most so long until it knows who is where
-ALARM, MISSED = "restart_failed", "restart_missed"
-PROCESSES = ("gateway", "worlddaemon")  # the daemon last: it does not see its own end
 
 GONE = frozenset({P.REDEEMING, P.WELCOMED, P.WAITING, P.ENDED})  # who is not in any cluster, nor about to be
 
@@ -55,7 +50,7 @@ def _take(w: World, row: RestartRow) -> None:
     try:
         steps = steps_of(list(row.steps))
     except ValueError as error:
-        _end_row(w, row, "failed", Step(telling.wall(w), "failed", text=str(error)[:400]))
+        end_row(w, row, "failed", Step(telling.wall(w), "failed", text=str(error)[:400]))
         w.emit(RaiseAlarm(ALARM, f"A restart was given up: {error}", "Plan another one.", "warning"))
         return
     told = [step.minutes for step in steps if step.what == "notice" and step.due == row.due_at]
@@ -112,14 +107,14 @@ def step(w: World) -> None:
         case Stage.RETURNING:
             _wait_for_players(w, work)
         case Stage.PROCESSES:
-            _restart_processes(w, work)
+            restart_processes(w, work)
 
 
 def _wait_for_due(w: World, work: Work) -> None:
     """Tell players when it comes; claim it when it is due."""
     row, wall = work.row, telling.wall(w)
     if (told := telling.announce(w, work)) is not None:
-        _note(w, work, "notice", minutes=told[0], due=row.due_at, text=f"{told[1]} heard it")
+        note(w, work, "notice", minutes=told[0], due=row.due_at, text=f"{told[1]} heard it")
     if wall < row.due_at:
         return
     if wall - row.due_at > LATE:
@@ -128,7 +123,7 @@ def _wait_for_due(w: World, work: Work) -> None:
         return  # this daemon has only just begun: it would find neither clusters nor agents
     elif w.is_bus_up and w.is_master_up:
         work.go_to(Stage.CLAIMING, w.now)
-        begun = Step(wall, "begun", run=_self(w), text=row.kind)
+        begun = Step(wall, "begun", run=which_daemon(w), text=row.kind)
         work.steps.append(begun)
         w.emit(NoteRestart(row.id, "running", (begun,), due_at=row.due_at))
 
@@ -183,7 +178,7 @@ def _empty(w: World, work: Work) -> None:
     (name,) = work.batch
     moves.empty(w, name, "rolling restart")
     if not _is_same_run(w, name, work.batch[name]):
-        _note(w, work, "note", name=name, text="it ended by itself while it was being emptied")
+        note(w, work, "note", name=name, text="it ended by itself while it was being emptied")
         work.go_to(Stage.RESTARTING, w.now)
     elif moves.is_empty(w, name) and not any(_is_in(s, name) for s in w.sessions.values()):
         _restart_clusters(w, work)
@@ -203,7 +198,7 @@ def _pause(w: World, work: Work) -> None:
     waiting = [s for s in concerned if not pausing.is_safe(s)]
     if not waiting and not (work.is_full and w.replays):
         work.paused = len(concerned)
-        _note(w, work, "frozen", text=f"{work.paused} players frozen and saved, every receipt checked")
+        note(w, work, "frozen", text=f"{work.paused} players frozen and saved, every receipt checked")
         _restart_clusters(w, work)
     elif w.now - work.since > PAUSE_S:
         names = ", ".join(sorted(s.name for s in waiting)[:5])
@@ -229,7 +224,7 @@ def _is_in(s: Session, cluster: str) -> bool:
 def _restart_clusters(w: World, work: Work) -> None:
     """Have the batch ended and started again; what each run was is written down first."""
     for name, run in sorted(work.batch.items()):
-        _note(w, work, "cluster", name=name, run=str(run))
+        note(w, work, "cluster", name=name, run=str(run))
         if not supervision.restart(w, name):
             advice = "See whether `manage.py up`, or the host agent of that machine, is running."
             _fail(w, work, ALARM, f"The host agent of cluster {name} is not there any more.", advice)
@@ -242,7 +237,7 @@ def _wait_for_clusters(w: World, work: Work) -> None:
         if not _is_same_run(w, name, run) and supervision.is_restarted(w, name):
             del work.batch[name]
             moves.fill(w, name)
-            _note(w, work, "cluster_back", name=name, run=str(_run(w, name)))
+            note(w, work, "cluster_back", name=name, run=str(_run(w, name)))
     if not work.batch:
         work.go_to(Stage.RETURNING, w.now)
     elif w.now - work.since > CLUSTERS_S:
@@ -258,7 +253,7 @@ def _wait_for_players(w: World, work: Work) -> None:
         return
     if work.paused:
         back = f"{max(0, work.paused - len(away))} of {work.paused} players are back"
-        _note(w, work, "players_back", text=back)
+        note(w, work, "players_back", text=back)
         if away:
             w.log("players_not_back_yet", "warning", players=len(away))
     _next(w, work)
@@ -270,33 +265,6 @@ def _unpause(w: World) -> None:
             pausing.go_on(w, s)
 
 
-# ---------------------------------------------------------------- gateways, and the daemon itself
-
-
-def _restart_processes(w: World, work: Work) -> None:
-    """One after the other; the row says so before the daemon goes, and the next daemon ends it."""
-    if not work.asked:
-        if w.now - work.since < SAID_S:
-            return  # what was said is still on its way through the gateways
-        _note(w, work, "processes", run=_self(w))
-        work.asked = PROCESSES[0]
-        is_asked = supervision.restart_process(w, work.asked)
-    elif work.asked == PROCESSES[0] and supervision.is_process_restarted(w, work.asked):
-        if work.back_at is None:
-            work.back_at = w.now
-        is_somebody_away = any(s.link is None for s in w.sessions.values() if s.can_come_back)
-        if is_somebody_away and w.now - work.back_at < LINKS_S:
-            return  # clients come back by the gateway; a Welcome on its way would be lost with this daemon
-        work.asked, work.since = PROCESSES[1], w.now
-        is_asked = supervision.restart_process(w, work.asked)
-    else:
-        is_asked = w.now - work.since <= PROCESS_S
-    if not is_asked:
-        text = f"{work.asked} was not restarted: no `manage.py up` does it here. Restart it by hand."
-        _note(w, work, "note", name=work.asked, text=text)
-        _finish(w, work)
-
-
 # ---------------------------------------------------------------- a daemon died half-way
 
 
@@ -306,10 +274,16 @@ def _resume(w: World, work: Work) -> None:
         return
     last = {step.what: step for step in work.steps}
     if "processes" in last:
-        _note(w, work, "daemon_back", run=_self(w))
-        _finish(w, work)
+        note(w, work, "daemon_back", run=which_daemon(w))
+        finish(w, work)
         return
-    _note(w, work, "note", run=_self(w), text="the world daemon was restarted meanwhile; this one goes on")
+    note(
+        w,
+        work,
+        "note",
+        run=which_daemon(w),
+        text="the world daemon was restarted meanwhile; this one goes on",
+    )
     gone = {step.name for step in work.steps if step.what == "cluster_back"}
     asked = {step.name: step.run for step in work.steps if step.what == "cluster" and step.name not in gone}
     gone |= {name for name, run in asked.items() if _is_alive(w, name) and str(_run(w, name)) != run}
@@ -332,19 +306,11 @@ def _is_world_known(w: World) -> bool:
 # ---------------------------------------------------------------- ends
 
 
-def _finish(w: World, work: Work) -> None:
-    w.restart = None
-    _end_row(w, work.row, "done", Step(telling.wall(w), "done"))
-    for key in (ALARM, MISSED):
-        w.emit(EndAlarm(key))
-    w.log("restart_done", restart=work.row.id, kind=work.row.kind)
-
-
 def _fail(w: World, work: Work, alarm: str, text: str, advice: str) -> None:
     """Give up, openly: nobody is left standing still, no cluster is left empty."""
     w.restart = None
     _let_go(w, work)
-    _end_row(w, work.row, "failed", Step(telling.wall(w), "failed", text=text[:400]), text)
+    end_row(w, work.row, "failed", Step(telling.wall(w), "failed", text=text[:400]), text)
     w.emit(RaiseAlarm(alarm, f"The restart of the world was given up. {text}", advice))
     if work.stage not in (Stage.PLANNED, Stage.CLAIMING) or work.told:
         telling.say(w, "The restart was given up; go on playing.")
@@ -357,27 +323,7 @@ def _let_go(w: World, work: Work) -> None:
         moves.fill(w, name)
 
 
-def _end_row(w: World, row: RestartRow, state: str, last: Step, error: str = "") -> None:
-    w.restarts_ended.add(row.id)
-    w.emit(NoteRestart(row.id, state, (last,), error))  # type: ignore[arg-type]
-
-
 # ---------------------------------------------------------------- small things
-
-
-def _note(
-    w: World, work: Work, what: What, name: str = "", run: str = "", minutes: int = 0,
-    due: datetime | None = None, text: str = "",
-) -> None:  # fmt: skip
-    step = Step(telling.wall(w), what, name, run, minutes, due, text)
-    work.steps.append(step)
-    state = "planned" if work.stage is Stage.PLANNED else "running"
-    w.emit(NoteRestart(work.row.id, state, (step,)))  # type: ignore[arg-type]
-
-
-def _self(w: World) -> str:
-    """Return which daemon this is."""
-    return w.started_at.isoformat(timespec="milliseconds")
 
 
 def _clusters(w: World) -> list[str]:

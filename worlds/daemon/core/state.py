@@ -21,6 +21,7 @@ from worlds.daemon.core.effects import (
     SendToCluster,
     SendToGateway,
     StoreHead,
+    StoreTokens,
     UpdateSession,
 )
 from worlds.daemon.core.events import ReceiptsLoaded, Unfinished
@@ -344,6 +345,11 @@ class World:
         """Ask for the row to be written as it is now."""
         if s.is_recorded and s.writer is not None:
             self.emit(UpdateSession(s.row()))
+
+    def store_tokens(self, s: Session) -> None:
+        """Ask for the resume tokens to be kept: a restarted daemon is to know what the client has."""
+        if s.is_recorded or s.id in self.life.rows:
+            self.emit(StoreTokens(s.id, s.resume_digest, s.proven_digest))
 
     def close_row(self, s: Session, reason: str) -> None:
         """Ask for the row to be closed."""

@@ -18,9 +18,13 @@ from worlds.daemon.core.effects import (
     StoreExchange,
     StoreHead,
     StoreReceipt,
+    StoreTokens,
+    StoreWaiting,
     UpdateSession,
+    WaitingRow,
 )
 from worlds.daemon.lock import AlreadyRunning, WorldLock
+from worlds.daemon.queue_rows import load_queue
 from worlds.models import ItemKind, PlaySession, StoredReceipt, Zone, ZoneCluster, ZoneLink
 from worlds.uplink.keys import key_pair
 from worlds.uplink.receipt import Receipt, sign_receipt, sign_receipts
@@ -35,6 +39,13 @@ def session_row(**changes: object) -> SessionRow:
         "instance": 1001, "entity": 7, "resume_digest": b"d" * 32, "proven_digest": b"p" * 32,
     }  # fmt: skip
     return SessionRow(**{**fields, **changes})
+
+
+def waiting_row() -> WaitingRow:
+    return WaitingRow(
+        id=uuid4(), account=uuid4(), admission=uuid4(), character=uuid4(), name="Bob", edition="free",
+        rank=2, arrival=1, resume_digest=b"d" * 32,
+    )  # fmt: skip
 
 
 @pytest.mark.django_db
@@ -52,6 +63,21 @@ def test_session_from_record_to_close() -> None:
     rows.write_rows("aurora", [CloseSession(row.id, "logout")], now)
     assert rows.load_open_sessions("aurora") == []
     assert PlaySession.objects.get().end_reason == "logout"
+
+
+@pytest.mark.django_db
+def test_tokens_go_to_whichever_row_a_session_has() -> None:
+    make_world("aurora")
+    make_world("boreal")
+    now, playing, waiting = timezone.now(), session_row(), waiting_row()
+    rows.write_rows("aurora", [RecordSession(playing), StoreWaiting(waiting)], now)
+    tokens = [StoreTokens(each.id, b"n" * 32, b"s" * 32) for each in (playing, waiting)]
+    rows.write_rows("boreal", [StoreTokens(each.session, b"x", b"x") for each in tokens], now)
+    rows.write_rows("aurora", [*tokens, StoreTokens(uuid4(), b"x", b"x")], now)
+    loaded = [*rows.load_open_sessions("aurora"), *load_queue("aurora", now)]
+    assert [(each.id, each.resume_digest, each.proven_digest) for each in loaded] == [
+        (each.session, each.resume_digest, each.proven_digest) for each in tokens
+    ]
 
 
 @pytest.mark.django_db

@@ -32,6 +32,7 @@ from worlds.daemon.core.effects import (
     RecordSession,
     SendToCluster,
     SendToGateway,
+    StoreTokens,
     StoreWaiting,
     UpdateSession,
     WaitingRow,
@@ -320,6 +321,11 @@ class Simulation:
             case UpdateSession(row):
                 if row.id in self.rows:
                     self.rows[row.id] = open_session(row)
+            case StoreTokens(session, newest, proven):
+                for rows in (self.rows, self.waiting):
+                    if session in rows:
+                        tokens = {"resume_digest": newest, "proven_digest": proven}
+                        rows[session] = replace(rows[session], **tokens)
             case CloseSession(session, _):
                 self.rows.pop(session, None)
             case StoreWaiting(row):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.worlds.daemon.test_core import ALICE, HERO, LINE, Core, lease, saved
 from worlds.daemon.core import departure, gateways, recovery
-from worlds.daemon.core.effects import HailAll, SendToCluster
+from worlds.daemon.core.effects import HailAll, SendToCluster, StoreTokens
 from worlds.daemon.core.events import Answered, FromBus, OpenSession, SessionsLoaded, Tick
 from worlds.daemon.core.session import Phase, Session
 from worlds.uplink import messages as uplink
@@ -298,11 +298,16 @@ def test_who_is_dropped_in_play_is_not_told_that_all_is_saved(core: Core) -> Non
     assert not core.told(Goodbye).is_saved
 
 
-def restarted(session: Session) -> Core:
+def stored(core: Core) -> StoreTokens:
+    """Return the tokens that were written last."""
+    return [effect for effect in core.effects if isinstance(effect, StoreTokens)][-1]
+
+
+def restarted(session: Session, tokens: StoreTokens) -> Core:
     """Return a daemon that has taken over what the row of a session says."""
-    row, again = session.row(), Core()
-    digests = {"resume_digest": row.resume_digest, "proven_digest": row.proven_digest}
-    again.do(SessionsLoaded([replace(ROW, id=row.id, **digests)]))
+    again = Core()
+    digests = {"resume_digest": tokens.resume_digest, "proven_digest": tokens.proven_digest}
+    again.do(SessionsLoaded([replace(ROW, id=session.id, **digests)]))
     return again
 
 
@@ -312,13 +317,24 @@ def test_a_restarted_daemon_knows_the_token_of_a_client_whose_welcome_was_lost(c
     old = core.core.world.new_resume_token(session)
     core.say(ZoneTokenRequest())
     core.say(Hello(1, "test", None, old), 9)
-    new = core.told(Welcome, 9).resume
+    new, written = core.told(Welcome, 9).resume, stored(core)
     for token in (old, new):
-        again = restarted(session)
+        again = restarted(session, written)
         again.say(Hello(1, "test", None, token), 10)
         assert again.told(Welcome, 10).resume not in (old, new)
 
     core.say(ZoneTokenRequest(), 9)  # the client has read it
-    again = restarted(session)
+    again = restarted(session, stored(core))
     again.say(Hello(1, "test", None, old), 10)
     assert again.told(Refused, 10).code == "bad_resume_token"
+
+
+def test_a_daemon_that_dies_again_before_it_has_the_lease_has_kept_the_token_that_it_gave(core: Core) -> None:
+    session = core.enter()
+    old = core.core.world.new_resume_token(session)
+    first = restarted(session, StoreTokens(session.id, session.resume_digest, session.proven_digest))
+    first.say(Hello(1, "test", None, old), 10)
+    new = first.told(Welcome, 10).resume
+    second = restarted(session, stored(first))
+    second.say(Hello(1, "test", None, new), 11)
+    assert second.told(Welcome, 11)

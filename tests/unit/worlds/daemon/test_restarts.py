@@ -57,6 +57,32 @@ def test_every_cluster_and_process_is_another_and_nobody_was_put_out(sim: Restar
     assert not sim.alarms
 
 
+@BOTH
+def test_the_daemon_goes_when_the_links_are_back_but_does_not_wait_for_ever(
+    sim: Restarting, kind: str
+) -> None:
+    """A Welcome that is on its way by a new gateway would be lost with the daemon."""
+    gone, away = sim.players[0], []
+    kill_daemon = sim.kill_daemon
+
+    def note() -> None:
+        away.extend(s.character for s in sim.core.world.sessions.values() if s.link is None)
+        kill_daemon()
+
+    sim.kill_daemon = note
+    sim.ask(kind, 3.0)
+    sim.run_to(Stage.PROCESSES)
+    sim.run_to(None)
+    assert sim.processes["worlddaemon"] == 1 and away == []
+    gone.cut()
+    gone.wants_to_play = False
+    sim.ask(kind, 3.0)
+    sim.row = replace(sim.row, id=2)
+    sim.run_to(Stage.PROCESSES)
+    sim.run_to(None)
+    assert sim.processes["worlddaemon"] == 2 and away in ([], [gone.character])
+
+
 def test_a_rolling_restart_takes_one_cluster_after_the_other_and_empties_it_first(sim: Restarting) -> None:
     sim.ask("rolling", 1.0)
     for name in ("east", "west"):
