@@ -235,7 +235,8 @@ def look(cluster: Cluster, player: Player, command: Look) -> None:
     content = player.instance.content
     x, y, z = player.instance.stand_of(player.row).position
     exits = [
-        Exit(each.slug, each.label, each.target_zone, each.x, each.y, each.radius) for each in content.links
+        Exit(each.slug, each.label, each.target_zone, each.x, each.y, each.radius, each.edition)
+        for each in content.links
     ]
     nearby = list(map(_nearby, player.instance.nearby(player.row)))
     message = Surroundings(

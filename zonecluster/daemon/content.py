@@ -62,7 +62,7 @@ def load_sight(content: ZoneContent) -> LineOfSight | None:
 
 
 def _link(row: ZoneLink) -> LinkContent:
-    return LinkContent(row.slug, row.label, row.target.slug, row.x, row.y, row.radius)
+    return LinkContent(row.slug, row.label, row.target.slug, row.x, row.y, row.radius, row.target.edition)
 
 
 def _spawn(row: CreatureSpawn) -> SpawnContent:

@@ -171,6 +171,7 @@ class Exit(Struct, frozen=True):
     x: float
     y: float
     radius: float
+    edition: str = "free"
 
 
 class Surroundings(ToClient):

@@ -12,7 +12,7 @@ MOST_LOOT = 10**9  # coins, or items of a kind, in one chest
 
 @dataclass(frozen=True)
 class LinkContent:
-    """A portal out of the zone: a disc, x, y and radius in metres."""
+    """A portal out of the zone: a disc, x, y and radius in metres. `edition`: which the target asks for."""
 
     slug: str
     label: str
@@ -20,6 +20,7 @@ class LinkContent:
     x: float
     y: float
     radius: float
+    edition: str = "free"
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,11 @@ class Bot:
     async def _do_something(self, player: Player) -> None:
         dice = self._random.random()
         if dice < PORTAL_CHANCE:
-            exits = (await player.look()).exits
+            exits = [
+                way
+                for way in (await player.look()).exits
+                if way.edition == "free" or player.may_enter_premium_zones
+            ]
             if exits:
                 await player.walk_through(self._random.choice(exits).link)
                 self.status.handoffs += 1

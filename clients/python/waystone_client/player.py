@@ -198,6 +198,13 @@ class Player:
         await self.link.close()
 
     @property
+    def may_enter_premium_zones(self) -> bool:
+        """Whether the account's edition opens zones that ask for one, as far as the client was told."""
+        if self.edition is not None:
+            return self.edition.may_enter_premium_zones
+        return self.link.welcome is not None and self.link.welcome.edition == "premium"
+
+    @property
     def zone_address(self) -> tuple[str, int] | None:
         """The UDP address of the zone cluster that the zone link goes to."""
         return self.zone_link.address if self.zone_link else None

@@ -27,6 +27,7 @@ def world(transactional_db: None) -> World:
             entry_x=100,
             entry_y=100,
             max_players=3,
+            edition="free" if slug == "harbour" else "premium",
         )
         for slug in ("harbour", "mossgate")
     }

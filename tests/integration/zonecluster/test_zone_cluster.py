@@ -259,8 +259,8 @@ def test_look_and_describe_tell_who_is_near_and_the_ways_out(cluster: ClusterUnd
     assert (around.zone, around.zone_name, around.x, around.y) == ("harbour", "Harbour", 100.0, 100.0)
     assert (around.nearby[0].name, around.nearby[0].kind, around.nearby[0].distance) == ("Bob", "player", 3.0)
     assert [entity.kind for entity in around.nearby[1:]] == ["creature"] * 3
-    assert [(exit.link, exit.target_zone, exit.radius) for exit in around.exits] == [
-        ("to-mossgate", "mossgate", 2.0)
+    assert [(exit.link, exit.target_zone, exit.radius, exit.edition) for exit in around.exits] == [
+        ("to-mossgate", "mossgate", 2.0, "premium")
     ]
     command(cluster, alice.session, Describe(2, [2**32 - 1, around.nearby[0].id, 0]))
     [described] = cluster.to_gateway(Described, link=1)

@@ -252,7 +252,7 @@ class Story:
         x, y, _ = self.player.position
         return [
             f"  {way.link}: {way.label}, {((way.x - x) ** 2 + (way.y - y) ** 2) ** 0.5:.0f} m"
-            f" {self._way(way.x, way.y)}"
+            f" {self._way(way.x, way.y)}{' (Premium)' if way.edition == 'premium' else ''}"
             for way in self.exits
         ]
 
