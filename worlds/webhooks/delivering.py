@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 SENDERS = 8
 AT_ONCE = 32  # attempts of one round
 OF_ONE_WEBHOOK = 4  # of these: one that hangs must not take all senders
-SEND_S = 5.0
+SEND_S = 5.0  # for one attempt, from the name's resolving to the status
 CLAIMED_FOR = timedelta(minutes=1)
 GONE = 410  # by the specification: stop sending
 
@@ -85,14 +85,14 @@ def send(delivery: WebhookDelivery, now: datetime) -> Outcome:
         **signed_headers(secrets, delivery.pk, int(now.timestamp()), body),
     }
     try:
-        reply = post(webhook.url, body, headers, timeout_s=SEND_S)
+        status = post(webhook.url, body, headers, timeout_s=SEND_S)
     except OutwardRefused as refusal:
         return Outcome(error=str(refusal)[:200])
     except (OSError, http.client.HTTPException, ValueError) as error:
         return Outcome(error=f"No answer: {error or type(error).__name__}"[:200])
-    if is_delivered(reply.status):
-        return Outcome(reply.status)
-    return Outcome(reply.status, f"It answered {reply.status}, not 200 to 299.")
+    if is_delivered(status):
+        return Outcome(status)
+    return Outcome(status, f"It answered {status}, not 200 to 299.")
 
 
 def note(delivery: WebhookDelivery, outcome: Outcome, now: datetime) -> None:

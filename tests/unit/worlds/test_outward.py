@@ -1,6 +1,7 @@
 """Which addresses the master connects to: none inside of a network, however it is written."""
 
 import socket
+import threading
 
 import pytest
 
@@ -96,6 +97,69 @@ def test_only_http_is_posted_to(url: str) -> None:
 def test_a_deployment_is_local_by_its_own_address(settings: object, url: str, is_local: bool) -> None:
     settings.PUBLIC_URL = url  # type: ignore[attr-defined]
     assert is_local_deployment() is is_local
+
+
+class Dripping:
+    """A link on which one byte comes each second of an invented clock. Its timeouts never run out."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer, self.at, self.timeouts = answer, 0.0, list[float]()
+
+    def settimeout(self, timeout_s: float) -> None:
+        self.timeouts.append(timeout_s)
+
+    def sendall(self, data: bytes) -> None:
+        """Take it."""
+
+    def recv_into(self, buffer: memoryview) -> int:
+        self.at += 1.0
+        buffer[:1], self.answer = self.answer[:1], self.answer[1:]
+        return 1
+
+    def close(self) -> None:
+        """Say nothing."""
+
+
+def test_an_answer_that_drips_ends_with_the_calls_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte renews a socket's own timeout: 64 KB of a status line would take a sender for a day."""
+    link = Dripping(b"HTTP/1.1 200 OK\r\n\r\n")
+    _resolve(monkeypatch, ["9.9.9.9"])
+    monkeypatch.setattr(outward.socket, "create_connection", lambda *_: link)
+    monkeypatch.setattr(outward.time, "monotonic", lambda: link.at)
+    with pytest.raises(TimeoutError):
+        post("http://drip.example/", b"{}", {}, timeout_s=5.0)
+    assert link.timeouts == [5.0, 5.0, 5.0, 4.0, 3.0, 2.0, 1.0]  # headers, body, then each byte
+
+
+def test_all_addresses_of_a_name_share_the_calls_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    at, timeouts = [0.0], []
+    _resolve(monkeypatch, ["9.9.9.9", "9.9.9.10", "9.9.9.11", "9.9.9.12"])
+    monkeypatch.setattr(outward.time, "monotonic", lambda: at[0])
+
+    def hang(address: tuple[str, int], timeout: float) -> socket.socket:
+        timeouts.append(timeout)
+        at[0] += 3.0
+        raise TimeoutError
+
+    monkeypatch.setattr(outward.socket, "create_connection", hang)
+    with pytest.raises(TimeoutError):
+        outward.connect("slow.example", 80, timeout_s=5.0, may_be_private=False)
+    assert timeouts == [5.0, 2.0]
+
+
+def test_a_name_whose_dns_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[tuple[object, ...]]:
+        let_go.wait(10)
+        return _entries(["9.9.9.9"])
+
+    monkeypatch.setattr(outward.socket, "getaddrinfo", hang)
+    try:
+        with pytest.raises(OutwardRefused, match="not found in time"):
+            addresses_of("hanging.example", may_be_private=False, within_s=0.01)
+    finally:
+        let_go.set()
 
 
 def _entries(addresses: list[str]) -> list[tuple[object, ...]]:
