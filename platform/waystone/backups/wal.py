@@ -5,24 +5,17 @@ loses what came after it; this loses a minute. An outside PostgreSQL has tools o
 """
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
-import tarfile
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from psycopg import sql
 
 from waystone.backups.database import Database
-from waystone.backups.dumping import Job
 from waystone.backups.errors import BackupError
-from waystone.backups.files import sync_folder
-from waystone.backups.running import running
 from waystone.embedded.postgres import STOP_SIGNAL, Postgres
 from waystone.embedded.spawn import identity
 from waystone.embedded.unprivileged import make_private_dir
@@ -30,20 +23,22 @@ from waystone.embedded.unprivileged import make_private_dir
 SCRIPTS = Path(__file__).resolve().parents[1] / "embedded"
 ARCHIVE, RESTORE = "archive_wal.sh", "restore_wal.sh"
 WAL, BASE = "wal", "base"  # folders of the archive
-BASES_KEPT = 2
 RESTART_SECONDS = 60.0
-LABEL = "backup_label"
-_SEGMENT = re.compile(r"[0-9A-F]{24}(\.[0-9A-F]{8}\.backup)?\.gz")
 
 
 @dataclass(frozen=True)
 class Archiver:
-    """What PostgreSQL says of its archiving. `failing`: the newest attempt failed; `waiting`: pieces."""
+    """What PostgreSQL says of its archiving.
+
+    `failing`: the newest attempt failed. `waits_s`: how long the oldest finished piece has waited: an attempt
+    that hangs (a network disk that is gone) neither fails nor ends.
+    """
 
     is_on: bool
     archived: int
     failing: bool
     last_failed: str
+    waits_s: float = 0.0
 
 
 def install_scripts(server: Postgres) -> Path:
@@ -142,7 +137,11 @@ def archiver(database: Database) -> Archiver:
             "coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false), "
             "coalesce(last_failed_wal, '') FROM pg_stat_archiver"
         ).fetchall()[0]
-    return Archiver(is_on and ARCHIVE in command, archived, failing, name)
+        waits = opened.execute(
+            "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(modification)), 0)::float "
+            "FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'"
+        ).fetchall()[0][0]
+    return Archiver(is_on and ARCHIVE in command, archived, failing, name, waits)
 
 
 def archive_folder(database: Database) -> Path | None:
@@ -152,84 +151,3 @@ def archive_folder(database: Database) -> Path | None:
     if ARCHIVE not in command:
         return None
     return Path(shlex.split(command)[1].replace("%%", "%")).parent
-
-
-def base_backup(database: Database, server: Postgres, folder: Path, job: Job, now: datetime) -> Path:
-    """Copy the whole server, in play, to the archive. Returns: the copy's folder.
-
-    Raises: BackupError, TimeUp; what was begun is removed.
-    """
-    name = f"{now:%Y%m%dT%H%M%SZ}"
-    temporary, made = folder / BASE / f".{name}.part", folder / BASE / name
-    for left in (folder / BASE).glob(".*.part"):
-        shutil.rmtree(left)  # of a process that was killed
-    argv = job.tools.argv(
-        *("pg_basebackup", "--pgdata", str(temporary), "--format=tar", "--gzip", "--wal-method=stream"),
-        *("--checkpoint=fast", "--no-password", "--verbose", "--label", f"waystone {name}"),
-    )
-    try:
-        with running(
-            argv,
-            database,
-            what="pg_basebackup",
-            deadline=job.deadline,
-            on_line=lambda line: job.on_progress(line, 0),
-        ):
-            pass
-        shutil.copyfile(server.password_file, temporary / "postgres.password")
-        (temporary / "postgres.password").chmod(0o600)
-        temporary.rename(made)
-        sync_folder(folder / BASE)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return made
-
-
-def bases(folder: Path) -> list[Path]:
-    """Return the base backups of an archive, oldest first."""
-    return sorted(path for path in (folder / BASE).iterdir() if path.name[0] != "." and path.is_dir())
-
-
-def begun_at(base: Path) -> datetime:
-    """Return when a base backup was begun."""
-    return datetime.strptime(f"{base.name}+0000", "%Y%m%dT%H%M%SZ%z")
-
-
-def needed_from(base: Path) -> str:
-    """Return the name of the log's segment with which a base backup begins, by its label.
-
-    Raises: BackupError: it is none.
-    """
-    with tarfile.open(base / "base.tar.gz") as archive:
-        file = archive.extractfile(LABEL)
-        label = file.read(4096).decode(errors="replace") if file is not None else ""
-    match = re.search(r"\(file ([0-9A-F]{24})\)", label)
-    if match is None:
-        raise BackupError(f"{base} is no base backup: it has no {LABEL}.")
-    return match[1]
-
-
-def forget_old(folder: Path) -> list[str]:
-    """Delete all base backups but the newest, and the log that none of those needs. Returns: what is gone."""
-    kept = bases(folder)
-    gone = [base.name for base in kept[:-BASES_KEPT]]
-    for base in kept[:-BASES_KEPT]:
-        shutil.rmtree(base)
-    if not kept:
-        return gone
-    first = needed_from(kept[-BASES_KEPT:][0])
-    names = useless((path.name for path in (folder / WAL).iterdir()), first)
-    for name in names:
-        (folder / WAL / name).unlink()
-    return gone + names
-
-
-def useless(names: Iterable[str], first_needed: str) -> list[str]:
-    """Return which files of the log no base backup needs any more.
-
-    The first eight digits are the timeline: what counts is the place after them.
-
-    Args: first_needed: the name of the segment with which the oldest kept base backup begins.
-    """
-    found = [name for name in names if _SEGMENT.fullmatch(name)]
-    return sorted(name for name in found if name[8:24] < first_needed[8:])

@@ -8,11 +8,11 @@ import structlog
 from django.db import connection
 
 from waystone.backup_config import BackupConfig
-from waystone.backups import wal
+from waystone.backups import wal, wal_bases
 from waystone.backups.cycle import nobody
 from waystone.backups.database import own_database
 from waystone.backups.dumping import Job, OnProgress
-from waystone.backups.errors import BackupError
+from waystone.backups.errors import BackupError, NotWhole
 from waystone.backups.keeping import EXPECTED, deployment, words
 from waystone.backups.tools import find_tools
 from waystone.embedded.postgres import Postgres
@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 ALARM = "wal_archive"
 BASE_EVERY = timedelta(days=7)
+STILL_S = 900.0  # a piece that has waited so long is not just the next one
 
 
 def embedded_server() -> Postgres:
@@ -60,22 +61,24 @@ def make_base(
     database, folder = own_database(), archive_folder()
     tools = find_tools(database.server_version(), config.tools)
     job = Job(tools, None, time.monotonic() + config.time_limit_h * 3600, on_progress)
-    made = wal.base_backup(database, server, folder, job, now)
-    return made, len(wal.forget_old(folder))
+    made = wal_bases.base_backup(database, server, folder, job, now)
+    return made, len(wal_bases.forget_old(folder))
 
 
 def look_after_wal(config: BackupConfig, now: datetime) -> None:
-    """See that the archive is written to, and make a base backup each week; an alarm if that fails."""
+    """See that the archive is written to and whole, and make a base backup each week; an alarm if not."""
     database = own_database()
     if wal.archive_folder(database) is None or not wal.archiver(database).is_on:
         end_alarm(key=ALARM, now=now)
         return
     try:
-        if wal.archiver(database).failing:
-            raise BackupError("PostgreSQL cannot write its log to the archive.")
-        made = wal.bases(archive_folder())
-        if not made or now - wal.begun_at(made[-1]) > BASE_EVERY:
+        check_archiver(wal.archiver(database))
+        made = wal_bases.bases(archive_folder())
+        lost = _what_is_lost(made[-1]) if made else ""
+        if not made or lost or now - wal_bases.begun_at(made[-1]) > BASE_EVERY:
             make_base(embedded_server(), config, now, nobody)
+        if lost:
+            raise BackupError(f"{lost} A new base backup was made: from here on it can.")
     except (*EXPECTED, EmbeddedServerError) as error:
         log.error("wal_archive_fails", cause=words(error))
         raise_alarm(
@@ -87,3 +90,23 @@ def look_after_wal(config: BackupConfig, now: datetime) -> None:
         )
         return
     end_alarm(key=ALARM, now=now)
+
+
+def _what_is_lost(newest: Path) -> str:
+    """Return what the database cannot be brought back to any more, and why; empty: nothing."""
+    try:
+        gap = wal_bases.gap_after(newest)
+    except NotWhole as error:
+        return f"{error} The database cannot go back to an instant after it."
+    return f"In the archive {gap}: the database cannot go back to an instant after that." if gap else ""
+
+
+def check_archiver(found: wal.Archiver) -> None:
+    """See that the archive takes the log. Raises: BackupError."""
+    if found.failing:
+        raise BackupError("PostgreSQL cannot write its log to the archive.")
+    if found.waits_s > STILL_S:
+        raise BackupError(
+            f"PostgreSQL has waited for {found.waits_s / 60:.0f} minutes to write a piece of its log to the "
+            "archive, without an error: something there hangs."
+        )

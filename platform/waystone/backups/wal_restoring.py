@@ -8,16 +8,18 @@ import shutil
 import subprocess
 import tarfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from waystone.backups.database import Database, database_of_url
 from waystone.backups.drill import bring_up_to_date, broken_invariants
 from waystone.backups.dumping import OnProgress
-from waystone.backups.errors import BackupError, NotProven
+from waystone.backups.errors import BackupError, NoRoom, NoTools, NotProven
 from waystone.backups.restoring import raise_incarnation
-from waystone.backups.wal import ARCHIVE, WAL, bases, begun_at, install_scripts, restore_command
+from waystone.backups.tools import Tools, embedded_folder
+from waystone.backups.wal import ARCHIVE, WAL, install_scripts, restore_command
+from waystone.backups.wal_bases import PASSWORD, bases, begun_at, gap_after, unpacked_bytes, verify, whole
 from waystone.embedded.postgres import SERVER_ENV, STOP_SIGNAL, Postgres
 from waystone.embedded.spawn import identity
 from waystone.embedded.unprivileged import write_private_file
@@ -25,6 +27,16 @@ from waystone.embedded.unprivileged import write_private_file
 NEW = "postgres.restored"
 RECOVERY_SECONDS = 6 * 3600.0
 LOG = "restore.log"
+RESERVE_BYTES = 1 << 30  # for the log that is played
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore made. `newest`: of the newest change in it; `kept`: the old data folder, if any."""
+
+    base: Path
+    newest: datetime | None
+    kept: Path | None
 
 
 def choose_base(folder: Path, until: datetime | None) -> Path:
@@ -43,18 +55,19 @@ def unpack(base: Path, server: Postgres) -> None:
     data.mkdir(mode=0o700)
     for name, place in (("base.tar.gz", data), ("pg_wal.tar.gz", data / "pg_wal")):
         place.mkdir(mode=0o700, exist_ok=True)
-        with tarfile.open(base / name) as archive:
+        with whole(base), tarfile.open(base / name) as archive:
             archive.extractall(place, filter="data")
     if server.place.user is not None:
         for path in [data, *data.rglob("*")]:
             os.chown(path, server.place.user.uid, server.place.user.gid, follow_symlinks=False)
     if not server.password_file.exists():
-        write_private_file(server.password_file, (base / "postgres.password").read_text(), server.place.user)
+        write_private_file(server.password_file, (base / PASSWORD).read_text(), server.place.user)
 
 
-def recover(server: Postgres, folder: Path, until: datetime | None) -> None:
+def recover(server: Postgres, folder: Path, until: datetime | None) -> datetime | None:
     """Play the archive's log into a new data folder, and stop the server again where it was told to end.
 
+    Returns: when the newest change that was played was committed; None: the log had none.
     Raises: BackupError: it did not get there; carries the end of the server's log.
     """
     scripts = install_scripts(server)
@@ -79,6 +92,7 @@ def recover(server: Postgres, folder: Path, until: datetime | None) -> None:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise BackupError(f"The recovery failed: {_end_of(log)}")
             time.sleep(0.2)
+        return _newest_change(recovering)
     finally:
         stop(process)
 
@@ -125,25 +139,58 @@ def restore(
     on_progress: OnProgress,
     *,
     is_master: bool,
-) -> tuple[Path, Path | None]:
+    may_end_early: bool = False,
+) -> Restored:
     """Put the embedded database back to an instant.
 
-    Args: server: of the deployment, stopped. until: None: to the end of the log.
-    Returns: the base backup that was used, and where the old data folder is kept.
+    Args: server: of the deployment, stopped. until: None: to the end of the log. may_end_early: also where
+        pieces of the log are missing: what came after them is lost.
     Raises: BackupError, NotProven, OSError; the old data folder is in its place then.
     """
     if is_running(server):
         raise BackupError("PostgreSQL is running. Stop manage.py up first.")
     base = choose_base(folder, until)
+    if until is None and not may_end_early:
+        _check_log(base)
     new = replace(server, folder=NEW)
+    _check_room(new, base)
+    on_progress(f"reading {base.name}", 0.0)
+    verify(base, _tools())
     on_progress(f"unpacking {base.name}", 0.1)
     unpack(base, new)
     on_progress("playing the log", 0.3)
-    recover(new, folder, until)
+    newest = recover(new, folder, until)
     reason = f"{base.name} and the log after it" if is_master else ""
     prove(new, database_of_url(new.url()), on_progress, raise_as=reason)
     archive_histories(new, folder)
-    return base, take_place(new, now)
+    return Restored(base, newest, take_place(new, now))
+
+
+def _check_log(base: Path) -> None:
+    gap = gap_after(base)
+    if gap is not None:
+        raise BackupError(
+            f"The log is not whole: {gap}. What came after that cannot be brought back from {base.name}. "
+            "To go as far as the log does, say --may-end-early; to go to an instant before, --until TIME."
+        )
+
+
+def _check_room(server: Postgres, base: Path) -> None:
+    needed, free = unpacked_bytes(base) + RESERVE_BYTES, shutil.disk_usage(server.place.home).free
+    if server.data_dir.exists():
+        free += sum(path.lstat().st_size for path in server.data_dir.rglob("*"))  # it goes first
+    if free < needed:
+        raise NoRoom(
+            f"No room in {server.place.home}: the restored database needs {needed:,} bytes, and {free:,} are "
+            "free. The present one is kept beside it; make room on that disk."
+        )
+
+
+def _tools() -> Tools:
+    folder = embedded_folder()
+    if folder is None:
+        raise NoTools("The embedded PostgreSQL is not installed: start manage.py up once.")
+    return Tools(folder)
 
 
 def archive_histories(server: Postgres, folder: Path) -> None:
@@ -190,6 +237,12 @@ def _is_promoted(server: Postgres) -> bool:
         return False
     with database_of_url(server.url("postgres")).connect() as opened:
         return opened.execute("SELECT pg_is_in_recovery()").fetchall() == [(False,)]
+
+
+def _newest_change(server: Postgres) -> datetime | None:
+    with database_of_url(server.url("postgres")).connect() as opened:
+        found: datetime | None = opened.execute("SELECT pg_last_xact_replay_timestamp()").fetchall()[0][0]
+    return found
 
 
 def _end_of(log: Path) -> str:

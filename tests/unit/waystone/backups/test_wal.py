@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from waystone.backups.wal import SCRIPTS, archive_command, restore_command, useless
+from waystone.backups.wal import SCRIPTS, archive_command, restore_command
+from waystone.backups.wal_bases import useless
 
 NAME = "000000010000000000000007"
 
