@@ -77,10 +77,22 @@ def own_files(account: Account) -> dict[str, Rows]:
             for row in Authenticator.objects.filter(user=account).order_by("pk")
         ),
         "deeds": (
-            {"at": row.at, "deed": row.action, "target": row.target, "detail": row.detail}
-            for row in AuditRecord.objects.filter(account=account).order_by("at").iterator()
+            _deed(row) for row in AuditRecord.objects.filter(account=account).order_by("at").iterator()
+        ),
+        "done_to_you": (
+            _deed(row)
+            for row in AuditRecord.objects.filter(target=str(account.uid))
+            .exclude(account=account)
+            .order_by("at")
+            .iterator()
         ),
     }
+
+
+def _deed(row: AuditRecord) -> dict[str, object]:
+    """Return a row of the audit record; who else did it is left out: that is another person's."""
+    changed = {"before": row.before, "after": row.after} if row.before or row.after else {}
+    return {"at": row.at, "deed": row.action, "target": row.target, "detail": row.detail, **changed}
 
 
 hold(Holding("accounts", own_files))

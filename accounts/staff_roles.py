@@ -21,6 +21,7 @@ _PEOPLE = ("accounts.account", "accounts.entitlement", "accounts.auditrecord", "
 _MONEY = ("accounts.payment", "accounts.paymentnotice", "accounts.giftcode")
 _CHARACTERS = (
     *("characters.character", "characters.line", "characters.version", "characters.fall"),
+    "characters.formername",
     *("characters.valuable", "characters.valuableevent", "characters.worldbudget", "characters.gain"),
     *("characters.thinnedversions", "characters.letter", "characters.tradestop"),
 )

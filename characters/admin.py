@@ -36,6 +36,7 @@ from characters.history import check_history
 from characters.lifting import CannotLift, NothingToDecide, dismiss_fall, lift_fork, plan_lift
 from characters.models import (
     Character,
+    FormerName,
     Line,
     Version,
 )
@@ -44,6 +45,19 @@ from characters.rollback_page import PERMISSION
 from characters.version_admin import line_name
 
 CHECKED_VERSIONS = 500  # recomputed when a line's page is opened: some 10 ms
+
+
+@admin.register(FormerName)
+class FormerNameAdmin(ViewOnlyAdmin):
+    list_display = ("name", "character_link", "until")
+    list_filter = (("until", RangeDateTimeFilter),)
+    search_fields = ("name", "character__name", "character__id")
+    list_select_related = ("character",)
+    fields = ("name", "character", "until")
+
+    @display(description="now called", ordering="character__name")
+    def character_link(self, former: FormerName) -> SafeString | str:
+        return link_to(former.character)
 
 
 class InForceFilter(admin.SimpleListFilter):
@@ -88,10 +102,10 @@ class CharacterAdmin(ViewOnlyAdmin):
         ("deleted_at", admin.EmptyFieldListFilter),
         ("created_at", RangeDateTimeFilter),
     )
-    search_fields = ("name", "name_key", "id", "account__email")
+    search_fields = ("name", "name_key", "id", "account__email", "former_names__name")
     list_select_related = ("account",)
-    fields = ("name", "name_key", "id", "account", "created_at", "deleted_at", "all_lines")
-    readonly_fields = ("id", "all_lines")
+    fields = ("name", "name_key", "called_before", "id", "account", "created_at", "deleted_at", "all_lines")
+    readonly_fields = ("called_before", "id", "all_lines")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Character]:
         in_force = Q(lines__holder__isnull=False, lines__lease_until__gt=timezone.now())
@@ -100,6 +114,10 @@ class CharacterAdmin(ViewOnlyAdmin):
             .get_queryset(request)
             .annotate(line_count=Count("lines"), lease_count=Count("lines", filter=in_force))
         )
+
+    @display(description="called before")
+    def called_before(self, character: Character) -> str:
+        return ", ".join(map(str, character.former_names.all())) or NOTHING
 
     @display(description="account", ordering="account__email")
     def account_link(self, character: Character) -> SafeString | str:

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import Account, AuditRecord
 from accounts.services import record_audit
-from characters.models import Character, Line
+from characters.models import Character, FormerName, Line
 from characters.name_rules import check_name, name_key
 from characters.services import CharacterInPlay, NameTaken, NoSuchCharacter
 
@@ -34,15 +34,13 @@ def rename_character(*, account: Account, character_id: UUID, name: str, now: da
             if character is None:
                 raise NoSuchCharacter("You have no such character.")
             _check(character, account, now)
-            before = character.name
+            FormerName.objects.create(character=character, name=character.name, until=now)
             character.name, character.name_key = name, name_key(name)
             character.save(update_fields=["name", "name_key"])
             record_audit(
                 action="character_renamed",
                 account=account,
                 target=str(character.id),
-                before={"name": before},
-                after={"name": name},
                 now=now,
             )
     except IntegrityError as error:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
 from accounts.models import Account
 from accounts.personal_data import Holding, Rows, hold
-from characters.models import Character, Line, Version
+from characters.models import Character, FormerName, Line, Version
 from characters.readings import state_if_readable
+from worlds.models import PlaySession, Quarantine, WaitingPlayer, WorldOrder
 
 GONE = "Gone"  # what a deleted character of a deleted account is called in histories
 
@@ -26,11 +28,28 @@ def forget(account: Account, now: datetime) -> None:
     lines.update(holder=None, lease_until=None)
     own.filter(deleted_at=None).update(deleted_at=now)
     own.update(name=GONE, name_key="")
+    FormerName.objects.filter(character__in=own).delete()
+    _forget_in_worlds(list(own.values_list("id", flat=True)))
+
+
+def _forget_in_worlds(characters: list[UUID]) -> None:
+    """Take the names out of rows of play and keepers' orders, where a world shares the master's database."""
+    for model in (PlaySession, WaitingPlayer, Quarantine):
+        model.objects.filter(character__in=characters).update(character_name=GONE)
+    kicks = WorldOrder.objects.filter(kind=WorldOrder.Kind.KICK)
+    kicks.filter(body__character__in=list(map(str, characters))).update(about=GONE)
 
 
 def _characters(account: Account) -> Iterator[dict[str, object]]:
-    for row in Character.objects.filter(account=account).order_by("created_at"):
-        yield {"id": row.id, "name": row.name, "made_at": row.created_at, "deleted_at": row.deleted_at}
+    rows = Character.objects.filter(account=account).prefetch_related("former_names")
+    for row in rows.order_by("created_at"):
+        yield {
+            "id": row.id,
+            "name": row.name,
+            "called_before": [{"name": old.name, "until": old.until} for old in row.former_names.all()],
+            "made_at": row.created_at,
+            "deleted_at": row.deleted_at,
+        }
 
 
 def _versions(account: Account) -> Iterator[dict[str, object]]:

@@ -54,7 +54,6 @@ def create_character(*, account: Account, name: str, by: Account, now: datetime)
                 action="character_created",
                 account=by,
                 target=str(character.id),
-                detail={"name": name},
                 now=now,
             )
     except IntegrityError as error:
@@ -86,7 +85,6 @@ def delete_character(*, account: Account, character_id: UUID, by: Account, now: 
             action="character_deleted",
             account=by,
             target=str(character.id),
-            detail={"name": character.name},
             now=now,
         )
     log.info("character_deleted", character=str(character_id))

@@ -66,8 +66,7 @@ def let_in_again(*, quarantine: Quarantine, reason: str, by: Account | None, now
         rows = Quarantine.objects.filter(world=world, character=character, released_at__isnull=True)
         if not rows.update(released_at=now, released_by=by):
             return False
-        detail: dict[str, object] = {"reason": reason, "character": str(character), "world": world.slug}
-        target = quarantine.character_name
-        record_audit(action="quarantine_ended", account=by, target=target, detail=detail, now=now)
+        detail: dict[str, object] = {"reason": reason, "world": world.slug}
+        record_audit(action="quarantine_ended", account=by, target=str(character), detail=detail, now=now)
     log.warning("quarantine_ended", world=world.slug, character=str(character))
     return True

@@ -4,12 +4,13 @@ States are the canonical bytes of zonecluster.protocol.character, kept as bytes 
 """
 
 from characters.models.goods import Gain, Letter, TradeStop, Valuable, ValuableEvent, WorldBudget
-from characters.models.lines import Character, Fall, Line, ThinnedVersions, Version
+from characters.models.lines import Character, Fall, FormerName, Line, ThinnedVersions, Version
 from characters.models.restores import Incarnation, Reoffer, WaitingOffer
 
 __all__ = [
     "Character",
     "Fall",
+    "FormerName",
     "Gain",
     "Incarnation",
     "Letter",

@@ -38,6 +38,20 @@ class Character(models.Model):
         return self.name
 
 
+class FormerName(models.Model):
+    """What a character was called until then. Not in the audit record, which is for good: this one can go."""
+
+    character = models.ForeignKey(Character, on_delete=models.CASCADE, related_name="former_names")
+    name = models.CharField(max_length=20, db_index=True)
+    until = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-until"]
+
+    def __str__(self) -> str:
+        return f"{self.name} until {self.until:%Y-%m-%d}"
+
+
 class Line(models.Model):
     """The head of one line of history: who may write, and the newest accepted state."""
 

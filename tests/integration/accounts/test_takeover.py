@@ -4,9 +4,11 @@ import re
 import time
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import pytest
 from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
+from django.apps import apps
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
@@ -23,8 +25,19 @@ from accounts.models import Account, ApiToken, AuditRecord
 from accounts.personal_data import Holding, holdings
 from accounts.scopes import Scope
 from accounts.sessions import end_sessions
+from characters.naming import rename_character
+from characters.services import create_character, delete_character
 from tests.integration.accounts.conftest import PASSWORD, register
-from worlds.models import KeeperInvitation, Webhook, World
+from worlds.models import (
+    KeeperInvitation,
+    PlaySession,
+    Quarantine,
+    WaitingPlayer,
+    Webhook,
+    World,
+    WorldOrder,
+)
+from worlds.quarantines import let_in_again
 
 pytestmark = pytest.mark.django_db
 
@@ -132,9 +145,33 @@ def test_who_is_signed_out_while_asking_gets_no_key(alice):
     assert not ApiToken.objects.exists()
 
 
+def played(account: Account, world: World, now: datetime) -> None:
+    """A character that was made, renamed, played, waited with, kicked, quarantined, let in again, deleted."""
+    hero = create_character(account=account, name="Wystan Fenwick", by=account, now=now)
+    rename_character(account=account, character_id=hero.id, name="Osric Fenwick", now=now)
+    who = {"world": world, "character": hero.id, "character_name": "Osric Fenwick"}
+    digest = {"resume_digest": b"d" * 32}
+    ids = {name: uuid4() for name in ("id", "pseudonym", "admission")}
+    PlaySession.objects.create(**who, **ids, **digest, line=uuid4(), epoch=1, started_at=now, ended_at=now)
+    WaitingPlayer.objects.create(**who, **ids, **digest, rank=1, arrival=1, since=now)
+    out = Quarantine.objects.create(**who, session=uuid4(), stay=1, document=b"", digest=b"", at=now)
+    let_in_again(quarantine=out, reason="mended", by=None, now=now)
+    times = {"made_at": now, "expires_at": now}
+    body = {"character": str(hero.id)}
+    WorldOrder.objects.create(world=world, kind="kick", body=body, about="Osric Fenwick", **times)
+    delete_character(account=account, character_id=hero.id, by=account, now=now)
+
+
+def everything_kept() -> str:
+    """Return the whole database as text."""
+    return "\n".join(str(list(model.objects.values())) for model in apps.get_models() if model._meta.managed)
+
+
 def test_who_leaves_leaves_no_token_and_no_name_behind(alice, staff):
     now = timezone.now()
     key = token_for(alice)
+    played(alice, World.objects.create(slug="fen", name="Fen", gateway_url="ws://127.0.0.1:1/"), now)
+    assert all(text in everything_kept() for text in ("Wystan", "Osric", "alice@"))
     LogEntry.objects.create(
         user=staff,
         content_type=ContentType.objects.get_for_model(Account),
@@ -147,7 +184,8 @@ def test_who_leaves_leaves_no_token_and_no_name_behind(alice, staff):
     assert finish_due(now + GRACE + timedelta(minutes=1)) == 1
     assert not ApiToken.objects.exists()
     assert LogEntry.objects.get().object_repr == str(alice.uid)
-    assert all("left behind" not in str(row.detail) for row in AuditRecord.objects.all())
+    left = everything_kept()
+    assert [text for text in ("Wystan", "Osric", "Fenwick", "alice@", "left behind") if text in left] == []
 
 
 def test_one_account_that_cannot_go_keeps_no_other(alice, bob, monkeypatch):
@@ -179,3 +217,15 @@ def test_the_export_has_tokens_webhooks_and_invitations(alice, bob):
     assert [row["address"] for row in files["webhooks"]] == ["https://bot.example.org/alices"]
     assert files["invitations"] == [{"world": "lanternrest", "role": "manager"}]
     assert key not in str(files) and ApiToken.objects.get().digest not in str(files)
+
+
+def test_the_export_has_former_names_and_what_was_done_to_the_person(alice, staff):
+    now = timezone.now()
+    hero = create_character(account=alice, name="Wystan", by=alice, now=now)
+    rename_character(account=alice, character_id=hero.id, name="Osric", now=now)
+    end_sessions(account=alice, now=now, by=staff)
+    files = {name: list(rows) for held in holdings.values() for name, rows in held.files(alice).items()}
+    [row] = files["characters"]
+    assert (row["name"], [old["name"] for old in row["called_before"]]) == ("Osric", ["Wystan"])
+    assert "character_renamed" in [row["deed"] for row in files["deeds"]]
+    assert [row["deed"] for row in files["done_to_you"]] and str(staff.uid) not in str(files["done_to_you"])

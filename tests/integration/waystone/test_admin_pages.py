@@ -37,6 +37,7 @@ from characters.lines import begin_main_line, fork_main_line
 from characters.models import (
     Character,
     Fall,
+    FormerName,
     Gain,
     Incarnation,
     Letter,
@@ -199,6 +200,7 @@ def _make_characters(alice: Account, world: World, now) -> None:
     fork = fork_main_line(character=character, world=world, now=now)
     Line.objects.filter(pk=fork.pk).update(holder=world, lease_until=now + timedelta(minutes=1))
     asked = {"line": main, "epoch": 1, "version": 1, "prev_chain": bytes(32), "chain": bytes(32)}
+    FormerName.objects.create(character=main.character, name="Old Name", until=now)
     Fall.objects.create(write=fork.versions.get(), reason="limited", **asked)
     ThinnedVersions.objects.create(line=main, first=5, last=6, links=bytes(96))
     incarnation, _ = Incarnation.objects.get_or_create(
@@ -366,6 +368,7 @@ SAFE = [
         Line,
         Version,
         Fall,
+        FormerName,
         ThinnedVersions,
         Incarnation,
         Reoffer,
