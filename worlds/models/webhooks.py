@@ -20,9 +20,15 @@ class Webhook(models.Model):
     old_secret_until = models.DateTimeField(
         null=True, blank=True, help_text="Until then what is sent is signed with the secret before, too."
     )
+    old_secrets = models.PositiveSmallIntegerField(
+        default=1, help_text="How many secrets before the newest sign, too, until then."
+    )
     is_on = models.BooleanField(default=True)
     stopped_because = models.CharField(max_length=200, blank=True)
     told_online = models.BooleanField(null=True, help_text="What was last sent of the world's being online.")
+    looked_at = models.DateTimeField(
+        null=True, help_text="Until then the audit was looked at for it; about a minute late."
+    )
     made_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
     )

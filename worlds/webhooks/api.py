@@ -21,6 +21,7 @@ from worlds.operating.keepers import world_for
 from worlds.operating.rules import Deed
 from worlds.webhooks.keeping import (
     WebhookRefused,
+    WebhookStopped,
     make_webhook,
     remove_webhook,
     resume,
@@ -44,15 +45,22 @@ class TestOnItsWay(APIException):
     default_code = "test_waiting"
 
 
+class Stopped(APIException):
+    """Nothing is sent to a webhook that is stopped, no test either."""
+
+    status_code = 409
+    default_code = "webhook_stopped"
+
+
 class WebhookSerializer(serializers.Serializer):
     id = serializers.UUIDField()
     url = serializers.CharField()
     events = serializers.ListField(child=serializers.ChoiceField(choices=list(EVENTS)))
-    is_on = serializers.BooleanField(help_text="false: it took nothing in all attempts of a delivery.")
+    is_on = serializers.BooleanField(help_text="false: it took nothing for a day and a half, or is gone.")
     stopped_because = serializers.CharField(allow_blank=True)
     made_at = serializers.DateTimeField()
     old_secret_until = serializers.DateTimeField(
-        allow_null=True, help_text="Until then the secret before signs, too."
+        allow_null=True, help_text="Until then the secrets before sign, too."
     )
 
 
@@ -208,7 +216,7 @@ class WebhookTestView(APIView):
         request=None,
         responses={
             202: OpenApiResponse(DeliverySerializer, description="On its way; see the deliveries."),
-            **problems(*USUAL, _409="A test is on its way already."),
+            **problems(*USUAL, _409="A test is on its way already, or the webhook is stopped."),
         },
     )
     def post(self, request: Request, slug: str, webhook_id: UUID) -> Response:
@@ -216,6 +224,8 @@ class WebhookTestView(APIView):
         world, account = _world(request, slug), account_of(request)
         try:
             sent = send_test(world=world, webhook=webhook_id, by=account, now=timezone.now())
+        except WebhookStopped as error:
+            raise Stopped(str(error)) from error
         except WebhookRefused as error:
             raise TestOnItsWay(str(error)) from error
         return Response(DeliverySerializer(delivery_values(_found(sent))).data, status=202)
@@ -237,7 +247,7 @@ class WebhookSecretView(APIView):
         },
     )
     def post(self, request: Request, slug: str, webhook_id: UUID) -> Response:
-        """Give a webhook a new secret. For 24 hours what is sent is signed with both."""
+        """Give a webhook a new secret. For 24 hours what is sent is signed with those before, too."""
         world, account = _world(request, slug), account_of(request)
         rotated = rotate_secret(world=world, webhook=webhook_id, by=account, now=timezone.now())
         return _with_secret(_found(rotated), 200)

@@ -14,7 +14,15 @@ from accounts.services import record_audit
 from worlds.models import Webhook, WebhookDelivery, World
 from worlds.outward import is_local_deployment
 from worlds.rules import is_online
-from worlds.webhooks.rules import EVENTS, MAX_WEBHOOKS, OLD_SECRET_FOR, TEST, url_fault
+from worlds.webhooks.rules import (
+    EVENTS,
+    MAX_OLD_SECRETS,
+    MAX_WEBHOOKS,
+    OLD_SECRET_FOR,
+    TEST,
+    signing_numbers,
+    url_fault,
+)
 from worlds.webhooks.signing import derived_secret, shown
 
 
@@ -26,6 +34,10 @@ class WebhookRefused(ValueError):
         self.errors = errors
 
 
+class WebhookStopped(WebhookRefused):
+    """It cannot be done while the webhook is stopped."""
+
+
 def webhooks_of(world: World) -> QuerySet[Webhook]:
     """Return a world's webhooks, oldest first."""
     return Webhook.objects.filter(world=world).order_by("made_at", "pk")
@@ -34,6 +46,11 @@ def webhooks_of(world: World) -> QuerySet[Webhook]:
 def secret_of(webhook: Webhook) -> str:
     """Return the newest secret, as its keeper gets it."""
     return shown(derived_secret(settings.SECRET_KEY, webhook.pk, webhook.secret_number))
+
+
+def secret_numbers(webhook: Webhook, now: datetime) -> range:
+    """Return the numbers of the secrets that sign now, the newest first."""
+    return signing_numbers(webhook.secret_number, webhook.old_secrets, webhook.old_secret_until, now)
 
 
 def make_webhook(*, world: World, url: str, events: Iterable[str], by: Account, now: datetime) -> Webhook:
@@ -58,6 +75,7 @@ def make_webhook(*, world: World, url: str, events: Iterable[str], by: Account, 
             url=url,
             events=[event for event in EVENTS if event in wanted],
             told_online=is_online(world.last_report_at, now),
+            looked_at=now,
             made_by=by,
             made_at=now,
         )
@@ -77,14 +95,18 @@ def remove_webhook(*, world: World, webhook: UUID, by: Account, now: datetime) -
 
 
 def rotate_secret(*, world: World, webhook: UUID, by: Account, now: datetime) -> Webhook | None:
-    """Give a webhook a new secret; for a day both sign. Returns: the webhook; None: the world has it not."""
+    """Give a webhook a new secret; for a day those before sign, too: at most MAX_OLD_SECRETS.
+
+    Returns: the webhook; None: the world has it not.
+    """
     with transaction.atomic():
         row = _locked(world, webhook)
         if row is None:
             return None
+        row.old_secrets = min(len(secret_numbers(row, now)), MAX_OLD_SECRETS)
         row.secret_number += 1
         row.old_secret_until = now + OLD_SECRET_FOR
-        row.save(update_fields=["secret_number", "old_secret_until"])
+        row.save(update_fields=["secret_number", "old_secret_until", "old_secrets"])
         _audit("webhook_secret_rotated", row, by, now)
     return row
 
@@ -98,7 +120,8 @@ def resume(*, world: World, webhook: UUID, by: Account, now: datetime) -> Webhoo
         if not row.is_on:
             row.is_on, row.stopped_because = True, ""
             row.told_online = is_online(row.world.last_report_at, now)
-            row.save(update_fields=["is_on", "stopped_because", "told_online"])
+            row.looked_at = now  # what was done while it was off is not told
+            row.save(update_fields=["is_on", "stopped_because", "told_online", "looked_at"])
             _audit("webhook_resumed", row, by, now)
     return row
 
@@ -106,12 +129,14 @@ def resume(*, world: World, webhook: UUID, by: Account, now: datetime) -> Webhoo
 def send_test(*, world: World, webhook: UUID, by: Account, now: datetime) -> WebhookDelivery | None:
     """Send the event `test`. Returns: its delivery; None: the world has no such webhook.
 
-    Raises: WebhookRefused: one waits already.
+    Raises: WebhookStopped: nothing is sent there. WebhookRefused: a test waits already.
     """
     with transaction.atomic():
         row = _locked(world, webhook)
         if row is None:
             return None
+        if not row.is_on:
+            raise WebhookStopped({"": ["It is stopped, so nothing is sent there. Switch it on again first."]})
         if row.deliveries.filter(event=TEST, state=WebhookDelivery.State.WAITING).exists():
             raise WebhookRefused({"": ["A test is on its way already. Look at the log in a moment."]})
         delivery = new_delivery(row, TEST, f"test:{uuid4()}", {"by": "a keeper of the world"}, now, now)

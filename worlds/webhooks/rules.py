@@ -58,7 +58,10 @@ MAX_WEBHOOKS = 5  # of one world
 MAX_URL = 300
 OLD_SECRET_FOR = timedelta(hours=24)
 KEPT_FOR = timedelta(days=30)  # a delivery, after its end
+MAX_OLD_SECRETS = 4  # that sign beside the newest, if it is changed several times within OLD_SECRET_FOR
 LOOKED_BACK = timedelta(minutes=10)  # at the audit: longer than any transaction that writes to it lasts
+LOOKED_BACK_AT_MOST = timedelta(days=7)  # after an outage of the worker; well within KEPT_FOR
+NOTED_EVERY = timedelta(minutes=1)  # how far the audit was looked at: far more often than LOOKED_BACK
 # Between the attempts of one delivery: nine in all, within a day and a half.
 PAUSES = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1800, 7200, 18_000, 36_000, 72_000))
 
@@ -66,6 +69,17 @@ PAUSES = tuple(timedelta(seconds=s) for s in (10, 60, 300, 1800, 7200, 18_000, 3
 def next_attempt(attempts: int, now: datetime) -> datetime | None:
     """Return when to try again after so many attempts; None: no more."""
     return now + PAUSES[attempts - 1] if attempts <= len(PAUSES) else None
+
+
+def looked_back_to(looked_at: datetime | None, now: datetime) -> datetime:
+    """Return from when on deeds are told to a webhook. Args: looked_at: None: never noted, as before 0015."""
+    return max(looked_at or now, now - LOOKED_BACK_AT_MOST) - LOOKED_BACK
+
+
+def signing_numbers(newest: int, old_secrets: int, old_secret_until: datetime | None, now: datetime) -> range:
+    """Return the numbers of the secrets that sign now, the newest first."""
+    has_old = old_secret_until is not None and now < old_secret_until
+    return range(newest, newest - 1 - (old_secrets if has_old else 0), -1)
 
 
 def is_delivered(status: int) -> bool:
