@@ -19,7 +19,7 @@ from waystone.backups.database import Database
 from waystone.backups.dumping import Job, load
 from waystone.backups.errors import BackupError, NotProven, NotWhole, TimeUp
 from waystone.backups.files import digest_of
-from waystone.backups.manifest import Manifest
+from waystone.backups.manifest import Manifest, Part
 from waystone.config import ROOT
 from waystone.processes import python_environment
 
@@ -47,12 +47,17 @@ class Proof:
 
 
 def check_file(path: Path, manifest: Manifest) -> None:
-    """Raises: NotWhole: a backup's file is not there, or not what was written."""
+    """Raises: NotWhole: a backup's dump is not there, or not what was written."""
+    check_part(path, manifest.dump)
+
+
+def check_part(path: Path, part: Part) -> None:
+    """Raises: NotWhole: a file of a backup is not there, or not what was written."""
     try:
         found = digest_of(path)
     except FileNotFoundError as error:
         raise NotWhole(f"{path} is not there.") from error
-    if found != (manifest.dump.size, manifest.dump.sha256):
+    if found != (part.size, part.sha256):
         raise NotWhole(f"{path} is not what was written: size or SHA-256 differ from its manifest.")
 
 

@@ -21,6 +21,10 @@ class NotWhole(BackupError):
     """A file is not what was written: another size or checksum, or it cannot be opened."""
 
 
+class NotOurs(BackupError):
+    """A manifest that this deployment has not written."""
+
+
 class TimeUp(BackupError):
     """It took longer than it may."""
 

@@ -21,10 +21,11 @@ from django.db.models import Min
 
 from waystone.backup_config import BackupConfig
 from waystone.backups import rules
+from waystone.backups.authenticity import check_signature, manifest_key, signed
 from waystone.backups.database import Database, database_of_url, own_database
 from waystone.backups.drill import Proof, restore_and_prove
 from waystone.backups.dumping import Job, OnProgress, dump, scratch
-from waystone.backups.errors import BackupError, NoRoom, NotWhole, TargetGone
+from waystone.backups.errors import BackupError, NoRoom, NotOurs, NotWhole, TargetGone
 from waystone.backups.files import TEMPORARY, whole_file
 from waystone.backups.keys_archive import SUFFIX as KEYS_SUFFIX
 from waystone.backups.keys_archive import archive_keys
@@ -164,11 +165,17 @@ def _scratch_prefix() -> str:
 
 def adopt(config: BackupConfig, now: datetime) -> None:
     """Know backups again whose rows the database has forgotten: it was restored since. Hold the lock."""
+    try:
+        key = manifest_key(config)
+    except BackupError as error:  # making one will say so, with an alarm
+        log.warning("manifests_left_alone", cause=str(error))
+        return
     for path in sorted(config.folder.glob(f"*{SUFFIX}")):
         try:
             manifest = read_manifest(path)
-        except (NotWhole, OSError) as error:
-            log.warning("manifest_unreadable", file=path.name, cause=str(error))
+            check_signature(manifest, key)
+        except (NotWhole, NotOurs, OSError) as error:
+            log.warning("manifest_left_alone", file=path.name, cause=str(error))
             continue
         dumped = config.folder / manifest.dump.name
         rows = Backup.objects.filter(name=manifest.name)
@@ -236,6 +243,7 @@ def _make_files(config: BackupConfig, row: Backup, on_progress: OnProgress) -> M
         parts=parts,
         census=census,
     )
+    manifest = signed(manifest, manifest_key(config))
     with whole_file(config.folder / manifest.file_name) as file:
         file.write(encode_manifest(manifest))
     return manifest

@@ -36,7 +36,10 @@ class Census(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """A backup. `parts`: the dump first; `recipient`: of age, empty: not sealed; `server`: as 180006."""
+    """A backup. `parts`: the dump first; `recipient`: of age, empty: not sealed; `server`: as 180006.
+
+    `mac`: hex, as authenticity.py has it; empty: of a Waystone that signed none.
+    """
 
     name: FileName
     label: str
@@ -47,6 +50,7 @@ class Manifest(Struct, frozen=True):
     parts: Annotated[list[Part], Meta(min_length=1, max_length=4)]
     census: Census
     format: int = 1
+    mac: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
 
     @property
     def dump(self) -> Part:

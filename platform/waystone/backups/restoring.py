@@ -3,6 +3,8 @@
 What was there is renamed and kept. Whatever ends this half-way leaves the old database under its own name.
 """
 
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,13 +14,14 @@ from django.db import connection
 from psycopg import sql
 
 from waystone.backup_config import BackupConfig
+from waystone.backups.authenticity import check_signature, manifest_key
 from waystone.backups.database import Database
-from waystone.backups.drill import Proof, check_file, manage, restore_and_prove
+from waystone.backups.drill import Proof, check_file, check_part, manage, restore_and_prove
 from waystone.backups.dumping import Job
-from waystone.backups.errors import BackupError, NotWhole
+from waystone.backups.errors import BackupError, NoRoom, NotOurs, NotWhole
 from waystone.backups.files import whole_file
 from waystone.backups.manifest import MAX_BYTES, SUFFIX, Manifest, decode_manifest, read_manifest
-from waystone.backups.targets import Target, target_of, verify_copy
+from waystone.backups.targets import Target, at_most, target_of, verify_copy
 
 NEW, OLD = "_restored_", "_before_"
 MAX_PREFIX = 40  # of a database's name, so that what is put after it fits into 63
@@ -41,31 +44,58 @@ class Found:
     manifest: Manifest | None
 
 
-def find_backup(asked: str, config: BackupConfig, label: str) -> Found:
+def find_backup(
+    asked: str,
+    config: BackupConfig,
+    label: str,
+    *,
+    accept_unsigned: bool = False,
+    on_passed_over: Callable[[str], None] = lambda words: None,
+) -> Found:
     """Return the backup that is asked for; one that is only at the target is fetched.
 
-    Args: asked: `latest`, a backup's name, or the path of a file. label: whose backups `latest` are.
-    Raises: NotWhole, BackupError, OSError.
+    Args:
+        asked: `latest`, a backup's name, or the path of a file. label: whose backups `latest` are.
+        accept_unsigned: also one whose manifest is not of this deployment's key.
+        on_passed_over: is told why the newest of `latest` are not taken: their manifests are not ours.
+    Raises: NotOurs, NotWhole, BackupError, OSError.
     """
+    key = None if accept_unsigned else manifest_key(config)
     path = Path(asked)
     if path.is_file():
         beside = path.with_name(path.name.split(".")[0] + SUFFIX)
-        return Found(path, read_manifest(beside) if beside.is_file() else None)
+        return Found(path, _checked(read_manifest(beside), key) if beside.is_file() else None)
     target = target_of(config.target, config.bucket)
     here = {each.name.removesuffix(SUFFIX) for each in config.folder.glob(f"*{SUFFIX}")}
     there = (
         {name.removesuffix(SUFFIX) for name in target.names() if name.endswith(SUFFIX)} if target else set()
     )
     wanted = {name for name in here | there if name.startswith(f"{label}-")} if asked == "latest" else {asked}
+    not_ours: NotOurs | None = None
     for name in sorted(wanted & (here | there), reverse=True):
-        return _have(name, config, target, is_here=name in here)
+        try:
+            return _have(name, config, target, key, is_here=name in here)
+        except NotOurs as error:
+            not_ours = not_ours or error
+            on_passed_over(str(error))
+    if not_ours is not None:
+        raise not_ours
     places = f"{config.folder}" + (f" and {target}" if target else "")
     raise BackupError(f"There is no backup {asked!r} in {places}, and no file of that name.")
 
 
-def _have(name: str, config: BackupConfig, target: Target | None, *, is_here: bool) -> Found:
+def _checked(manifest: Manifest, key: bytes | None) -> Manifest:
+    """Return a manifest that is ours. Args: key: None: whosever it is. Raises: NotOurs."""
+    if key is not None:
+        check_signature(manifest, key)
+    return manifest
+
+
+def _have(
+    name: str, config: BackupConfig, target: Target | None, key: bytes | None, *, is_here: bool
+) -> Found:
     if is_here:
-        manifest = read_manifest(config.folder / f"{name}{SUFFIX}")
+        manifest = _checked(read_manifest(config.folder / f"{name}{SUFFIX}"), key)
         path = config.folder / manifest.dump.name
         try:
             check_file(path, manifest)
@@ -76,24 +106,32 @@ def _have(name: str, config: BackupConfig, target: Target | None, *, is_here: bo
             return Found(path, manifest)
     if target is None:
         raise BackupError(f"{name} is not in {config.folder}.")
-    return _fetch(name, config.folder, target)
+    return _fetch(name, config.folder, target, key)
 
 
-def _fetch(name: str, folder: Path, target: Target) -> Found:
+def _fetch(name: str, folder: Path, target: Target, key: bytes | None) -> Found:
     """Fetch a backup from the target; its manifest last, as when it was made."""
-    raw = b"".join(target.read(f"{name}{SUFFIX}"))[: MAX_BYTES + 1]
-    manifest = decode_manifest(raw)
+    raw = b"".join(at_most(MAX_BYTES, target.read(f"{name}{SUFFIX}"), f"{target}/{name}{SUFFIX}"))
+    manifest = _checked(decode_manifest(raw), key)
     if manifest.name != name:
         raise NotWhole(f"{target}/{name}{SUFFIX} is the manifest of another backup.")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _check_room(folder, manifest)
     for part in manifest.parts:
         verify_copy(target, part.name, size=part.size, sha256=part.sha256)
         with whole_file(folder / part.name) as file:
-            for chunk in target.read(part.name):
+            for chunk in at_most(part.size, target.read(part.name), f"{target}/{part.name}"):
                 file.write(chunk)
+        check_part(folder / part.name, part)  # it was read twice, and may have been another the second time
     with whole_file(folder / manifest.file_name) as file:
         file.write(raw)
     return Found(folder / manifest.dump.name, manifest)
+
+
+def _check_room(folder: Path, manifest: Manifest) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < manifest.size:
+        raise NoRoom(f"No room in {folder}: {manifest.name} has {manifest.size:,} bytes, {free:,} are free.")
 
 
 def is_empty(database: Database) -> bool:

@@ -172,11 +172,21 @@ def target_of(url: str, access: BucketAccess) -> Target | None:
 def verify_copy(target: Target, name: str, *, size: int, sha256: str) -> None:
     """Read a copy back. Raises: NotWhole: it is not what was written. TargetGone."""
     digest, read = hashlib.sha256(), 0
-    for chunk in target.read(name):
+    for chunk in at_most(size, target.read(name), f"{target}/{name}"):
         digest.update(chunk)
         read += len(chunk)
     if (read, digest.hexdigest()) != (size, sha256):
         raise NotWhole(f"{target}/{name}: read back, it is not what was written ({read} bytes of {size}).")
+
+
+def at_most(size: int, chunks: Iterator[bytes], what: str) -> Iterator[bytes]:
+    """Yield what a target gives, which may be somebody else's. Raises: NotWhole: it has more bytes."""
+    read = 0
+    for chunk in chunks:
+        read += len(chunk)
+        if read > size:
+            raise NotWhole(f"{what} is not what was written: it has more than {size:,} bytes.")
+        yield chunk
 
 
 def _first_line(error: Exception) -> str:

@@ -59,6 +59,11 @@ class Command(BaseCommand):
             action="store_true",
             help="restore it although invariants do not hold in it: it is the best that there is",
         )
+        parser.add_argument(
+            "--accept-unsigned",
+            action="store_true",
+            help="although its manifest is not signed with this deployment's key: you know that it is yours",
+        )
 
     def handle(self, *args: Any, backup: str | None, **options: Any) -> None:
         console = Console(file=cast(IO[str], self.stdout), highlight=False, soft_wrap=True)
@@ -69,7 +74,13 @@ class Command(BaseCommand):
                 return
             if not backup:
                 raise BackupError("Say which: latest, a backup's name, or a file.")
-            found = find_backup(backup, config.backup, label(config))
+            found = find_backup(
+                backup,
+                config.backup,
+                label(config),
+                accept_unsigned=options["accept_unsigned"],
+                on_passed_over=lambda words: console.print(f"Passed over: {escape(words)}"),
+            )
             if options["keys"]:
                 _unpack(found, options["keys"], config.backup, console)
             elif options["check"]:

@@ -3,7 +3,9 @@
 import io
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
@@ -14,9 +16,11 @@ from waystone.backups import restoring
 from waystone.backups.database import Database, own_database
 from waystone.backups.drill import manage, migrations_of
 from waystone.backups.dumping import dump, scratch
-from waystone.backups.errors import BackupError, NotProven, NotWhole
-from waystone.backups.keeping import copy_backup, make_backup, new_job
+from waystone.backups.errors import BackupError, NoRoom, NotOurs, NotProven, NotWhole
+from waystone.backups.keeping import adopt, copy_backup, make_backup, new_job
+from waystone.backups.manifest import encode_manifest, read_manifest
 from waystone.backups.restoring import Found, find_backup, is_empty, kept_databases, restore
+from waystone.backups.sealing import make_key_file
 from worlds.models import Backup
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -144,6 +148,62 @@ def test_one_that_is_only_at_the_target_is_fetched(backups, made, tmp_path):
         find_backup("aurora-20261123T041500Z", elsewhere, "master")
     with pytest.raises(BackupError, match="There is no backup 'latest'"):
         find_backup("latest", elsewhere, "borealis")  # another deployment's are not ours
+
+
+def forged(there, made, **changes):
+    """Mallory can write to the target: a copy of a true manifest, changed. Returns: its name."""
+    name = "master-99991231T235959Z"
+    true = read_manifest(there / f"{made.name}.manifest.json")
+    part = msgspec.structs.replace(true.dump, name=f"{name}.dump")
+    manifest = msgspec.structs.replace(true, **{"name": name, "parts": [part], **changes})
+    (there / f"{name}.dump").write_bytes((there / true.dump.name).read_bytes())
+    (there / manifest.file_name).write_bytes(encode_manifest(manifest))
+    return name
+
+
+@pytest.mark.parametrize("changes", [{}, {"mac": ""}, {"mac": "0" * 64}])
+def test_what_somebody_else_put_there_is_passed_over(backups, made, tmp_path, changes):
+    there = tmp_path / "there"
+    there.mkdir()
+    copy_backup(backups(target=str(there)), made, timezone.now())
+    name, told = forged(there, made, **changes), []
+    elsewhere = backups(folder=tmp_path / "another machine")
+    found = find_backup("latest", elsewhere, "master", on_passed_over=told.append)
+    assert found.manifest is not None and found.manifest.name == made.name
+    assert len(told) == 1 and name in told[0]
+    with pytest.raises(NotOurs, match="--accept-unsigned"):
+        find_backup(name, elsewhere, "master")
+    assert not (tmp_path / "another machine" / f"{name}.dump").exists()
+    accepted = find_backup(name, elsewhere, "master", accept_unsigned=True)
+    assert accepted.manifest is not None and accepted.manifest.name == name
+    with pytest.raises(NotOurs):
+        find_backup(str(accepted.path), elsewhere, "master")
+
+
+def test_what_somebody_else_put_into_the_folder_is_not_adopted(backups, made):
+    config = backups()
+    forged(config.folder, made)
+    Backup.objects.all().delete()
+    adopt(config, timezone.now())
+    assert [row.name for row in Backup.objects.all()] == [made.name]
+
+
+def test_a_manifest_is_of_the_key_file_where_there_is_one(backups, played, tmp_path, settings):
+    make_key_file(tmp_path / "backup.key")
+    config = backups(key_file=tmp_path / "backup.key")
+    make_backup(config, timezone.now(), quietly, timezone.now)
+    settings.SECRET_KEY = "of another machine " * 4
+    assert find_backup("latest", config, "master").manifest is not None
+    with pytest.raises(NotOurs):
+        find_backup("latest", backups(key_file=None), "master")
+
+
+def test_a_backup_that_has_no_room_is_not_fetched(backups, made, tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    copy_backup(backups(target=str(tmp_path / "there")), made, timezone.now())
+    monkeypatch.setattr(restoring.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    with pytest.raises(NoRoom, match="1,000 are free"):
+        find_backup("latest", backups(folder=tmp_path / "another machine"), "master")
 
 
 def test_a_damaged_one_is_fetched_anew(backups, made, tmp_path):

@@ -72,12 +72,20 @@ def test_what_is_no_manifest_is_said_to_be_none(raw):
         {"parts": [Part(f"{NAME}.dump", -1, "0" * 64)]},
         {"parts": [Part(f"{NAME}.dump", 5, "zz")]},
         {"format": 2},
+        {"mac": "é" * 64},
+        {"mac": "0" * 63},
     ],
 )
 def test_a_hostile_manifest_leads_nowhere(changes):
     raw = msgspec.json.encode(msgspec.structs.replace(MANIFEST, **changes))
     with pytest.raises(NotWhole):
         decode_manifest(raw)
+
+
+def test_a_target_that_sends_without_end_is_stopped(tmp_path):
+    (tmp_path / "x.dump").write_bytes(b"more than it was")
+    with pytest.raises(NotWhole, match="more than 5 bytes"):
+        verify_copy(FolderTarget(tmp_path), "x.dump", size=5, sha256="0" * 64)
 
 
 def test_a_file_is_there_whole_or_not_at_all(tmp_path):
