@@ -37,8 +37,8 @@ def check_signature(manifest: Manifest, key: bytes) -> None:
         what = "has another key's signature, or was changed" if manifest.mac else "is not signed"
         raise NotOurs(
             f"The manifest of {manifest.name} {what}: somebody may have put it there. Set "
-            "WAYSTONE_BACKUP_KEY_FILE (without one, WAYSTONE_SECRET_KEY) as it was when the backup was made. If you "
-            "know that it is yours, as one from before manifests were signed: --accept-unsigned."
+            "WAYSTONE_BACKUP_KEY_FILE (without one, WAYSTONE_SECRET_KEY) as it was when the backup was made. "
+            "If you know that it is yours, as one from before manifests were signed: --accept-unsigned."
         )
 
 
