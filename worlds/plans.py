@@ -25,6 +25,7 @@ from worlds.rules import COPIES, is_online
 log = structlog.get_logger(__name__)
 
 REST = timedelta(minutes=30)  # between two plans of the planner itself
+GOOD_FOR = timedelta(hours=1)  # a proposal: by then others are playing elsewhere
 RESTART_NEAR = timedelta(minutes=20)  # a restart so near makes moves for nothing
 UNPLACED_ALARM = "placement_no_room"
 OPEN_MOVES = (ZoneMove.State.WAITING, ZoneMove.State.MOVING)
@@ -152,7 +153,8 @@ def make_plan(*, world: World, now: datetime, by: Account | None = None) -> Plac
 def approve(*, plan: PlacementPlan, by: Account | None, now: datetime, reason: str = "") -> None:
     """Let the daemon carry out a plan; zones that run nowhere get their new home at once.
 
-    Raises: PlanRefused: it is not proposed any more, or another one is being carried out.
+    Raises: PlanRefused: it is not proposed any more, another one is being carried out, or what it was made of
+        is not so any more: a cluster is gone, a zone was moved or pinned, an hour has passed.
     """
     with transaction.atomic():
         world = World.objects.select_for_update().get(pk=plan.world_id)
@@ -162,6 +164,12 @@ def approve(*, plan: PlacementPlan, by: Account | None, now: datetime, reason: s
         if is_moving(world):
             raise PlanRefused("Zones are being moved just now. Wait until they are there, then plan anew.")
         moves = list(row.moves.filter(state=ZoneMove.State.PROPOSED))
+        if (
+            changed := "its hour is over"
+            if now - row.made_at > GOOD_FOR
+            else _what_changed(world, moves, now)
+        ):
+            raise PlanRefused(f"This plan was made of what was then, and {changed}. Make a new one.")
         _set_homes(world, moves)
         idle = [move.pk for move in moves if not move.instance]
         row.moves.filter(pk__in=idle).update(state=ZoneMove.State.DONE, started_at=now, ended_at=now)
@@ -231,6 +239,21 @@ def _drop(plans: Any, now: datetime) -> int:
     return PlacementPlan.objects.filter(pk__in=numbers).update(
         state=PlacementPlan.State.DROPPED, ended_at=now
     )
+
+
+def _what_changed(world: World, moves: Iterable[ZoneMove], now: datetime) -> str:
+    """Return in words what the first move cannot count on any more; empty: all is as it was planned."""
+    seats = {seat.name for seat in seats_and_machines(world, now)[0]}
+    found = {(item.zone, item.instance): item for item in items(world, now)}
+    for move in moves:
+        item = found.get((move.zone, move.instance))
+        if move.target not in seats:
+            return f"{move.target} is not there any more"
+        if item is None or (item.seat or "") != move.source:
+            return f"{move.zone} is not where it was"
+        if item.pinned_to not in (None, move.target):
+            return f"{move.zone} is pinned to {item.pinned_to} now"
+    return ""
 
 
 def _set_homes(world: World, moves: Iterable[ZoneMove]) -> None:

@@ -103,6 +103,43 @@ def test_a_zone_that_runs_nowhere_only_gets_another_home(world, staff):
     assert set(Zone.objects.values_list("home_cluster__name", flat=True)) == {"east", "west"}
 
 
+def moved(west: ZoneCluster, east: ZoneCluster) -> None:
+    status = {**east.status, "instances": []}
+    ZoneCluster.objects.filter(pk=west.pk).update(status=east.status)
+    ZoneCluster.objects.filter(pk=east.pk).update(status=status)
+
+
+def pinned(west: ZoneCluster, east: ZoneCluster) -> None:
+    Zone.objects.update(is_pinned=True)
+
+
+def gone(west: ZoneCluster, east: ZoneCluster) -> None:
+    ZoneCluster.objects.filter(pk=west.pk).update(is_enabled=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (moved, "is not where it was"),
+        (pinned, "is pinned to east now"),
+        (gone, "west is not there any more"),
+        (None, "its hour is over"),
+    ],
+)
+def test_a_plan_of_what_is_not_so_any_more_is_refused_and_changes_nothing(
+    world, uneven, staff, change, words
+):
+    east, west = uneven
+    plan = plans.make_plan(world=world, now=NOW)
+    if change is not None:
+        change(west, east)
+    later = NOW if change is not None else NOW + timedelta(minutes=61)
+    with pytest.raises(plans.PlanRefused, match=words):
+        plans.approve(plan=plan, by=staff, now=later)
+    assert set(Zone.objects.values_list("home_cluster__name", flat=True)) == {"east"}
+    assert plan.moves.get().state == "proposed" and not AuditRecord.objects.exists()
+
+
 def test_a_newer_dry_run_replaces_an_older_one(world, uneven):
     old = plans.make_plan(world=world, now=NOW)
     plans.make_plan(world=world, now=NOW)
