@@ -79,6 +79,8 @@ def reach_gateway(world: World, key: KeyPair, now: datetime) -> str:
         return f"No connection to the gateway: {error.strerror or error}."
     except WebSocketException as error:
         return f"Something answers there, but it is no gateway of ours: {str(error)[:120]}."
+    except ValueError:  # how websockets refuses a redirect on a connection that it was given
+        return "Something answers there, but it sends players on to another address. Name that one."
 
     def key_of(kid: str) -> Ed25519PublicKey | None:
         row = WorldKey.objects.filter(world=world, kid=kid, revoked_at=None).first()

@@ -125,7 +125,7 @@ def end_sanction(*, world: World, sanction: int, by: Account, now: datetime) -> 
     """Take a ban or mute back. Returns: it; None if there is none in force by this number."""
     with transaction.atomic():
         rows = WorldSanction.objects.select_for_update(of=("self",))
-        row = rows.filter(world=world, pk=sanction, ended_at__isnull=True).first()
+        row = rows.filter(pk__in=in_force(world, now), pk=sanction).first()
         if row is None:
             return None
         row.ended_at = now

@@ -29,7 +29,7 @@ from worlds.models import (
 )
 from worlds.operating import orders, texts
 from worlds.operating.keepers import kept_worlds
-from worlds.operating.sanctions import sanction
+from worlds.operating.sanctions import end_sanction, sanction
 from worlds.signing import ensure_signing_key
 from worlds.tickets import NoTicket, is_operator, issue_ticket
 from worlds.uplink.messages import Report
@@ -432,6 +432,9 @@ def test_a_ban_ends_by_itself(haven, rowan, now):
     with pytest.raises(NoTicket):
         issue_ticket(account=rowan.account, world=haven, now=until - timedelta(seconds=1))
     issue_ticket(account=rowan.account, world=haven, now=until)
+    ban = WorldSanction.objects.get()
+    assert end_sanction(world=haven, sanction=ban.pk, by=haven.owner, now=until) is None, "nothing to lift"
+    assert not AuditRecord.objects.filter(action="ban_lifted").exists()
 
 
 def test_a_mute_is_told_with_reports_and_replaced_by_a_newer_one(haven, rowan):

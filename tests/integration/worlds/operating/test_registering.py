@@ -292,10 +292,14 @@ def test_a_gateway_that_is_none_is_told_apart(north: World) -> None:
         north.gateway_url = f"ws://127.0.0.1:{port}/world-link/"
         assert "No connection" in reach_gateway(north, _pair(9), timezone.now())
         listening.listen()
-        server = threading.Thread(target=_answer_as_a_web_site, args=(listening,))
-        server.start()
-        assert "no gateway of ours" in reach_gateway(north, _pair(9), timezone.now())
-        server.join()
+        for answer, words in (
+            (b"404 Not Found\r\n", "no gateway of ours"),
+            (b"301 Moved Permanently\r\nLocation: ws://127.0.0.1:9/\r\n", "sends players on"),
+        ):
+            server = threading.Thread(target=_answer_as_a_web_site, args=(listening, answer))
+            server.start()
+            assert words in reach_gateway(north, _pair(9), timezone.now())
+            server.join()
 
 
 def test_udp_that_nobody_answers_is_a_fault() -> None:
@@ -322,8 +326,8 @@ def _door(address: tuple[str, int]) -> bytes:
     )
 
 
-def _answer_as_a_web_site(listening: socket.socket) -> None:
+def _answer_as_a_web_site(listening: socket.socket, answer: bytes) -> None:
     link, _ = listening.accept()
     with link:
         link.recv(4096)
-        link.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        link.sendall(b"HTTP/1.1 " + answer + b"Content-Length: 0\r\n\r\n")
