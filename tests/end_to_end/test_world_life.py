@@ -39,12 +39,27 @@ class Waiting:
         ended = self._task if self._task.done() else "still waiting"
         assert self.place == place, f"{self.person.character} was told {self.places}: {ended}"
 
+    async def is_asked_to_wait(self, within_s: float = 30.0) -> bool:
+        """Whether there was no place."""
+        await until(lambda: bool(self.places) or self._task.done(), within_s, "a place in the queue, or in")
+        return bool(self.places)
+
     async def is_in(self, within_s: float = 40.0) -> Player:
         return await asyncio.wait_for(self._task, within_s)
 
     async def gives_up(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+
+
+async def once_it_is_full(person: Person) -> Waiting:
+    """Wait in the queue. The daemon reads the number of places every 10 s: until then one is let in."""
+    async with asyncio.timeout(ALONE_S):
+        while True:
+            waiting = Waiting(person)
+            if await waiting.is_asked_to_wait():
+                return waiting
+            assert (await (await waiting.is_in()).log_out()).is_saved
 
 
 async def until(condition: Callable[[], bool], within_s: float, what: str) -> None:
@@ -90,7 +105,7 @@ async def test_a_full_world_lets_wait_premium_first_and_tells_the_place(
     try:
         set_world(stack, "max_players = 1, motd = 'One at a time.'")
         await hears(alice, "One at a time.")
-        bob = Waiting(await introduce("Bob"))
+        bob = await once_it_is_full(await introduce("Bob"))
         queue.append(bob)
         await bob.is_told(1)
         carol = Waiting(await introduce("Carol"))
