@@ -95,7 +95,15 @@ def is_public(address: str) -> bool:
     Raises: ValueError: not an IP address.
     """
     parsed = ip_address(address.partition("%")[0])
-    return all(one.is_global and not one.is_multicast and not one.is_reserved for one in _meant(parsed))
+    return all(
+        one.is_global and not one.is_multicast and not one.is_reserved and not _is_site_local(one)
+        for one in _meant(parsed)
+    )
+
+
+def _is_site_local(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it is of fec0::/10, the private addresses of before fc00::/7: `is_global` calls them global."""
+    return isinstance(address, IPv6Address) and address.is_site_local
 
 
 def _meant(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:

@@ -94,11 +94,12 @@ def _response(request: HttpRequest, entry: Kept, content_type: str, fresh_for: i
     response["ETag"] = entry.etag
     response["Last-Modified"] = http_date(entry.changed_at)
     response["Cache-Control"] = f"public, max-age={fresh_for}"
-    response["Access-Control-Allow-Origin"] = "*"
     conditional = get_conditional_response(
         request, etag=entry.etag, last_modified=entry.changed_at, response=response
     )
-    return conditional or response
+    told = conditional or response
+    told["Access-Control-Allow-Origin"] = "*"  # of a 304, too, or the caller's browser withholds what it has
+    return told
 
 
 def kept_first(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -1,22 +1,31 @@
-"""A query with U+0000 in it is 400: no text of ours has it, and PostgreSQL takes none, so that a search for
-it would be a fault of the server. Paths, forms and bodies refuse it field by field. A middleware (settings).
+"""A query with U+0000 in it that a page searches for is a bad request, not a fault of the server.
+
+PostgreSQL takes no such text, and none of ours has it. Paths, forms and REST's parameters refuse it by name;
+this is for what is looked up as it came. A middleware (settings).
 """
 
 from collections.abc import Callable
 
-from django.core.exceptions import BadRequest
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
+
+from waystone.problems import bad_request
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-def no_nul(get_response: GetResponse) -> GetResponse:
-    """Make the middleware."""
+class NulIsABadRequest:
+    """Answers 400 where a view came to grief over U+0000."""
 
-    def middleware(request: HttpRequest) -> HttpResponse:
-        query = request.META.get("QUERY_STRING", "")
-        if "%00" in query or "\0" in query:
-            raise BadRequest("The address has a character in it (U+0000) that no text has.")
-        return get_response(request)
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
 
-    return middleware
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Pass the request on."""
+        return self._get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Return the answer to what a view raised; None: it is nothing of this."""
+        if isinstance(exception, DataError) and "%00" in request.META.get("QUERY_STRING", ""):
+            return bad_request(request, exception)
+        return None

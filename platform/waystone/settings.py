@@ -135,7 +135,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "waystone.security.content_security_policy",
     "waystone.private_answers.never_kept",
-    "waystone.plain_addresses.no_nul",
+    "waystone.plain_addresses.NulIsABadRequest",
     "accounts.allowances.rest_headers",
     "worlds.public_answers.kept_first",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -275,6 +275,7 @@ def test_a_fresh_answer_is_given_out_without_a_query_a_view_or_a_session(client,
     assert {"Content-Security-Policy", "X-Content-Type-Options", "RateLimit"} <= set(again.headers)
     assert "Vary" not in again.headers and not again.cookies
     assert (known.status_code, known.content) == (since.status_code, since.content) == (304, b"")
+    assert known["Access-Control-Allow-Origin"] == since["Access-Control-Allow-Origin"] == "*"
     assert client.post(f"{LIST}?order=name").status_code == 405
 
 

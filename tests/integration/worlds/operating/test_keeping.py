@@ -415,6 +415,13 @@ def test_a_ban_holds_at_the_ticket_in_the_report_and_is_lifted(haven, rowan, now
     assert not report_of(haven, timezone.now()).accounts[0].is_banned
 
 
+def test_a_search_for_what_no_text_has_is_a_bad_request(haven, rowan):
+    moe, path = by("moe"), reverse("kept_players", args=["haven"])
+    moe.raise_request_exception = False
+    assert moe.get(f"{path}?q=a%00b").status_code == 400
+    assert moe.get(f"{path}?q=%2500").status_code == 200
+
+
 def test_a_ban_ends_by_itself(haven, rowan, now):
     until = now + timedelta(hours=1)
     sanction(
